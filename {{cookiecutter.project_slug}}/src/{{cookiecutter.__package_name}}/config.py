@@ -1,0 +1,31 @@
+"""Reads the `config` that an environment is made with into the environment's own dataclass."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+Config = TypeVar("Config")
+
+
+def read_config(config_class: type[Config], config: Mapping[str, Any] | None) -> Config:
+    """Makes a `config_class` from None, a dict or RLlib's EnvContext (a dict with attributes such as `worker_index`).
+
+    A field that `config` holds neither as a key nor as an attribute keeps its default. So a field
+    `worker_index: int = 0` is each env runner's own number in training, and 0 outside of it.
+
+    Raises:
+        ValueError: `config` is no mapping, or has a key that `config_class` does not declare.
+    """
+    if config is None:
+        config = {}
+    if not isinstance(config, Mapping):
+        raise ValueError(f"config must be a dict or None, got {type(config).__name__}: {config!r}")
+    known = [field.name for field in fields(config_class)]  # type: ignore[arg-type]
+    for key in config:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}."
+            raise ValueError(f"unknown key {key!r} in config; {hint}")
+    attributes = {name: value for name, value in getattr(config, "__dict__", {}).items() if name in known}
+    return config_class(**(attributes | dict(config)))

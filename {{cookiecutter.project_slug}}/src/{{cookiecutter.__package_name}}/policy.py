@@ -1,0 +1,70 @@
+"""A trained policy, read from a checkpoint: observation in, greedy action out, without starting Ray."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from ray.rllib.core.rl_module.rl_module import RLModule
+from ray.rllib.utils.spaces.space_utils import unsquash_action
+
+from .cli import UsageError
+from .registration import ENV_ID
+from .run_folder import BEST, CHECKPOINT_FILE, LAST, RUNS, newest_run
+
+MODULE = Path("learner_group", "learner", "rl_module", "default_policy")  # where RLlib keeps it in a checkpoint
+
+
+class Policy:
+    """The greedy policy of a checkpoint."""
+
+    def __init__(self, checkpoint: Path, env: gym.Env[Any, Any]) -> None:
+        """Loads the policy.
+
+        Args:
+            checkpoint: a folder that `find_checkpoint` has returned.
+            env: an environment with the spaces that the policy was trained on.
+
+        Raises:
+            UsageError: the checkpoint is of another environment, or of other spaces.
+        """
+        facts = json.loads((checkpoint / CHECKPOINT_FILE).read_text(encoding="utf-8"))
+        if facts["env_id"] != ENV_ID:
+            raise UsageError(f"{checkpoint} is a policy for {facts['env_id']}, not for {ENV_ID}")
+        for name, space in (("observation", env.observation_space), ("action", env.action_space)):
+            if facts["spaces"][name] != str(space):
+                raise UsageError(
+                    f"{checkpoint} was trained with the {name} space {facts['spaces'][name]}, but the environment "
+                    f"now has {space}; train it anew"
+                )
+        self.facts = facts
+        self._module: Any = RLModule.from_checkpoint(str((checkpoint / MODULE).resolve()))
+        self._distribution = self._module.get_inference_action_dist_cls()
+        self._action_space = env.action_space
+
+    def act(self, observation: np.ndarray) -> Any:
+        """Returns the most likely action, in the environment's action space, for one observation."""
+        batch = {"obs": torch.from_numpy(np.asarray(observation)[None])}
+        with torch.no_grad():
+            output = self._module.forward_inference(batch)
+        action = self._distribution.from_logits(output["action_dist_inputs"]).to_deterministic().sample()
+        return unsquash_action(action[0].numpy(), self._action_space)
+
+
+def find_checkpoint(given: str | None) -> Path:
+    """Returns a checkpoint's folder.
+
+    Args:
+        given: a checkpoint's folder, a run's folder or a run's name (then its best checkpoint), or None for the
+            newest run.
+
+    Raises:
+        UsageError: there is no checkpoint there.
+    """
+    path = newest_run() if given is None else Path(given)
+    for candidate in (path, *(base / "checkpoints" / which for base in (path, RUNS / path) for which in (BEST, LAST))):
+        if (candidate / CHECKPOINT_FILE).is_file() and (candidate / MODULE).is_dir():
+            return candidate
+    raise UsageError(f"{path} is neither a checkpoint nor a run with one; give a folder such as {RUNS / 'NAME'}")

@@ -1,0 +1,56 @@
+"""The one line of a training run that moves: how far it is, how good, and how long it may still take."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+QUIET_SECONDS = 10.0  # between two lines where the terminal can't rewrite one, such as a log file
+
+
+class Progress:
+    """Shows a line that is rewritten in place on a terminal, and a new line every few seconds elsewhere.
+
+    Args:
+        rewrite: False writes new lines on a terminal too.
+    """
+
+    def __init__(self, rewrite: bool) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._live = Live(console=self.console, auto_refresh=False) if rewrite and self.console.is_terminal else None
+        self._last_line = -QUIET_SECONDS
+
+    def __enter__(self) -> "Progress":
+        if self._live:
+            self._live.start()
+            self._live.update(Text("sampling the first steps"), refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, row: Mapping[str, Any], seconds_left: float | None) -> None:
+        """Shows a row of progress.csv and the time that is left at most."""
+        line = progress_line(row, seconds_left)
+        if self._live:
+            self._live.update(Text(line), refresh=True)
+        elif time.monotonic() - self._last_line >= QUIET_SECONDS:
+            self._last_line = time.monotonic()
+            self.console.print(line)
+
+
+def progress_line(row: Mapping[str, Any], seconds_left: float | None) -> str:
+    """Formats one iteration, e.g. `iteration 7 | 14,336 steps | 5,200/s | return 0.11 (-2.1 to 0.5) | best 0.11 | ...`."""
+    mean, low, high = (row[f"episode_return_{name}"] for name in ("mean", "min", "max"))
+    returns = "no episode has ended yet" if mean is None else f"return {mean:.4g} ({low:.4g} to {high:.4g})"
+    parts = [f"iteration {row['iteration']}", f"{row['env_steps']:,} steps", f"{row['steps_per_second']:,.0f}/s", returns]
+    if row["best_return"] is not None:
+        parts.append(f"best {row['best_return']:.4g}")
+    if seconds_left is not None:
+        minutes, seconds = divmod(round(seconds_left), 60)
+        parts.append(f"at most {minutes}:{seconds:02d} left")
+    return " | ".join(parts)

@@ -1,0 +1,167 @@
+"""A run's folder: what lies in it, and how it is written so that a crash never leaves half a file."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .cli import UsageError
+
+RUNS = Path("runs")
+BEST, LAST = "best", "last"
+CHECKPOINT_FILE = "checkpoint.json"  # beside RLlib's own files: what the checkpoint is of, and how far the run was
+PACKAGES = ("ray", "gymnasium", "torch", "numpy", "{{cookiecutter.project_slug}}")
+
+
+class RunFolder:
+    """`runs/<name>/`: config.json, progress.csv, TensorBoard files, checkpoints, learning_curve.png, summary.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.progress = path / "progress.csv"
+        self.curve = path / "learning_curve.png"
+
+    @classmethod
+    def new(cls, name: str | None) -> "RunFolder":
+        """Names the folder of a new run, by the date and time if not by `name`; `make` makes it.
+
+        Raises:
+            UsageError: the name is taken, or is no name of a folder.
+        """
+        path = RUNS / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+        if path.parent != RUNS or path.name in ("", ".."):
+            raise UsageError(f"--name {name} is not the name of a folder below {RUNS}; write one without a slash")
+        if path.exists():
+            raise UsageError(f"{path} exists; go on with it by --resume, or choose another --name")
+        return cls(path)
+
+    def make(self) -> None:
+        """Makes the folder, if it is not there.
+
+        Raises:
+            UsageError: it can't be made.
+        """
+        try:
+            self.checkpoint(LAST).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.path} can't be made: {error.strerror}; work in a folder you may write") from None
+
+    @classmethod
+    def existing(cls, name: str | None) -> "RunFolder":
+        """Opens the folder of an earlier run; without a name, the newest.
+
+        Raises:
+            UsageError: there is no such run, or it has no checkpoint yet.
+        """
+        folder = cls(RUNS / name if name else newest_run())
+        folder.recover()
+        if not (folder.path / "checkpoints" / LAST).is_dir():
+            raise UsageError(f"{folder.path} has no checkpoint to go on from; start a run with train --name NAME")
+        return folder
+
+    def checkpoint(self, which: str) -> Path:
+        """Returns the folder of the best or the last checkpoint."""
+        return self.path / "checkpoints" / which
+
+    def save_checkpoint(self, which: str, save: Callable[[str], Any], facts: Mapping[str, Any]) -> None:
+        """Writes a whole checkpoint next to the old one, then puts it in its place.
+
+        Args:
+            which: BEST or LAST.
+            save: writes RLlib's files into the absolute path that it is given.
+            facts: what CHECKPOINT_FILE holds.
+        """
+        final = self.checkpoint(which)
+        new, old = final.with_suffix(".new"), final.with_suffix(".old")
+        shutil.rmtree(new, ignore_errors=True)
+        save(str(new.resolve()))
+        write_json(new / CHECKPOINT_FILE, facts)
+        if final.exists():
+            final.rename(old)
+        new.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def recover(self) -> None:
+        """Puts back a checkpoint that a crash left between its two names."""
+        for which in (BEST, LAST):
+            final = self.checkpoint(which)
+            if not final.exists() and final.with_suffix(".old").exists():
+                final.with_suffix(".old").rename(final)
+
+    def append_row(self, row: Mapping[str, Any]) -> None:
+        """Adds one iteration to progress.csv."""
+        is_new = not self.progress.exists()
+        with self.progress.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def rows(self) -> Iterator[dict[str, float]]:
+        """Yields the iterations of progress.csv; what was not known yet is NaN."""
+        if self.progress.exists():
+            with self.progress.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    yield {key: float(value or "nan") for key, value in row.items()}
+
+    def drop_rows_after(self, iteration: int) -> None:
+        """Forgets iterations that came after the checkpoint that a resumed run goes on from."""
+        lines = self.progress.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= iteration]
+        write_text(self.progress, "".join([lines[0], *kept]))
+
+    def draw_curve(self, stop_return: float | None) -> None:
+        """Draws learning_curve.png: the mean return over the environment's steps, with the range of its episodes."""
+        import matplotlib  # late: takes half a second, and only the end of a run needs it
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot as plt
+
+        rows = list(self.rows())
+        steps = [row["env_steps"] for row in rows]
+        figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+        low, high = ([row[f"episode_return_{end}"] for row in rows] for end in ("min", "max"))
+        axes.fill_between(steps, low, high, alpha=0.2, linewidth=0, label="lowest to highest of 50 episodes")
+        axes.plot(steps, [row["episode_return_mean"] for row in rows], label="mean of 50 episodes")
+        if stop_return is not None:
+            axes.axhline(stop_return, linestyle="--", color="grey", label=f"stop return {stop_return:g}")
+        axes.set(xlabel="environment steps", ylabel="return of an episode", title=self.path.name)
+        axes.legend(loc="lower right")
+        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        figure.savefig(self.curve, dpi=120)
+        plt.close(figure)
+
+
+def newest_run() -> Path:
+    """Returns the folder of the run that was started last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    configs = sorted(RUNS.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    if not configs:
+        raise UsageError(f"there is no run in {RUNS.resolve()} yet; start one with train")
+    return configs[-1].parent
+
+
+def versions() -> dict[str, str]:
+    """Returns the installed version of each package that decides what a run does."""
+    return {package: metadata.version(package) for package in PACKAGES}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file in one step."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in one step: it is the old one or the new one, never half of either."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, path)
