@@ -28,7 +28,8 @@ def write_spaces(file, answers):
         if name in ("OBSERVATION_SPACE", "ACTION_SPACE"):
             line = lay_out(with_prefix(answers[name.lower()]), before.strip() + " = ", indent=8)
         lines.append(line + "\n")
-    file.write_text("".join(lines), encoding="utf-8")
+    text = "".join(lines)
+    file.write_text(text if "np." in text else text.replace("import numpy as np\n", ""), encoding="utf-8")
 
 
 def with_prefix(expression):
@@ -50,7 +51,7 @@ def lay_out(node, before, indent, after=""):
     elif isinstance(node, ast.Dict):
         opening, closing = "{", "}"
         keys = [ast.unparse(key).replace("'", '"') for key in node.keys]
-        parts = [(f"{key}: ", value) for key, value in zip(keys, node.values)]  # noqa: B905 (Python 3.9 has no strict)
+        parts = [(f"{key}: ", value) for key, value in zip(keys, node.values)]
     elif isinstance(node, (ast.List, ast.Tuple)):
         opening, closing = "[]" if isinstance(node, ast.List) else "()"
         parts = [("", value) for value in node.elts]

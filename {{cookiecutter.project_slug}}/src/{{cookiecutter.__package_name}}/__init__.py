@@ -2,10 +2,10 @@
 
 import gymnasium as gym
 
-from .env import MAX_EPISODE_STEPS, REWARD_THRESHOLD, EnvConfig, {{cookiecutter.__class_name}}
+from .env import MAX_EPISODE_STEPS, REWARD_THRESHOLD, {{cookiecutter.__class_name}}
 from .registration import ENV_ID, env_creator, register_env
 
-__all__ = ["ENV_ID", "EnvConfig", "{{cookiecutter.__class_name}}", "env_creator", "register_env"]
+__all__ = ["ENV_ID", "{{cookiecutter.__class_name}}", "env_creator", "register_env"]
 
 gym.register(
     id=ENV_ID,

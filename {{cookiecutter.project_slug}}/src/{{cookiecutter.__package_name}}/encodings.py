@@ -1,4 +1,4 @@
-"""Encodes one observation of a space with a fixed size as a flat float32 array; `observations.py` puts them together.
+"""Encodes one observation of a space with a fixed size as a float32 array; `observations.py` puts them together.
 
 Gymnasium's own `flatten` takes an index below the range for one counted from the end, orders the characters of a Text
 by the hash seed of the process, and leaves bytes unscaled; so the encoding is spelled out here.
@@ -12,8 +12,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-MAX_FEATURES = 100_000  # a first layer of 64 units holds 6.4 million weights then; more doesn't train on one machine
+_MAX_FEATURES = 100_000  # a first layer of 64 units holds 6.4 million weights then; more doesn't train on one machine
+_MAX_IMAGE_NUMBERS = 1_000_000  # a batch of 2,048 such images fills 8 GB
 _WIDEST_LINEAR_RANGE = 65_535  # integers of up to 16 bits are divided by their range, wider ones get a logarithm
+_SMALLEST_SIDE = 5  # pixels: below, one 3x3 filter sees nearly all of an image at once
+_MOST_CHANNELS = 16  # four stacked colour images have 12
 
 
 class UnsupportedSpace(ValueError):
@@ -21,7 +24,7 @@ class UnsupportedSpace(ValueError):
 
 
 class Encoder(NamedTuple):
-    """One observation in, one float32 array of shape (n,) out, from `low` to `high`, which have the same shape."""
+    """One observation in, one float32 array out, from `low` to `high`, which have its shape."""
 
     encode: Callable[[Any], np.ndarray]
     low: np.ndarray
@@ -34,8 +37,11 @@ def one_line(space: gym.Space[Any]) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def fixed_size_encoder(space: gym.Space[Any], name: str) -> Encoder:
-    """Encodes Box, Discrete, MultiDiscrete, MultiBinary and Text.
+def vector_encoder(space: gym.Space[Any], name: str) -> Encoder:
+    """Encodes Box, Discrete, MultiDiscrete, MultiBinary and Text as an array of shape (n,).
+
+    Floats stay as they are. Integers are scaled by their range to [0, 1], or to sign(x) log(1 + |x|) where that is wide.
+    What is chosen from a set is one-hot: an index, each index, each character (zeros after a Text's end).
 
     Args:
         space: what the environment declares.
@@ -45,55 +51,110 @@ def fixed_size_encoder(space: gym.Space[Any], name: str) -> Encoder:
         UnsupportedSpace: another kind of space, or too large for a network.
     """
     if isinstance(space, spaces.Box):
-        _require_size(int(np.prod(space.shape)), name)
-        return _box(space)
+        require_size(int(np.prod(space.shape)), name)
+        low, high = space.low.reshape(-1).astype(np.float64), space.high.reshape(-1).astype(np.float64)
+        if np.issubdtype(space.dtype, np.floating):
+            return Encoder(_floats, _float32(low), _float32(high))
+        if np.any(high - low > _WIDEST_LINEAR_RANGE):
+            return Encoder(_logarithms, _logarithms(low), _logarithms(high))
+        scale = partial(_scaled, low, np.maximum(high - low, 1.0))
+        return Encoder(scale, scale(low), scale(high))
     if isinstance(space, spaces.Discrete):
-        return _unit(partial(_one_hot, int(space.n), int(space.start)), int(space.n), name)
+        return _from_0_to_1(partial(_one_hot, int(space.n), int(space.start)), int(space.n), name)
     if isinstance(space, spaces.MultiDiscrete):
-        nvec = space.nvec.reshape(-1).astype(np.int64)
-        offsets = np.cumsum(nvec) - nvec
-        encode = partial(_one_hots, nvec, space.start.reshape(-1).astype(np.int64), offsets)
-        return _unit(encode, int(nvec.sum()), name)
+        nvec, start = space.nvec.reshape(-1).astype(np.int64), space.start.reshape(-1).astype(np.int64)
+        return _from_0_to_1(partial(_one_hots, nvec, start, np.cumsum(nvec) - nvec), int(nvec.sum()), name)
     if isinstance(space, spaces.MultiBinary):
-        return _unit(_as_floats, int(np.prod(space.shape)), name)
+        return _from_0_to_1(_floats, int(np.prod(space.shape)), name)
     if isinstance(space, spaces.Text):
         # Sorted: the order of a set of characters differs from process to process.
         columns = {character: index for index, character in enumerate(sorted(space.character_set))}
-        return _unit(partial(_characters, columns, space.max_length), space.max_length * len(columns), name)
-    raise UnsupportedSpace(f"{name}: {one_line(space)} is unknown here. Use Gymnasium's own spaces, such as Box or Dict.")
+        return _from_0_to_1(partial(_characters, columns, space.max_length), space.max_length * len(columns), name)
+    raise UnsupportedSpace(
+        f"{name}: {one_line(space)} is unknown here. Use Gymnasium's own spaces, such as Box or Dict."
+    )
 
 
-def as_float32(values: Any) -> np.ndarray:
-    """Converts to float32; what float32 can't hold becomes infinite."""
-    with np.errstate(over="ignore"):
-        return np.asarray(values, np.float64).astype(np.float32)
+def is_image(space: gym.Space[Any]) -> bool:
+    """Says whether a space is taken for an image, which a convolutional network looks at.
+
+    A Box of rank 3 is an image if its first or its last side counts channels: at most 16, and fewer than the other two
+    sides, which have at least 5 pixels. A Box of rank 4 is one if it stacks such images. A uint8 Box of rank 2 is a
+    grey image. Integers must lie within 65,535 of each other.
+    """
+    if not isinstance(space, spaces.Box) or len(space.shape) not in (2, 3, 4):
+        return False
+    if len(space.shape) == 2:
+        return space.dtype == np.uint8 and min(space.shape) >= _SMALLEST_SIDE
+    height, width, *_, channels = (space.shape[axis] for axis in _image_axes(space.shape))
+    low, high = float(space.low.min()), float(space.high.max())
+    return (
+        min(height, width) >= _SMALLEST_SIDE
+        and channels <= _MOST_CHANNELS
+        and channels < min(height, width)
+        and (bool(np.issubdtype(space.dtype, np.floating)) or high - low <= _WIDEST_LINEAR_RANGE)
+    )
 
 
-def _box(space: spaces.Box) -> Encoder:
-    """Floats as they are; integers by their range into [0, 1], or by sign(x) log(1 + |x|) where the range is wide."""
-    low, high = space.low.reshape(-1).astype(np.float64), space.high.reshape(-1).astype(np.float64)
-    if np.issubdtype(space.dtype, np.floating):
-        return Encoder(_as_floats, as_float32(low), as_float32(high))
-    if np.all(space.bounded_below & space.bounded_above) and np.all(high - low <= _WIDEST_LINEAR_RANGE):
-        span = np.maximum(high - low, 1.0)
-        return Encoder(partial(_scaled, low, span), np.zeros(low.size, np.float32), as_float32((high - low) / span))
-    return Encoder(_symmetric_log, _symmetric_log(low), _symmetric_log(high))
+def image_encoder(space: spaces.Box, name: str) -> Encoder:
+    """Encodes a space for which `is_image` holds as an array of shape (height, width, channels).
 
+    Bounds become 0 and 1, except of floats that lie within [-1, 1] already or have none. Stacked images become channels.
 
-def _unit(encode: Callable[[Any], np.ndarray], size: int, name: str) -> Encoder:
-    _require_size(size, name)
-    return Encoder(encode, np.zeros(size, np.float32), np.ones(size, np.float32))
-
-
-def _require_size(size: int, name: str) -> None:
-    if not 0 < size <= MAX_FEATURES:
+    Raises:
+        UnsupportedSpace: the image is too large to keep thousands of them.
+    """
+    axes = _image_axes(space.shape)
+    height, width, *channels = (space.shape[axis] for axis in axes)
+    shape = (height, width, int(np.prod(channels)))
+    if np.prod(shape) > _MAX_IMAGE_NUMBERS:
         raise UnsupportedSpace(
-            f"{name}: it makes {size:,} numbers, PPO needs 1 to {MAX_FEATURES:,}. "
-            "Leave out what the agent can do without, or send an image of shape (height, width, channels)."
+            f"{name}: {one_line(space)} is too large an image. Make it smaller, about 84 x 84 pixels, "
+            "for example by gymnasium.wrappers.ResizeObservation."
+        )
+    low, high = float(space.low.min()), float(space.high.max())
+    if np.issubdtype(space.dtype, np.floating) and ((low >= -1 and high <= 1) or not np.isfinite(high - low)):
+        low, high = 0.0, 1.0
+    encode = partial(_image, axes, shape, np.float32(low), np.float32(max(high - low, 1.0)))
+    return Encoder(encode, encode(space.low), encode(space.high))
+
+
+def require_size(size: int, name: str) -> None:
+    """Raises UnsupportedSpace unless a network can take, or give, `size` numbers."""
+    if size == 0:
+        raise UnsupportedSpace(f"{name} is empty. Use a space with at least one number, such as Box(-1, 1, (1,)).")
+    if size > _MAX_FEATURES:
+        raise UnsupportedSpace(
+            f"{name} takes {size:,} numbers in the network, at most {_MAX_FEATURES:,} can be learnt here. "
+            "Use a Box of a few features, or (to observe) an image of shape (height, width, channels)."
         )
 
 
-def _as_floats(x: Any) -> np.ndarray:
+def _from_0_to_1(encode: Callable[[Any], np.ndarray], size: int, name: str) -> Encoder:
+    require_size(size, name)
+    return Encoder(encode, np.zeros(size, np.float32), np.ones(size, np.float32))
+
+
+def _image_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Where height, width, time (of rank 4) and channels (but of rank 2) are found."""
+    if len(shape) == 4:
+        return (2, 3, 0, 1) if shape[1] < shape[3] else (1, 2, 0, 3)
+    if len(shape) == 3:
+        return (1, 2, 0) if shape[0] < shape[2] else (0, 1, 2)
+    return (0, 1)
+
+
+def _image(axes: tuple[int, ...], shape: tuple[int, ...], low: np.float32, span: np.float32, x: Any) -> np.ndarray:
+    image = np.asarray(x).transpose(axes).reshape(shape)
+    return np.ascontiguousarray((image - low) / span, dtype=np.float32)
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which bounds may be
+        return values.astype(np.float32)
+
+
+def _floats(x: Any) -> np.ndarray:
     return np.array(x, np.float32).reshape(-1)  # a copy: the environment may fill the same array again
 
 
@@ -101,7 +162,7 @@ def _scaled(low: np.ndarray, span: np.ndarray, x: Any) -> np.ndarray:
     return ((np.asarray(x).reshape(-1) - low) / span).astype(np.float32)
 
 
-def _symmetric_log(x: Any) -> np.ndarray:
+def _logarithms(x: Any) -> np.ndarray:
     values = np.asarray(x).reshape(-1).astype(np.float64)
     return (np.sign(values) * np.log1p(np.abs(values))).astype(np.float32)
 
@@ -117,7 +178,7 @@ def _one_hot(n: int, start: int, x: Any) -> np.ndarray:
 
 def _one_hots(nvec: np.ndarray, start: np.ndarray, offsets: np.ndarray, x: Any) -> np.ndarray:
     indices = np.asarray(x).reshape(-1) - start
-    if np.any(indices < 0) or np.any(indices >= nvec):
+    if indices.min() < 0 or (indices >= nvec).any():
         raise ValueError(f"observation {x} is outside MultiDiscrete({nvec.tolist()}, start={start.tolist()})")
     vector = np.zeros(offsets[-1] + nvec[-1], np.float32)
     vector[offsets + indices] = 1
@@ -125,7 +186,6 @@ def _one_hots(nvec: np.ndarray, start: np.ndarray, offsets: np.ndarray, x: Any) 
 
 
 def _characters(columns: dict[str, int], max_length: int, x: str) -> np.ndarray:
-    """One row a character, one-hot; the rows after the end are zero."""
     if len(x) > max_length or not columns.keys() >= set(x):
         raise ValueError(f"observation {x!r} is outside Text(max_length={max_length}) or its character set")
     table = np.zeros((max_length, len(columns)), np.float32)

@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("ray").setLevel(logging.ERROR)
     checkpoint = find_checkpoint(options.checkpoint)
     env = env_creator()
+    if options.video and "rgb_array" not in env.metadata.get("render_modes", ()):
+        raise UsageError('--video needs "rgb_array" in metadata["render_modes"] of env.py, and a render() that draws')
     policy = Policy(checkpoint, env)
     seeds = range(options.seed, options.seed + options.episodes)
     env.action_space.seed(options.seed)
@@ -66,18 +68,15 @@ def statistics(returns: Sequence[float]) -> dict[str, Any]:
 
 
 def film(policy: Any, seed: int, folder: Path) -> Path:
-    """Films one episode of the policy; returns the video's path.
-
-    Raises:
-        UsageError: the environment can't draw itself.
-    """
-    env = env_creator(render_mode="rgb_array")
-    if "rgb_array" not in env.metadata.get("render_modes", ()):
-        raise UsageError('--video needs "rgb_array" in metadata["render_modes"] of env.py, and a render() that draws')
-    recorder = gym.wrappers.RecordVideo(env, str(folder), name_prefix="video", disable_logger=True)
+    """Films one episode of the policy; returns the video's path."""
+    gym.logger.min_level = gym.logger.ERROR  # an older film of the same episode may go
+    name = f"seed-{seed}"
+    recorder: gym.Env[Any, Any] = gym.wrappers.RecordVideo(
+        env_creator(render_mode="rgb_array"), str(folder / "videos"), name_prefix=name, disable_logger=True
+    )
     play_episode(recorder, policy.act, seed)
     recorder.close()
-    return folder / "video-episode-0.mp4"
+    return folder / "videos" / f"{name}-episode-0.mp4"
 
 
 def as_text(report: dict[str, Any]) -> str:

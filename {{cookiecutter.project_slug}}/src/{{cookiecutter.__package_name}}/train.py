@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import vectorization
 from .checks import run_checks
@@ -18,9 +18,6 @@ from .cli import Parser, RunError, finite_number, positive_seconds, run, whole_n
 from .env import REWARD_THRESHOLD
 from .registration import ENV_ID, env_creator
 from .run_folder import BEST, CHECKPOINT_FILE, LAST, RunFolder, versions, write_json
-
-if TYPE_CHECKING:
-    from ray.rllib.algorithms.algorithm import Algorithm
 
 STARTED = time.perf_counter()
 DEFAULTS: dict[str, Any] = {

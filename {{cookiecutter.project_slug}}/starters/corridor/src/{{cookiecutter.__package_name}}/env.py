@@ -86,7 +86,7 @@ class {{cookiecutter.__class_name}}(gym.Env[np.ndarray, int]):
         reward = -0.1 + (float(self.np_random.uniform(0.5, 1.5)) if terminated else 0.0)
         return self._observation(), reward, terminated, False, {}
 
-    def render(self) -> np.ndarray | str | None:
+    def render(self) -> Any:
         """Draws the corridor, as text or as an array of shape (32, 32 * (length + 1), 3), uint8."""
         cells = self.config.length + 1
         if self.render_mode == "ansi":

@@ -1,0 +1,36 @@
+# Two commands do all the set-up on a fresh machine with Python 3.10 or newer, git and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+DEMO := build/demo/corridor-demo
+
+.PHONY: demo test test-all lint
+
+demo: .venv/.cookiecutter  ## bake the worked example, install it, test it, train it, evaluate it
+	rm -rf build/demo && mkdir -p build/demo
+	$(VENV_PYTHON) -m cookiecutter . --no-input --output-dir build/demo project_name="Corridor Demo" starter=corridor
+	$(MAKE) -C $(DEMO) setup test
+	cd $(DEMO) && .venv/bin/python -m corridor_demo.train --name demo
+	cd $(DEMO) && .venv/bin/python -m corridor_demo.evaluate demo --video
+	@echo "learning curve: $(DEMO)/runs/demo/learning_curve.png"
+
+test: .venv/.test lint  ## the whole suite but for the long proofs, generated projects included
+	$(VENV_PYTHON) -m pytest -m "not slow"
+
+test-all: .venv/.test lint  ## the long proofs too
+	$(VENV_PYTHON) -m pytest
+
+lint: .venv/.test
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m ruff format --check
+	$(VENV_PYTHON) -m mypy
+
+.venv/.cookiecutter: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(VENV_PYTHON) -m pip install --quiet .
+	touch $@
+
+# torch first: asked for later, pip may prefer a build that brings gigabytes of CUDA along.
+.venv/.test: .venv/.cookiecutter
+	$(VENV_PYTHON) -m pip install --quiet "torch==2.13.*"
+	$(VENV_PYTHON) -m pip install --quiet ".[test]"
+	touch $@

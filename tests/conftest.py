@@ -1,0 +1,122 @@
+"""Bakes projects, and installs them beside the heavy packages that this suite's own environment already has."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from cookiecutter.main import cookiecutter
+
+TEMPLATE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class BakedProject:
+    """A project made by the template.
+
+    Attributes:
+        path: its folder.
+        package: the name that Python imports.
+    """
+
+    path: Path
+    package: str
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of its virtual environment, see `install`."""
+        return self.path / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    @property
+    def source(self) -> Path:
+        """The folder of its package."""
+        return self.path / "src" / self.package
+
+    def read(self, name: str) -> str:
+        """Returns the text of one of its files."""
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def files(self) -> set[str]:
+        """Returns the paths of all its files."""
+        return {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
+
+    def install(self) -> "BakedProject":
+        """Gives it a virtual environment that sees this suite's packages, and installs it there, editable."""
+        venv.create(self.path / ".venv", symlinks=os.name != "nt")
+        where = self.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))", check=True).stdout.strip()
+        Path(where, "shared.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+        self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".", check=True)
+        return self
+
+    def run(
+        self, *arguments: str, check: bool = False, timeout: float = 600, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs the project's Python in its folder; `check` fails the test with the output if it exits with an error."""
+        done = subprocess.run(
+            [str(self.python), *arguments],
+            cwd=self.path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            env=clean_environment() | environment,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def command(
+        self, name: str, *arguments: str, check: bool = False, timeout: float = 600, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs one of its commands, `python -m <package>.<name>`."""
+        return self.run("-m", f"{self.package}.{name}", *arguments, check=check, timeout=timeout, **environment)
+
+
+def clean_environment() -> dict[str, str]:
+    """Returns the environment variables of a user's shell: none of the ones that belong to this test run."""
+    ours = ("PYTEST", "PYTHONPATH", "VIRTUAL_ENV", "COV_", "RAY_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"OMP_NUM_THREADS": "1"}
+
+
+def bake_project(folder: Path, **answers: str) -> BakedProject:
+    """Bakes the template into `folder` with the default answers, but for `answers`.
+
+    Nothing of the user's own cookiecutter settings is read or written.
+    """
+    settings = folder / ".cookiecutter.yaml"
+    places = {"replay_dir": str(folder / ".replay"), "cookiecutters_dir": str(folder / ".cookiecutters")}
+    settings.write_text(yaml.safe_dump(places), encoding="utf-8")
+    try:
+        path = cookiecutter(
+            str(TEMPLATE), no_input=True, extra_context=answers, output_dir=str(folder), config_file=str(settings)
+        )
+    finally:
+        settings.unlink()
+        shutil.rmtree(folder / ".replay", ignore_errors=True)
+    (package,) = Path(path, "src").iterdir()
+    return BakedProject(Path(path), package.name)
+
+
+@pytest.fixture(scope="session")
+def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., BakedProject]:
+    """Returns a function that bakes a project with the given answers into a folder of its own."""
+    return lambda **answers: bake_project(tmp_path_factory.mktemp("bake"), **answers)
+
+
+@pytest.fixture(scope="session")
+def corridor(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example, installed."""
+    return bake(project_name="Corridor Demo", starter="corridor").install()
+
+
+@pytest.fixture(scope="session")
+def stub(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The stub with the default answers, installed, nothing filled in."""
+    return bake().install()

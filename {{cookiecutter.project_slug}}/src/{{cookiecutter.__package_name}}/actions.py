@@ -1,0 +1,144 @@
+"""Turns what the policy chooses into an action of any Gymnasium space, never outside of it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from .encodings import UnsupportedSpace, one_line, require_size
+from .observations import leaves
+
+_MOST_CHOICES = 32  # an integer with more values than this is drawn as a real number and rounded
+_UNBOUNDED = 1e9  # a bound beyond says nothing about which values are useful
+_LARGEST_INTEGER = 2.0**53  # beyond, float64 skips integers
+
+
+class Part(NamedTuple):
+    """What the policy chooses for one leaf of the action space: MultiDiscrete or Box, both of rank 1."""
+
+    space: spaces.MultiDiscrete | spaces.Box
+    decode: Callable[[np.ndarray], Any]  # from an array of the policy's choices to the leaf's action
+
+
+def action_adapter(space: gym.Space[Any]) -> tuple[gym.Space[Any], Callable[[Any], Any]]:
+    """Returns what the policy chooses from, and the function that makes the environment's action of it.
+
+    The policy chooses from a Discrete that starts at 0, a MultiDiscrete of shape (n,) that starts at 0, a float32 Box
+    of shape (n,), or a Tuple of the last two.
+
+    Raises:
+        UnsupportedSpace: the space has no fixed size, is too large or unknown.
+    """
+    if isinstance(space, spaces.Discrete):
+        require_size(int(space.n), "action_space")
+        return spaces.Discrete(int(space.n)), partial(_discrete, space.dtype.type, int(space.start))
+    parts = [_part(leaf, "action_space" + "".join(f"[{key!r}]" for key in path)) for path, leaf in leaves(space)]
+    require_size(len(parts), "action_space")
+    chosen = [part.space.nvec for part in parts if isinstance(part.space, spaces.MultiDiscrete)]
+    drawn = [part.space for part in parts if isinstance(part.space, spaces.Box)]
+    policy_spaces: list[gym.Space[Any]] = []
+    if chosen:
+        policy_spaces.append(spaces.MultiDiscrete(np.concatenate(chosen)))
+        require_size(int(sum(nvec.sum() for nvec in chosen)), "action_space")
+    if drawn:
+        low, high = np.concatenate([box.low for box in drawn]), np.concatenate([box.high for box in drawn])
+        policy_spaces.append(spaces.Box(low, high, dtype=np.float32))
+    decode = partial(_nested, space, parts) if isinstance(space, (spaces.Dict, spaces.Tuple)) else parts[0].decode
+    return (spaces.Tuple(policy_spaces) if len(policy_spaces) == 2 else policy_spaces[0]), decode
+
+
+def _part(space: gym.Space[Any], name: str) -> Part:
+    if isinstance(space, spaces.Discrete):
+        require_size(int(space.n), name)
+        return Part(spaces.MultiDiscrete([space.n]), partial(_first, space.dtype.type, int(space.start)))
+    if isinstance(space, spaces.MultiDiscrete):
+        require_size(int(space.nvec.sum()), name)
+        return Part(spaces.MultiDiscrete(space.nvec.reshape(-1)), partial(_shifted, space.start.astype(space.dtype)))
+    if isinstance(space, spaces.MultiBinary):
+        require_size(int(np.prod(space.shape)), name)
+        nvec = np.full(int(np.prod(space.shape)), 2)
+        return Part(spaces.MultiDiscrete(nvec), partial(_shifted, np.zeros(space.shape, space.dtype)))
+    if isinstance(space, spaces.Box):
+        require_size(int(np.prod(space.shape)), name)
+        if np.issubdtype(space.dtype, np.floating):
+            return _range(space, partial(_reals, space.dtype, space.shape))
+        count = space.high.astype(object) - space.low.astype(object) + 1  # Python integers don't overflow
+        if np.max(count) <= _MOST_CHOICES:
+            nvec = count.reshape(-1).astype(np.int64)
+            return Part(spaces.MultiDiscrete(nvec), partial(_shifted, space.low))
+        return _range(space, partial(_integers, space.low, space.high))
+    raise UnsupportedSpace(
+        f"{name}: {one_line(space)} is nothing that PPO can choose from. "
+        "Use Discrete, MultiDiscrete, MultiBinary or Box, or a Dict or Tuple of these."
+    )
+
+
+def _range(space: spaces.Box, finish: Callable[[np.ndarray], np.ndarray]) -> Part:
+    """The policy's -1 and 1 are the bounds. With one bound, -1 (or 1) is it and the scale stays; without, x is x."""
+    low, high = space.low.reshape(-1).astype(np.float64), space.high.reshape(-1).astype(np.float64)
+    bounded_below, bounded_above = np.abs(low) < _UNBOUNDED, np.abs(high) < _UNBOUNDED
+    scale = np.where(bounded_below & bounded_above, (high - low) / 2, 1.0)
+    centre = np.where(bounded_below, low + scale, np.where(bounded_above, high - scale, 0.0))
+    policy_low, policy_high = np.where(bounded_below, -1.0, -np.inf), np.where(bounded_above, 1.0, np.inf)
+    return Part(
+        spaces.Box(policy_low.astype(np.float32), policy_high.astype(np.float32), dtype=np.float32),
+        partial(_rescaled, scale, centre, low, high, finish),
+    )
+
+
+def _discrete(dtype: Callable[[int], Any], start: int, x: Any) -> Any:
+    return dtype(start + int(x))
+
+
+def _first(dtype: Callable[[int], Any], start: int, x: np.ndarray) -> Any:
+    return dtype(start + int(x[0]))
+
+
+def _shifted(start: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.asarray(x).reshape(start.shape).astype(start.dtype) + start
+
+
+def _rescaled(
+    scale: np.ndarray,
+    centre: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    finish: Callable[[np.ndarray], np.ndarray],
+    x: np.ndarray,
+) -> np.ndarray:
+    return finish(np.minimum(np.maximum(x * scale + centre, low), high))
+
+
+def _reals(dtype: np.dtype[Any], shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+    return x.astype(dtype).reshape(shape)
+
+
+def _integers(low: np.ndarray, high: np.ndarray, x: np.ndarray) -> np.ndarray:
+    rounded = np.minimum(np.maximum(np.rint(x), -_LARGEST_INTEGER), _LARGEST_INTEGER).astype(np.int64)
+    return np.minimum(np.maximum(rounded.reshape(low.shape), low), high).astype(low.dtype)
+
+
+def _nested(space: gym.Space[Any], parts: list[Part], x: Any) -> Any:
+    """Cuts the policy's arrays into the leaves' actions and puts these in their places."""
+    chosen, drawn = x if isinstance(x, tuple) else (x, x)
+    actions, choice, number = [], 0, 0
+    for part in parts:
+        size = part.space.shape[0]
+        if isinstance(part.space, spaces.MultiDiscrete):
+            actions.append(part.decode(chosen[choice : choice + size]))
+            choice += size
+        else:
+            actions.append(part.decode(drawn[number : number + size]))
+            number += size
+    return _fill(space, iter(actions))
+
+
+def _fill(space: gym.Space[Any], actions: Iterator[Any]) -> Any:
+    if isinstance(space, spaces.Dict):
+        return {key: _fill(child, actions) for key, child in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_fill(child, actions) for child in space.spaces)
+    return next(actions)

@@ -1,0 +1,101 @@
+"""Any Gymnasium space in, something that PPO can learn out; or one line that says why not.
+
+What the policy sees, and how its choice becomes an action, is in the tables of the README. `gym.make` gives the
+environment in its own spaces; `env_creator` puts these adapters around it, for training and for everything after it.
+"""
+
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.wrappers import TransformAction, TransformObservation
+
+from .actions import action_adapter
+from .encodings import UnsupportedSpace
+from .observations import ACTION_MASK, Limits, observation_adapter
+
+__all__ = ["UnsupportedSpace", "adapt", "random_action"]
+
+
+def adapt(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Wraps an environment so that a network sees float32 arrays and every action lies in the environment's own space.
+
+    A Dict observation with the key `action_mask` next to a Discrete, MultiDiscrete or MultiBinary action space declares
+    which actions are allowed: one entry for each value of each choice, 1 where it is allowed.
+
+    Args:
+        env: the environment in its own spaces. Sequence and Graph observations need its attribute, or its config's,
+            `max_sequence_length` or `max_graph_nodes`.
+
+    Raises:
+        UnsupportedSpace: PPO can't learn with one of the spaces.
+    """
+    limits = Limits(_declared(env, "max_sequence_length"), _declared(env, "max_graph_nodes"))
+    seen, encode = observation_adapter(env.observation_space, limits)
+    chosen, decode = action_adapter(env.action_space)
+    if seen != env.observation_space:
+        env = TransformObservation(env, encode, seen)
+    env = TransformAction(env, decode, chosen)
+    if isinstance(seen, spaces.Dict) and ACTION_MASK in seen.spaces:
+        return _AllowedActions(env)
+    return env
+
+
+def random_action(env: gym.Env[Any, Any], observation: Any) -> Any:
+    """Draws an action for an adapted environment, and only from what the observation's mask allows."""
+    if not isinstance(env, _AllowedActions):
+        return env.action_space.sample()
+    allowed = tuple(np.split(observation[ACTION_MASK], env.starts[1:]))
+    return env.action_space.sample(allowed[0] if isinstance(env.action_space, spaces.Discrete) else allowed)
+
+
+class _AllowedActions(gym.Wrapper[Any, Any, Any, Any]):
+    """Refuses an action that the last observation's mask forbids; the networks never choose one."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        assert isinstance(env.observation_space, spaces.Dict)
+        if isinstance(env.action_space, spaces.Discrete):
+            nvec = np.array([env.action_space.n])
+        elif isinstance(env.action_space, spaces.MultiDiscrete):
+            nvec = env.action_space.nvec
+        else:
+            raise UnsupportedSpace(
+                f"observation_space['{ACTION_MASK}'] needs an action_space of Discrete, MultiDiscrete or MultiBinary. "
+                "Use one of these, or another key."
+            )
+        shape = env.observation_space[ACTION_MASK].shape
+        if shape != (nvec.sum(),):
+            raise UnsupportedSpace(
+                f"observation_space['{ACTION_MASK}'] has shape {shape}, the actions have {nvec.sum()} values. "
+                f"Use MultiBinary({nvec.sum()}), or another key for what isn't a mask."
+            )
+        self.starts = np.cumsum(nvec) - nvec  # where each choice's values begin in the mask
+        self._mask = np.ones(nvec.sum(), np.int8)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Starts an episode and keeps its first mask."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._mask = observation[ACTION_MASK]
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Takes the action and keeps the next mask.
+
+        Raises:
+            ValueError: the mask forbids the action, or all of them.
+        """
+        if not np.all(self._mask[self.starts + action]):
+            allowed = "forbids this action" if self._mask.any() else "allows no action, but the episode goes on"
+            raise ValueError(f"observation['{ACTION_MASK}'] {allowed}: action {action}, mask {self._mask.tolist()}")
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._mask = observation[ACTION_MASK]
+        return observation, reward, terminated, truncated, info
+
+
+def _declared(env: gym.Env[Any, Any], attribute: str) -> Any:
+    for owner in (env.unwrapped, getattr(env.unwrapped, "config", None)):
+        if getattr(owner, attribute, None) is not None:
+            return getattr(owner, attribute)
+    return None
