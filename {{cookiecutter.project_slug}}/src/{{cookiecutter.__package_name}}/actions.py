@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from .encodings import UnsupportedSpace, one_line, require_size
-from .observations import leaves
+from .observations import leaves, name_of
 
 _MOST_CHOICES = 32  # an integer with more values than this is drawn as a real number and rounded
 _UNBOUNDED = 1e9  # a bound beyond says nothing about which values are useful
@@ -34,8 +34,8 @@ def action_adapter(space: gym.Space[Any]) -> tuple[gym.Space[Any], Callable[[Any
     """
     if isinstance(space, spaces.Discrete):
         require_size(int(space.n), "action_space")
-        return spaces.Discrete(int(space.n)), partial(_discrete, space.dtype.type, int(space.start))
-    parts = [_part(leaf, "action_space" + "".join(f"[{key!r}]" for key in path)) for path, leaf in leaves(space)]
+        return spaces.Discrete(int(space.n)), partial(_discrete, np.dtype(space.dtype).type, int(space.start))
+    parts = [_part(leaf, name_of("action_space", path)) for path, leaf in leaves(space)]
     require_size(len(parts), "action_space")
     chosen = [part.space.nvec for part in parts if isinstance(part.space, spaces.MultiDiscrete)]
     drawn = [part.space for part in parts if isinstance(part.space, spaces.Box)]
@@ -53,7 +53,7 @@ def action_adapter(space: gym.Space[Any]) -> tuple[gym.Space[Any], Callable[[Any
 def _part(space: gym.Space[Any], name: str) -> Part:
     if isinstance(space, spaces.Discrete):
         require_size(int(space.n), name)
-        return Part(spaces.MultiDiscrete([space.n]), partial(_first, space.dtype.type, int(space.start)))
+        return Part(spaces.MultiDiscrete([int(space.n)]), partial(_first, np.dtype(space.dtype).type, int(space.start)))
     if isinstance(space, spaces.MultiDiscrete):
         require_size(int(space.nvec.sum()), name)
         return Part(spaces.MultiDiscrete(space.nvec.reshape(-1)), partial(_shifted, space.start.astype(space.dtype)))
@@ -64,7 +64,7 @@ def _part(space: gym.Space[Any], name: str) -> Part:
     if isinstance(space, spaces.Box):
         require_size(int(np.prod(space.shape)), name)
         if np.issubdtype(space.dtype, np.floating):
-            return _range(space, partial(_reals, space.dtype, space.shape))
+            return _range(space, partial(_reals, np.dtype(space.dtype), space.shape))
         count = space.high.astype(object) - space.low.astype(object) + 1  # Python integers don't overflow
         if np.max(count) <= _MOST_CHOICES:
             nvec = count.reshape(-1).astype(np.int64)

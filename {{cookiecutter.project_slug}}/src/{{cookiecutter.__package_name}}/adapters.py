@@ -4,6 +4,9 @@ What the policy sees, and how its choice becomes an action, is in the tables of 
 environment in its own spaces; `env_creator` puts these adapters around it, for training and for everything after it.
 """
 
+from collections.abc import Callable
+from functools import partial, reduce
+from operator import getitem
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -12,10 +15,13 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformAction, TransformObservation
 
 from .actions import action_adapter
-from .encodings import UnsupportedSpace
-from .observations import ACTION_MASK, Limits, observation_adapter
+from .encodings import Encode, UnsupportedSpace, image_encoder, is_image
+from .observations import Leaf, Limits, Path, leaves, name_of, parts_encoder
 
-__all__ = ["UnsupportedSpace", "adapt", "random_action"]
+__all__ = ["ACTION_MASK", "VECTOR", "UnsupportedSpace", "adapt", "random_action"]
+
+ACTION_MASK = "action_mask"  # the key of a Dict observation that says which actions are allowed
+VECTOR = "vector"  # the key of what is neither the mask nor an image, where the policy sees several parts
 
 
 def adapt(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
@@ -32,7 +38,7 @@ def adapt(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
         UnsupportedSpace: PPO can't learn with one of the spaces.
     """
     limits = Limits(_declared(env, "max_sequence_length"), _declared(env, "max_graph_nodes"))
-    seen, encode = observation_adapter(env.observation_space, limits)
+    seen, encode = _observation_adapter(env.observation_space, limits)
     chosen, decode = action_adapter(env.action_space)
     if seen != env.observation_space:
         env = TransformObservation(env, encode, seen)
@@ -48,6 +54,51 @@ def random_action(env: gym.Env[Any, Any], observation: Any) -> Any:
         return env.action_space.sample()
     allowed = tuple(np.split(observation[ACTION_MASK], env.starts[1:]))
     return env.action_space.sample(allowed[0] if isinstance(env.action_space, spaces.Discrete) else allowed)
+
+
+def _observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Space[Any], Callable[[Any], Any]]:
+    """Returns what the policy sees of a space, and the function that makes it from an observation.
+
+    One vector or one image comes as a float32 Box of shape (n,) or (height, width, channels). Otherwise there is a Dict
+    of `action_mask` (MultiBinary), `image_0`, `image_1`, ... and `vector`, which holds all the rest.
+
+    Raises:
+        UnsupportedSpace: a space has no fixed size, is too large or unknown.
+    """
+    parts: dict[str, gym.Space[Any]] = {}
+    encoders: dict[str, Encode] = {}
+    rest: list[Leaf] = []
+    for path, leaf in leaves(space):
+        if path == (ACTION_MASK,):
+            parts[ACTION_MASK] = spaces.MultiBinary(leaf.shape or ())
+            encoders[ACTION_MASK] = _mask
+        elif is_image(leaf):
+            assert isinstance(leaf, spaces.Box)
+            key = f"image_{len(parts.keys() - {ACTION_MASK})}"
+            encoder = image_encoder(leaf, name_of("observation_space", path))
+            parts[key] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
+            encoders[key] = partial(_encode_at, path, encoder.encode)
+        else:
+            rest.append((path, leaf))
+    if rest or not parts.keys() - {ACTION_MASK}:  # the mask itself is seen where it is all there is
+        encoder = parts_encoder(rest or leaves(space), limits, "observation_space")
+        parts[VECTOR] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
+        encoders[VECTOR] = encoder.encode
+    if len(parts) == 1:
+        return next(iter(parts.values())), next(iter(encoders.values()))
+    return spaces.Dict(parts), partial(_encode_parts, encoders)
+
+
+def _mask(x: Any) -> np.ndarray:
+    return np.array(x[ACTION_MASK], np.int8)
+
+
+def _encode_at(path: Path, encode: Encode, x: Any) -> np.ndarray:
+    return encode(reduce(getitem, path, x))
+
+
+def _encode_parts(encoders: dict[str, Encode], x: Any) -> dict[str, np.ndarray]:
+    return {key: encode(x) for key, encode in encoders.items()}
 
 
 class _AllowedActions(gym.Wrapper[Any, Any, Any, Any]):

@@ -23,10 +23,13 @@ class UnsupportedSpace(ValueError):
     """A space that PPO can't learn with; the message is one line and says what to use instead."""
 
 
+Encode = Callable[[Any], np.ndarray]
+
+
 class Encoder(NamedTuple):
     """One observation in, one float32 array out, from `low` to `high`, which have its shape."""
 
-    encode: Callable[[Any], np.ndarray]
+    encode: Encode
     low: np.ndarray
     high: np.ndarray
 
@@ -40,7 +43,7 @@ def one_line(space: gym.Space[Any]) -> str:
 def vector_encoder(space: gym.Space[Any], name: str) -> Encoder:
     """Encodes Box, Discrete, MultiDiscrete, MultiBinary and Text as an array of shape (n,).
 
-    Floats stay as they are. Integers are scaled by their range to [0, 1], or to sign(x) log(1 + |x|) where that is wide.
+    Floats stay as they are. Integers are scaled to [0, 1] by their range, or to sign(x) log(1 + |x|) if it is wide.
     What is chosen from a set is one-hot: an index, each index, each character (zeros after a Text's end).
 
     Args:
@@ -99,7 +102,7 @@ def is_image(space: gym.Space[Any]) -> bool:
 def image_encoder(space: spaces.Box, name: str) -> Encoder:
     """Encodes a space for which `is_image` holds as an array of shape (height, width, channels).
 
-    Bounds become 0 and 1, except of floats that lie within [-1, 1] already or have none. Stacked images become channels.
+    Bounds become 0 and 1, but for floats that lie within [-1, 1] already or have none. Stacked images become channels.
 
     Raises:
         UnsupportedSpace: the image is too large to keep thousands of them.
@@ -130,7 +133,7 @@ def require_size(size: int, name: str) -> None:
         )
 
 
-def _from_0_to_1(encode: Callable[[Any], np.ndarray], size: int, name: str) -> Encoder:
+def _from_0_to_1(encode: Encode, size: int, name: str) -> Encoder:
     require_size(size, name)
     return Encoder(encode, np.zeros(size, np.float32), np.ones(size, np.float32))
 

@@ -6,7 +6,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-import tree
 from gymnasium import spaces
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.distribution.torch.torch_distribution import (
@@ -20,7 +19,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
-from .observations import ACTION_MASK, VECTOR
+from .adapters import ACTION_MASK, VECTOR
 
 _FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradient is 0 rather than NaN
 
@@ -28,27 +27,30 @@ _FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradie
 def network_summary(observation_space: gym.Space[Any], model_config: dict[str, Any]) -> str:
     """Says in one line which networks `ActorCritic` builds, and why: the same choice that it makes itself."""
     parts = _parts(observation_space)
-    units = " x ".join(str(units) for units in model_config["hidden_units"])
-    reasons = [f"convolutions for the {_size(parts[name])} pixels of {name}" for name in parts if name != VECTOR]
+    sizes = {name: " x ".join(str(side) for side in shape) for name, shape in parts.items()}
+    reasons = [f"convolutions for the {size} pixels of {name}" for name, size in sizes.items() if name != VECTOR]
     if VECTOR in parts:
-        reasons.append(f"{units} tanh units for {'them and ' if reasons else ''}{_size(parts[VECTOR])} numbers")
+        units = " x ".join(str(units) for units in model_config["hidden_units"])
+        reasons.append(f"{units} tanh units for {'them and ' if reasons else ''}{sizes[VECTOR]} numbers")
     return "policy and value network: " + ", ".join(reasons)
 
 
 def greedy_action(module: RLModule, observation: Any) -> Any:
     """Returns the most likely action for one observation, both as the adapted environment has them."""
-    batch = tree.map_structure(lambda array: torch.from_numpy(array[None]), observation)
-    outputs = module.forward_inference({Columns.OBS: batch})
+    parts = observation if isinstance(observation, dict) else {"": observation}
+    tensors = {name: torch.from_numpy(part[None]) for name, part in parts.items()}
+    outputs = module.forward_inference({Columns.OBS: tensors if isinstance(observation, dict) else tensors[""]})
     distribution = module.get_inference_action_dist_cls().from_logits(outputs[Columns.ACTION_DIST_INPUTS])
-    return tree.map_structure(lambda tensor: tensor[0].numpy(), distribution.to_deterministic().sample())
+    action = distribution.to_deterministic().sample()
+    return tuple(part[0].numpy() for part in action) if isinstance(action, tuple) else action[0].numpy()
 
 
-class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):  # type: ignore[misc]
+class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
     """What PPO learns: a distribution over actions and the value of an observation.
 
-    Discrete choices get a logit a value, real numbers a mean and a learnt spread that doesn't depend on the observation.
-    The `model_config` holds `hidden_units`, a list with an integer for each hidden layer, and `image_features`, how many
-    numbers the convolutions make of an image.
+    A discrete choice gets a logit a value; a real number gets a mean, and a learnt spread that is the same everywhere.
+    The `model_config` holds `hidden_units`, a list with an integer for each hidden layer, and `image_features`, how
+    many numbers the convolutions make of an image.
     """
 
     def setup(self) -> None:
@@ -72,11 +74,12 @@ class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):  # type: i
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         observation = batch[Columns.OBS]
-        outputs = _finite(self.policy(observation), observation)
+        outputs = self.policy(observation)
         if isinstance(observation, dict) and ACTION_MASK in observation:
             outputs = torch.where(observation[ACTION_MASK] > 0, outputs, _FORBIDDEN)
-        spread = self.log_std.expand(len(outputs), -1)
-        return {Columns.ACTION_DIST_INPUTS: torch.cat([outputs, spread], dim=-1) if len(self.log_std) else outputs}
+        if len(self.log_std):
+            outputs = torch.cat([outputs, self.log_std.expand(len(outputs), -1)], dim=-1)
+        return {Columns.ACTION_DIST_INPUTS: _finite(outputs, observation)}
 
 
 class Network(nn.Module):
@@ -95,14 +98,12 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         parts = _parts(observation_space)
-        self.has_vector = VECTOR in parts
-        self.images = nn.ModuleDict(
-            {name: _convolutions(space.shape, image_features) for name, space in parts.items() if name != VECTOR}
-        )
-        width = len(self.images) * image_features + (parts[VECTOR].shape[0] if self.has_vector else 0)
+        self.vector_size = parts.pop(VECTOR)[0] if VECTOR in parts else 0
+        self.images = nn.ModuleDict({name: _convolutions(shape, image_features) for name, shape in parts.items()})
+        width = self.vector_size + len(parts) * image_features
         layers: list[nn.Module] = []
-        # An image's features need no further layers, a vector's numbers do.
-        for units in hidden_units if self.has_vector else ():
+        # The features of one image need no further layers; numbers, and parts to be combined, do.
+        for units in hidden_units if self.vector_size or len(parts) > 1 else ():
             layers += [_orthogonal(nn.Linear(width, units), 2**0.5), nn.Tanh()]
             width = units
         self.layers = nn.Sequential(*layers, _orthogonal(nn.Linear(width, outputs), head_gain))
@@ -112,17 +113,15 @@ class Network(nn.Module):
         if not isinstance(observation, dict):
             return self.layers(next(iter(self.images.values()))(observation) if self.images else observation)
         features = [network(observation[name]) for name, network in self.images.items()]
-        return self.layers(torch.cat([*features, observation[VECTOR]] if self.has_vector else features, dim=-1))
+        return self.layers(torch.cat([*features, observation[VECTOR]] if self.vector_size else features, dim=-1))
 
 
-def _size(space: gym.Space[Any]) -> str:
-    return " x ".join(str(side) for side in space.shape or ())
-
-
-def _parts(observation_space: gym.Space[Any]) -> dict[str, gym.Space[Any]]:
+def _parts(observation_space: gym.Space[Any]) -> dict[str, tuple[int, ...]]:
+    """Names what a network sees, with its shape."""
     if isinstance(observation_space, spaces.Dict):
-        return {name: space for name, space in observation_space.spaces.items() if name != ACTION_MASK}
-    return {VECTOR if len(observation_space.shape or ()) == 1 else "image": observation_space}
+        return {name: space.shape or () for name, space in observation_space.items() if name != ACTION_MASK}
+    shape = observation_space.shape or ()
+    return {VECTOR if len(shape) == 1 else "image": shape}
 
 
 def _convolutions(shape: tuple[int, ...], features: int) -> nn.Module:

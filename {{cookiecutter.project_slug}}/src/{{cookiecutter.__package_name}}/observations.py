@@ -1,6 +1,6 @@
 """Turns an observation of any Gymnasium space into float32 arrays of a fixed size."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from functools import partial, reduce
 from operator import getitem
 from typing import Any, NamedTuple
@@ -10,10 +10,14 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import iterate
 
-from .encodings import Encoder, UnsupportedSpace, image_encoder, is_image, one_line, require_size, vector_encoder
-
-ACTION_MASK = "action_mask"  # the key of a Dict observation that says which actions are allowed
-VECTOR = "vector"  # the key of what is neither the mask nor an image, where the policy sees several parts
+from .encodings import (
+    Encode,
+    Encoder,
+    UnsupportedSpace,
+    one_line,
+    require_size,
+    vector_encoder,
+)
 
 Path = tuple[Hashable, ...]
 Leaf = tuple[Path, gym.Space[Any]]
@@ -38,44 +42,25 @@ def leaves(space: gym.Space[Any], path: Path = ()) -> list[Leaf]:
     return [leaf for key, child in children for leaf in leaves(child, (*path, key))]
 
 
-def observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Space[Any], Callable[[Any], Any]]:
-    """Returns what the policy sees of a space, and the function that makes it from an observation.
+def name_of(root: str, path: Path) -> str:
+    """Names a leaf as it is written in Python, for error messages."""
+    return root + "".join(f"[{key!r}]" for key in path)
 
-    One vector or one image comes as a float32 Box of shape (n,) or (height, width, channels). Otherwise there is a Dict
-    of `action_mask` (MultiBinary), `image_0`, `image_1`, ... and `vector`, which holds all the rest.
+
+def parts_encoder(parts: list[Leaf], limits: Limits, name: str) -> Encoder:
+    """Encodes spaces side by side as one array of shape (n,).
+
+    Dict and Tuple are taken apart. Of a OneOf, one-hot numbers say which space it is, and each space has a place, zeros
+    where it is another. A Sequence is a mask of which of its places are filled, then the places, zeros where empty. A
+    Graph is its nodes as a Sequence, then for each ordered pair of nodes 1 and the features of its last edge, or zeros.
 
     Raises:
         UnsupportedSpace: a space has no fixed size, is too large or unknown.
     """
-    parts: dict[str, gym.Space[Any]] = {}
-    encoders: dict[str, Callable[[Any], np.ndarray]] = {}
-    rest: list[Leaf] = []
-    for path, leaf in leaves(space):
-        if path == (ACTION_MASK,):
-            parts[ACTION_MASK] = spaces.MultiBinary(leaf.shape or ())
-            encoders[ACTION_MASK] = _mask
-        elif is_image(leaf):
-            assert isinstance(leaf, spaces.Box)
-            key = f"image_{len(parts.keys() - {ACTION_MASK})}"
-            encoder = image_encoder(leaf, _name(path))
-            parts[key] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
-            encoders[key] = partial(_encode_at, path, encoder.encode)
-        else:
-            rest.append((path, leaf))
-    if rest or not parts.keys() - {ACTION_MASK}:  # the mask itself is seen where it is all there is
-        encoder = _side_by_side(rest or leaves(space), limits)
-        parts[VECTOR] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
-        encoders[VECTOR] = encoder.encode
-    if len(parts) == 1:
-        return next(iter(parts.values())), next(iter(encoders.values()))
-    return spaces.Dict(parts), partial(_encode_parts, encoders)
-
-
-def _side_by_side(parts: list[Leaf], limits: Limits) -> Encoder:
-    encoders = [(path, _encoder(leaf, limits, _name(path))) for path, leaf in parts]
+    encoders = [(path, _encoder(leaf, limits, name_of(name, path))) for path, leaf in parts]
     if len(encoders) == 1 and encoders[0][0] == ():
         return encoders[0][1]
-    require_size(sum(encoder.low.size for _, encoder in encoders), "observation_space")
+    require_size(sum(encoder.low.size for _, encoder in encoders), name)
     return Encoder(
         partial(_concatenate, [(path, encoder.encode) for path, encoder in encoders]),
         np.concatenate([encoder.low for _, encoder in encoders]),
@@ -85,13 +70,13 @@ def _side_by_side(parts: list[Leaf], limits: Limits) -> Encoder:
 
 def _encoder(space: gym.Space[Any], limits: Limits, name: str) -> Encoder:
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        return _side_by_side(leaves(space), limits)
+        return parts_encoder(leaves(space), limits, name)
     if isinstance(space, spaces.OneOf):
-        return _one_of([_encoder(child, limits, name) for child in space.spaces])
+        return _one_of([_encoder(child, limits, name) for child in space.spaces], name)
     if isinstance(space, spaces.Sequence):
         length = _declared(limits.max_sequence_length, "max_sequence_length", space, name)
-        items = space.stacked_feature_space if space.stack else None
-        return _sequence(_encoder(space.feature_space, limits, name), length, items, name)
+        stacked = space.stacked_feature_space if space.stack else None
+        return _sequence(_encoder(space.feature_space, limits, name), length, stacked, name)
     if isinstance(space, spaces.Graph):
         return _graph(space, _declared(limits.max_graph_nodes, "max_graph_nodes", space, name), name)
     return vector_encoder(space, name)
@@ -108,8 +93,8 @@ def _declared(limit: int | None, attribute: str, space: gym.Space[Any], name: st
     return int(limit)
 
 
-def _one_of(encoders: list[Encoder]) -> Encoder:
-    """One-hot which space it is, then a place for each space: zeros where it is another."""
+def _one_of(encoders: list[Encoder], name: str) -> Encoder:
+    require_size(sum(encoder.low.size for encoder in encoders), name)
     sizes = [len(encoders), *(encoder.low.size for encoder in encoders)]
     low = np.concatenate([np.zeros(len(encoders)), *(np.minimum(encoder.low, 0) for encoder in encoders)])
     high = np.concatenate([np.ones(len(encoders)), *(np.maximum(encoder.high, 0) for encoder in encoders)])
@@ -119,7 +104,6 @@ def _one_of(encoders: list[Encoder]) -> Encoder:
 
 
 def _sequence(item: Encoder, length: int, stacked: gym.Space[Any] | None, name: str) -> Encoder:
-    """A mask of which places are filled, then `length` places: zeros where one is empty."""
     require_size(length * (1 + item.low.size), name)
     low = np.concatenate([np.zeros(length), np.tile(np.minimum(item.low, 0), length)])
     high = np.concatenate([np.ones(length), np.tile(np.maximum(item.high, 0), length)])
@@ -128,7 +112,6 @@ def _sequence(item: Encoder, length: int, stacked: gym.Space[Any] | None, name: 
 
 
 def _graph(space: spaces.Graph, length: int, name: str) -> Encoder:
-    """The nodes as a sequence; then for each ordered pair of nodes, 1 and the features of its last edge, or zeros."""
     nodes = _sequence(vector_encoder(space.node_space, name), length, None, name)
     edge = Encoder(_no_features, np.zeros(0), np.zeros(0))
     if space.edge_space is not None:
@@ -143,27 +126,11 @@ def _graph(space: spaces.Graph, length: int, name: str) -> Encoder:
     )
 
 
-def _name(path: Path) -> str:
-    return "observation_space" + "".join(f"[{key!r}]" for key in path)
-
-
-def _mask(x: Any) -> np.ndarray:
-    return np.array(x[ACTION_MASK], np.int8)
-
-
-def _encode_at(path: Path, encode: Callable[[Any], np.ndarray], x: Any) -> np.ndarray:
-    return encode(reduce(getitem, path, x))
-
-
-def _encode_parts(encoders: dict[str, Callable[[Any], np.ndarray]], x: Any) -> dict[str, np.ndarray]:
-    return {key: encode(x) for key, encode in encoders.items()}
-
-
-def _concatenate(parts: list[tuple[Path, Callable[[Any], np.ndarray]]], x: Any) -> np.ndarray:
+def _concatenate(parts: list[tuple[Path, Encode]], x: Any) -> np.ndarray:
     return np.concatenate([encode(reduce(getitem, path, x)) for path, encode in parts])
 
 
-def _one_of_them(size: int, starts: list[int], encoders: list[Callable[[Any], np.ndarray]], x: Any) -> np.ndarray:
+def _one_of_them(size: int, starts: list[int], encoders: list[Encode], x: Any) -> np.ndarray:
     which, value = x
     if not 0 <= which < len(encoders):
         raise ValueError(f"observation {x} names space {which} of a OneOf of {len(encoders)}")
@@ -174,9 +141,7 @@ def _one_of_them(size: int, starts: list[int], encoders: list[Callable[[Any], np
     return vector
 
 
-def _fill(
-    encode: Callable[[Any], np.ndarray], size: int, length: int, stacked: gym.Space[Any] | None, x: Any
-) -> np.ndarray:
+def _fill(encode: Encode, size: int, length: int, stacked: gym.Space[Any] | None, x: Any) -> np.ndarray:
     items = list(x if stacked is None else iterate(stacked, x))
     if len(items) > length:
         raise ValueError(f"observation holds {len(items)} items, your environment declares at most {length}")
@@ -192,8 +157,8 @@ def _no_features(x: Any) -> np.ndarray:
 
 
 def _nodes_and_edges(
-    nodes: Callable[[Any], np.ndarray],
-    edge: Callable[[Any], np.ndarray],
+    nodes: Encode,
+    edge: Encode,
     length: int,
     size: int,
     x: spaces.GraphInstance,
