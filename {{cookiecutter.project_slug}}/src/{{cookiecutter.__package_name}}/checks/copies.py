@@ -1,0 +1,185 @@
+"""Several copies in one process: they can be made, share nothing, and can be pickled and copied."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .locations import described, raised, unwrapped
+from .policies import RANDOM
+from .recording import Episode, play
+from .registry import Finding, NotJudged, check, error, warning
+from .sessions import difference
+from .study import Study
+from .values import same, short
+
+MUTABLE = (list, dict, set, bytearray, np.ndarray)
+
+
+@check()
+def copies_can_be_made(study: Study) -> Iterator[Finding]:
+    """A second copy can be made while the first one lives, and is another object.
+
+    An env runner holds many copies: a fixed port, a locked file or a singleton allows only one.
+    """
+    built = study.build(study.built.config)
+    if built.trouble is not None:
+        text = f"a second copy (instance) cannot be made while the first one is open: {built.trouble.text}"
+        fix = "give each copy its own port (0 lets the system choose), file and display; share nothing between instances"
+        yield error(text, fix, built.trouble.where)
+    elif unwrapped(built.env) is unwrapped(study.env):
+        text = "the constructor returns the same instance again (a singleton): all copies share one state"
+        yield error(text, "return a new object each time", study.where("__init__"))
+    else:
+        study.release(built.env)
+
+
+@check()
+def copies_do_not_interfere(study: Study) -> Iterator[Finding]:
+    """Two copies that are stepped in turns play as each does alone.
+
+    With state at class or module level all copies of an env runner move one and the same agent.
+    """
+    replays = study.replays
+    if difference(study.episodes[0], replays.alone) is not None:
+        raise NotJudged("not even fresh copies agree")
+    pairs = [(replays.alone, replays.mixed_new)]
+    repeated = next((e for e in study.episodes if e.seed == 1 and e.policy is RANDOM), None)
+    if difference(replays.alone, replays.again) is None and repeated is not None:
+        pairs.append((repeated, replays.mixed_old))
+    for alone, mixed in pairs:
+        found = difference(alone, mixed)
+        if found is not None:
+            number, what, left, right = found
+            text = (
+                f"copies interfere: stepped in turns with another instance, the same seed and actions give another {what} "
+                f"{alone.at(number)}: {short(left, 50)} alone, {short(right, 50)} in turns; they share state{_shared(study)}"
+            )
+            yield error(text, "keep all state in self, set in __init__ and reset()", study.where("__init__"))
+            return
+
+
+def _shared(study: Study) -> str:
+    """Names of mutable class attributes and module globals: where shared state may live."""
+    plain = type(unwrapped(study.env))
+    names = []
+    for owner in plain.__mro__:
+        if not owner.__module__.startswith(("gymnasium", "builtins", "typing")):
+            names += [f"{owner.__name__}.{n}" for n, v in vars(owner).items() if isinstance(v, MUTABLE) and n != "metadata"]
+    module = sys.modules.get(plain.__module__)
+    for name, value in vars(module).items() if module is not None else ():
+        if isinstance(value, MUTABLE) and not name.startswith("__"):
+            names.append(f"module-level {name}")
+    return f" (class-level or global: {', '.join(names[:5])}?)" if names else " (class attribute, module global, file?)"
+
+
+@check(quick=False)
+def copies_close_alone(study: Study) -> Iterator[Finding]:
+    """Closing one copy leaves the others working.
+
+    `pygame.quit()` or closing a shared connection in `close` takes it away from all copies of the process.
+    """
+    _ = study.steps_played
+    if study.slow_to_build:
+        raise NotJudged("the constructor is slow")
+    one, two = study.another(), study.another()
+    chooser = RANDOM.chooser(study.space("action_space"), 9)
+    kept = play(one, Episode(1, RANDOM, 9, fresh=True), chooser, 2, study.pulse)
+    study.release(two)
+    again = play(one, Episode(2, RANDOM, 9, fresh=False), chooser, 2, study.pulse)
+    study.release(one)
+    if kept.trouble is None and again.trouble is not None:
+        text = f"closing one copy breaks another (they share what close() closes): {again.trouble.call}() raises {again.trouble.text}"
+        yield error(text, "close only what this instance opened itself", again.trouble.where)
+
+
+@check(quick=False)
+def copies_write_own_files(study: Study) -> Iterator[Finding]:
+    """Two copies do not write to the same file.
+
+    They overwrite each other's data; what one reads back is then another copy's.
+    """
+    _ = study.steps_played
+    if study.slow_to_build:
+        raise NotJudged("the constructor is slow")
+    written, copies = [], []
+    for seed in (0, 1):
+        start = len(study.events.written)
+        env = study.another()
+        copies.append(env)
+        chooser = RANDOM.chooser(study.space("action_space"), seed)
+        play(env, Episode(1, RANDOM, seed, fresh=True), chooser, 3, study.pulse)
+        written.append(set(study.events.written[start:]))
+    for env in copies:
+        study.release(env)
+    for path in sorted(written[0] & written[1]):
+        if "__pycache__" not in path and not path.startswith(("/dev/", "/proc/")):
+            text = f"all copies write to the same file {path}: instances share it and overwrite each other's data"
+            yield warning(text, "put a unique name into the path (tempfile.mkdtemp()), or write no files", study.where("__init__"))
+            return
+
+
+@check(quick=False)
+def env_can_be_pickled(study: Study) -> Iterator[Finding]:
+    """The environment can be pickled and deep-copied, and the copy plays on as the original.
+
+    Tree search, checkpoints of the environment and some vector environments need it; PPO alone does not.
+    """
+    _ = study.steps_played
+    env = study.env
+    chooser = RANDOM.chooser(study.space("action_space"), 13)
+    play(env, Episode(1, RANDOM, 13, fresh=False), chooser, 2, study.pulse)
+    fix = "make locks, files and connections when they are needed, and drop them in __getstate__"
+    twins = {}
+    for how, copier in (("pickled", lambda: pickle.loads(pickle.dumps(env))), ("deep-copied", lambda: copy.deepcopy(env))):
+        try:
+            twins[how] = copier()
+        except BaseException as problem:
+            culprit = _culprit(env)
+            text = f"the environment cannot be {how} (pickle, deepcopy, serialize): {described(problem)}{culprit}"
+            yield warning(text, fix, raised(problem) or study.where("__init__"))
+            return
+    found = _play_on(study, env, twins)
+    if found is not None:
+        text = f"a {found} than the original; pickle or deepcopy loses state or shares it"
+        yield warning(text, "keep all state in attributes that are copied; let __getstate__ keep it", study.where("__init__"))
+
+
+def _culprit(env: Any) -> str:
+    for name, value in vars(unwrapped(env)).items() if hasattr(unwrapped(env), "__dict__") else ():
+        try:
+            pickle.dumps(value)
+        except BaseException:
+            return f" (self.{name}, a {type(value).__name__})"
+    return ""
+
+
+def _play_on(study: Study, env: Any, twins: dict[str, Any]) -> str | None:
+    """Steps the copies, then the original, with the same actions; says where they differ."""
+    policy = RANDOM.chooser(study.space("action_space"), 14)
+    actions = [policy(None, None) for _ in range(min(study.plan.small, 20))]
+    try:
+        played = {how: _few_steps(twin, actions, study) for how, twin in twins.items()}
+        ours = _few_steps(env, actions, study)
+    except BaseException:
+        return None
+    for how, theirs in played.items():
+        for number, (left, right) in enumerate(zip(ours, theirs, strict=False), 1):
+            if not same(left, right):
+                return f"{how} copy of the environment plays on differently: step {number} gives {short(right)}, not {short(left)},"
+    return None
+
+
+def _few_steps(env: Any, actions: list[Any], study: Study) -> list[tuple[Any, ...]]:
+    results: list[tuple[Any, ...]] = []
+    for number, action in enumerate(actions, 1):
+        study.pulse.call("step", number)
+        results.append(copy.deepcopy(tuple(env.step(action))[:4]))
+        if np.any(results[-1][2]) or np.any(results[-1][3]):
+            break
+    return results

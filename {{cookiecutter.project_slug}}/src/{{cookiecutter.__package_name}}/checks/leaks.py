@@ -1,0 +1,184 @@
+"""Many resets and steps: memory, files, threads and processes must not pile up."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .locations import HERE, raised
+from .policies import RANDOM
+from .recording import Episode, play
+from .registry import Finding, NotJudged, check, error, warning
+from .study import Study
+from .surroundings import children, descriptors, threads
+
+WINDOWS = 4
+LEAK_BYTES_PER_EPISODE = 400  # Statistics of an episode are small; observations of all its steps are not.
+SEVERE_BYTES_PER_EPISODE = 200_000
+
+
+@dataclass
+class Growth:
+    """What was open or allocated after each window of episodes."""
+
+    episodes: int
+    steps: int = 0
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    bytes: list[int] = field(default_factory=list)
+    line: str | None = None
+    files: set[str] = field(default_factory=set)
+
+
+COUNTERS: dict[str, Callable[[], int | None]] = {
+    "files or sockets (file descriptors)": descriptors,
+    "threads": threads,
+    "child processes": children,
+}
+
+
+def _growth(study: Study) -> Growth:
+    if "growth" not in study.cache:
+        study.cache["growth"] = _measure(study)
+    return study.cache["growth"]
+
+
+def _measure(study: Study) -> Growth:
+    _ = study.steps_played
+    plan = study.plan
+    growth = Growth(episodes=max(plan.resets // 2, 1))
+    chooser = RANDOM.chooser(study.space("action_space"), 17)
+    cap = max(min(plan.small // 3, 20), 1)
+
+    def episodes(count: int) -> None:
+        for number in range(count):
+            episode = Episode(number + 1, RANDOM, None, fresh=False)
+            play(study.env, episode, chooser, cap, study.pulse)
+            growth.steps += len(episode.steps)
+
+    episodes(2)  # The first ones fill caches.
+    start = len(study.events.written)
+    tracemalloc.start()
+    try:
+        for window in range(WINDOWS + 1):
+            gc.collect()
+            _count(growth)
+            if window == 1:
+                before = tracemalloc.take_snapshot()
+            if window < WINDOWS:
+                episodes(growth.episodes)
+        if _leaks(growth.bytes, LEAK_BYTES_PER_EPISODE * growth.episodes):
+            growth.line = _top_line(study, before, tracemalloc.take_snapshot())
+    finally:
+        tracemalloc.stop()
+    growth.files = {path for path in study.events.written[start:] if os.path.exists(path)}
+    return growth
+
+
+def _count(growth: Growth) -> None:
+    growth.bytes.append(tracemalloc.get_traced_memory()[0])
+    for name, counter in COUNTERS.items():
+        value = counter()
+        if value is not None:
+            growth.counts.setdefault(name, []).append(value)
+
+
+def _leaks(levels: list[int], least: int) -> bool:
+    """Whether each window, the first one aside, added at least so much."""
+    steps = [after - before for before, after in zip(levels[1:], levels[2:], strict=False)]
+    return bool(steps) and all(step >= least for step in steps)
+
+
+def _top_line(study: Study, before: Any, after: Any) -> str | None:
+    for entry in after.compare_to(before, "lineno")[:12]:
+        frame = entry.traceback[0]
+        if not os.path.realpath(frame.filename).startswith(HERE) and "tracemalloc" not in frame.filename:
+            return f"{frame.filename}:{frame.lineno}"
+    return None
+
+
+@check(quick=False)
+def memory_does_not_grow(study: Study) -> Iterator[Finding]:
+    """Memory stays the same over many episodes.
+
+    A list that grows with every step fills the machine after some hours; Ray then kills the env runner.
+    """
+    growth = _growth(study)
+    if not _leaks(growth.bytes, LEAK_BYTES_PER_EPISODE * growth.episodes):
+        return
+    each = (growth.bytes[-1] - growth.bytes[1]) / (growth.episodes * (WINDOWS - 1))
+    per_step = (growth.bytes[-1] - growth.bytes[0]) / max(growth.steps, 1)
+    text = (
+        f"memory grows with every episode, a leak: {_rounded(each)} an episode of these short ones, about "
+        f"{_rounded(per_step * 1e6)} in a million steps"
+    )
+    finding = error if each >= SEVERE_BYTES_PER_EPISODE else warning
+    yield finding(text, "clear lists and dicts in reset(), or bound them: collections.deque(maxlen=...)", growth.line)
+
+
+def _rounded(count: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{float(f'{count / size:.1g}'):g} {unit}"
+    return f"{float(f'{max(count, 1):.1g}'):g} bytes"
+
+
+@check(quick=False)
+def handles_do_not_grow(study: Study) -> Iterator[Finding]:
+    """Open files, sockets, threads and child processes stay the same over many resets.
+
+    The system allows about a thousand open files a process; threads and processes end sooner.
+    """
+    growth = _growth(study)
+    for name, levels in growth.counts.items():
+        if _leaks(levels, max(growth.episodes // 2, 1)):
+            text = f"reset() leaks {name}: {levels[0]} at first, {levels[-1]} after {growth.episodes * WINDOWS} more episodes, unclosed"
+            yield error(text, "close or join the old one before reset() makes a new one, or make it once", study.where("reset"))
+
+
+@check(quick=False)
+def files_do_not_pile_up(study: Study) -> Iterator[Finding]:
+    """Episodes leave no files behind.
+
+    A file an episode fills the disk and slows down the directory after some hours of training.
+    """
+    growth = _growth(study)
+    if len(growth.files) >= growth.episodes * WINDOWS // 2 and len(growth.files) >= 3:
+        example = sorted(growth.files)[0]
+        text = f"every episode leaves a file behind, such as {example}: {len(growth.files)} after {growth.episodes * WINDOWS} episodes (leak)"
+        yield warning(text, "delete it in reset() and close(), or write nothing while training", study.where("reset"))
+
+
+@check(quick=False)
+def close_releases(study: Study) -> Iterator[Finding]:
+    """`close` gives back what the constructor and `reset` opened.
+
+    Env runners are restarted and evaluated again and again: each time another thread, file or process stays.
+    """
+    _ = study.steps_played
+    if study.slow_to_build:
+        raise NotJudged("the constructor is slow")
+    levels: dict[str, list[int]] = {}
+    for _ in range(4):
+        env = study.another()
+        chooser = RANDOM.chooser(study.space("action_space"), 1)
+        play(env, Episode(1, RANDOM, 1, fresh=True), chooser, 2, study.pulse)
+        study.pulse.call("close")
+        try:
+            env.close()
+        except BaseException as problem:
+            raise NotJudged(f"close() raises at {raised(problem)}") from problem
+        study.release(env)
+        del env
+        gc.collect()
+        for name, counter in COUNTERS.items():
+            value = counter()
+            if value is not None:
+                levels.setdefault(name, []).append(value)
+    for name, counts in levels.items():
+        if _leaks([counts[0], *counts], 1):
+            text = f"close() does not release {name}: {counts[0]} after one copy was closed, {counts[-1]} after {len(counts)} (leak)"
+            yield warning(text, "close, join or terminate in close() what the instance opened", study.where("close"))

@@ -1,0 +1,121 @@
+"""The process around the environment: directory, random numbers, output, files, threads, child processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Snapshot(NamedTuple):
+    """What an environment must leave as it is."""
+
+    cwd: str
+    python_rng: Any
+    numpy_rng: Any
+    output: int
+    signals: tuple[Any, ...]
+    float_errors: tuple[Any, ...]
+
+
+def snapshot() -> Snapshot:
+    """The surroundings now; about 20 microseconds."""
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        cwd = "(deleted)"
+    state = np.random.get_state(legacy=False)
+    numpy_rng = (state["state"]["pos"], state["state"]["key"].tobytes())  # type: ignore[call-overload]
+    handlers = tuple(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM))
+    errors = tuple(sorted(np.geterr().items()))
+    return Snapshot(cwd, random.getstate(), numpy_rng, printed_bytes(), handlers, errors)
+
+
+def printed_bytes() -> int:
+    """How much the process has written to standard output and error so far."""
+    total = 0
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            continue
+    for descriptor in (1, 2):
+        try:
+            total = max(total, os.fstat(descriptor).st_size)
+        except OSError:
+            continue
+    return total
+
+
+def seed_global(seed: int) -> None:
+    """Puts Python's and NumPy's global random numbers into a known state."""
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def descriptors() -> int | None:
+    """How many files, sockets and pipes are open; None where the system does not tell."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return len(os.listdir(folder))
+        except OSError:
+            continue
+    return None
+
+
+def threads() -> int:
+    """How many Python threads are alive."""
+    return threading.active_count()
+
+
+def children() -> int | None:
+    """How many child processes are alive or not waited for; None where the system does not tell."""
+    try:
+        tasks = list(Path("/proc/self/task").iterdir())
+        return sum(len((task / "children").read_text().split()) for task in tasks)
+    except OSError:
+        return None
+
+
+class Events:
+    """Files opened for writing, ports bound and Python warnings, noted from the moment of `install` on."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.warnings: dict[tuple[str, str], str] = {}
+        self._listening = False
+
+    def install(self) -> None:
+        """Starts to note; there is no way back, so only child processes do this."""
+        self._listening = True
+        sys.addaudithook(self._audit)
+        warnings.simplefilter("default")
+        warnings.showwarning = self._warn
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and self._listening and isinstance(arguments[0], str | bytes | os.PathLike):
+            path, mode, flags = arguments
+            writes = any(c in mode for c in "wax+") if isinstance(mode, str) else (flags or 0) & (os.O_WRONLY | os.O_RDWR)
+            if writes and os.fspath(path) not in (os.devnull, "/dev/tty"):
+                self.written.append(os.path.abspath(os.fsdecode(os.fspath(path))))
+
+    def _warn(self, message: Any, category: Any, filename: str, line: int, *_: Any) -> None:
+        if issubclass(category, RuntimeWarning | ResourceWarning):
+            text = " ".join(str(message).split())[:160]
+            self.warnings.setdefault((category.__name__, text), f"{filename}:{line}")
+
+
+def quietly(function: Callable[[], Any]) -> None:
+    """Calls a function whose failure does not matter, such as the close of an extra copy."""
+    try:
+        function()
+    except BaseException:
+        return
