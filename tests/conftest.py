@@ -3,10 +3,9 @@
 import os
 import shutil
 import subprocess
-import sys
 import sysconfig
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +48,15 @@ class BakedProject:
 
     def install(self) -> "BakedProject":
         """Gives it a virtual environment that sees this suite's packages, and installs it there, editable."""
+        self.make_venv()
+        self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".", check=True)
+        return self
+
+    def make_venv(self) -> None:
+        """Makes a virtual environment without the project, that sees this suite's packages."""
         venv.create(self.path / ".venv", symlinks=os.name != "nt")
         where = self.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))", check=True).stdout.strip()
         Path(where, "shared.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-        self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".", check=True)
-        return self
 
     def run(
         self, *arguments: str, check: bool = False, timeout: float = 600, **environment: str

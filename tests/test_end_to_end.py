@@ -1,0 +1,226 @@
+"""From nothing to a policy: a filled-in stub and the worked example are tested, trained, resumed and evaluated."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TEMPLATE, BakedProject, clean_environment
+
+# What a user would write: the agent is to tell whether the first of four random numbers is positive.
+RESET = """\
+        self._steps = 0
+        return self._observation(), {}
+"""
+STEP = """\
+        correct = bool(self._state[0] > 0) == bool(action)
+        self._steps += 1
+        return self._observation(), float(correct), self._steps >= 50, False, {}
+
+    def _observation(self) -> np.ndarray:
+        self._state = self.np_random.uniform(-1.0, 1.0, 4).astype(np.float32)
+        return self._state.copy()
+"""
+
+
+def fill_in(project: BakedProject, reset: str = RESET, step: str = STEP) -> None:
+    """Writes `reset` and `step` in place of the two lines that raise NotImplementedError."""
+    file = project.source / "env.py"
+    before, between, after = file.read_text(encoding="utf-8").split("        raise NotImplementedError(")
+    between, after = between.split("\n", 1)[1], after.split("\n", 1)[1]
+    file.write_text(before + reset + between + step + after, encoding="utf-8")
+
+
+def summary_of(project: BakedProject, name: str) -> dict[str, Any]:
+    """Returns a run's summary.json."""
+    return json.loads(project.read(f"runs/{name}/summary.json"))
+
+
+def iterations_of(project: BakedProject, name: str) -> list[int]:
+    """Returns the iterations that progress.csv has a row of."""
+    rows = project.read(f"runs/{name}/progress.csv").splitlines()[1:]
+    return [int(row.split(",")[0]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def filled_in(bake: Callable[..., BakedProject]) -> BakedProject:
+    """A stub with the default answers, filled in as a user would."""
+    project = bake(project_name="Sign Reader").install()
+    fill_in(project)
+    return project
+
+
+def test_filled_in_stub_goes_from_to_do_to_trained(filled_in: BakedProject) -> None:
+    tests = filled_in.run("-m", "pytest", "-q", "-rs", check=True).stdout
+    assert "write reset()" not in tests and "write step()" not in tests
+    for tool in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)):
+        filled_in.run("-m", *tool, check=True)
+    filled_in.command("train", "--name", "first", "--stop-return", "45", "--max-env-steps", "200000", check=True)
+    summary = summary_of(filled_in, "first")
+    assert summary["ended_by"].startswith("solved")
+    assert summary["best_return"] >= 45
+    report = json.loads(filled_in.command("evaluate", "first", "--json", check=True).stdout)
+    assert report["policy"]["interval"][0] > report["random"]["interval"][1]
+    assert report["policy"]["mean"] > 45
+
+
+@pytest.fixture(scope="module")
+def trained(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example, trained to its threshold."""
+    project = bake(project_name="Corridor Demo", starter="corridor").install()
+    done = project.command("train", "--name", "first", check=True)
+    lines = done.stdout.splitlines()
+    assert lines[1].startswith("iteration 1 | "), done.stdout
+    assert done.stderr == ""
+    return project
+
+
+def test_corridor_reaches_its_threshold(trained: BakedProject) -> None:
+    summary = summary_of(trained, "first")
+    assert summary["ended_by"].startswith("solved")
+    assert summary["seconds_to_stop_return"] <= summary["seconds"] <= summary["seconds_total"]
+    report = json.loads(trained.command("evaluate", "first", "--json", check=True).stdout)
+    assert report["policy"]["mean"] > 0.0 > report["random"]["mean"]
+
+
+def test_run_folder_holds_what_it_promises(trained: BakedProject) -> None:
+    run = trained.path / "runs" / "first"
+    names = {path.name for path in run.iterdir() if not path.name.startswith("events.out.tfevents")}
+    files = {"progress.csv", "learning_curve.png", "config.json", "summary.json"}
+    assert names == files | {"checkpoints"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "last"}
+    assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    summary = summary_of(trained, "first")
+    assert iterations_of(trained, "first") == list(range(1, summary["iterations"] + 1))
+    promised = {"env_steps", "seconds", "steps_per_second", "iterations", "best_return", "last_return", "stop_return"}
+    promised |= {"seconds_to_stop_return", "checkpoint", "seed", "vectorization", "versions", "seconds_total"}
+    assert promised <= set(summary)
+
+
+def test_same_seed_gives_the_same_returns(trained: BakedProject) -> None:
+    trained.command("train", "--name", "again", check=True)
+    columns = ("env_steps", "episode_return_mean", "entropy")
+    first, again = (returns_of(trained, name, columns) for name in ("first", "again"))
+    assert first == again
+    trained.command("train", "--name", "other", "--seed", "7", check=True)
+    assert returns_of(trained, "other", columns) != first
+
+
+def returns_of(project: BakedProject, name: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Returns columns of progress.csv that don't hold times."""
+    header, *rows = (line.split(",") for line in project.read(f"runs/{name}/progress.csv").splitlines())
+    return [tuple(row[header.index(column)] for column in columns) for row in rows]
+
+
+def test_second_run_of_a_name_is_refused(trained: BakedProject) -> None:
+    before = trained.read("runs/first/progress.csv")
+    done = trained.command("train", "--name", "first")
+    assert done.returncode == 2
+    assert done.stderr == "ERROR: runs/first exists; go on with it by --resume, or choose another --name\n"
+    assert trained.read("runs/first/progress.csv") == before
+
+
+def test_resumed_run_goes_on_where_it_ended(trained: BakedProject) -> None:
+    shutil.copytree(trained.path / "runs" / "first", trained.path / "runs" / "resumed")
+    before = summary_of(trained, "resumed")
+    options = ("--stop-return", "1000", "--max-env-steps", str(before["env_steps"] + 4000))
+    trained.command("train", "--name", "resumed", "--resume", *options, check=True)
+    after = summary_of(trained, "resumed")
+    assert iterations_of(trained, "resumed") == list(range(1, after["iterations"] + 1))
+    assert after["iterations"] > before["iterations"]
+    assert after["env_steps"] >= before["env_steps"] + 4000
+    # It goes on with what it had learned: a run from scratch begins far below zero.
+    assert after["last_return"] > -0.5
+
+
+def test_checkpoint_of_another_space_is_refused(trained: BakedProject, filled_in: BakedProject) -> None:
+    done = filled_in.command("evaluate", str(trained.path / "runs" / "first"))
+    assert done.returncode == 2
+    assert "is a policy for corridor_demo/CorridorDemo-v0, not for sign_reader/SignReader-v0" in done.stderr
+
+
+def test_evaluate_does_not_start_ray(trained: BakedProject) -> None:
+    code = (
+        "import sys; from corridor_demo.evaluate import main; main(['first', '--episodes', '2']);"
+        "import ray; sys.exit(ray.is_initialized())"
+    )
+    trained.run("-c", code, check=True)
+
+
+def test_video_shows_an_episode(trained: BakedProject) -> None:
+    report = json.loads(trained.command("evaluate", "first", "--episodes", "2", "--video", "--json", check=True).stdout)
+    assert Path(trained.path, report["video"]).stat().st_size > 0
+
+
+def test_video_of_an_environment_that_does_not_draw_is_refused(filled_in: BakedProject) -> None:
+    filled_in.command("train", "--name", "short", "--max-env-steps", "1", check=True)
+    done = filled_in.command("evaluate", "short", "--video")
+    assert done.returncode == 2
+    assert done.stderr.startswith('ERROR: --video needs "rgb_array" in metadata["render_modes"] of env.py')
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_run_ends_in_order(trained: BakedProject, number: signal.Signals, code: int) -> None:
+    name = number.name.lower()
+    command = [str(trained.python), "-m", "corridor_demo.train", "--name", name, "--stop-return", "1000"]
+    process = subprocess.Popen(
+        command, cwd=trained.path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    progress = trained.path / "runs" / name / "progress.csv"
+    deadline = time.monotonic() + 120
+    while not progress.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, number)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == code, output
+    assert "Traceback" not in output
+    assert summary_of(trained, name)["iterations"] == len(iterations_of(trained, name)) > 0
+    assert (trained.path / "runs" / name / "learning_curve.png").exists()
+
+
+def test_error_in_the_environment_ends_the_run_with_the_users_traceback(bake: Callable[..., BakedProject]) -> None:
+    project = bake(project_name="Breaks Late").install()
+    fill_in(project, step=STEP.replace("self._steps += 1", "self._steps += 1 / (self._steps < 40)"))
+    for runners in ("0", "1"):
+        done = project.command("train", "--name", f"run{runners}", "--num-env-runners", runners)
+        assert done.returncode == 1
+        assert "ZeroDivisionError: division by zero" in done.stderr
+        assert "env.py" in done.stderr and ", in step" in done.stderr
+        assert "site-packages" not in done.stderr
+
+
+def test_debug_keeps_all_in_one_process(trained: BakedProject) -> None:
+    code = (
+        "import os, corridor_demo.env as e; step = e.CorridorDemoEnv.step; pids = set();"
+        "e.CorridorDemoEnv.step = lambda self, action: (pids.add(os.getpid()), step(self, action))[1];"
+        "from corridor_demo.train import main;"
+        "main(['--debug', '--name', 'debug', '--num-env-runners', '2', '--max-env-steps', '1']);"
+        "assert pids == {os.getpid()}, pids"
+    )
+    trained.run("-c", code, check=True)
+
+
+def test_readme_commands_work(trained: BakedProject) -> None:
+    """The commands of the table in the generated README, as they stand there."""
+    rows = [line for line in trained.read("README.md").splitlines() if line.startswith("| `python -m ")]
+    commands = [row.split("`")[1] for row in rows]
+    assert len(commands) >= 5
+    shutil.rmtree(trained.path / "runs" / "first")
+    for line in commands:
+        _, *arguments = line.replace(" --debug", " --debug --max-env-steps 1").split()
+        if "--stop-return" in arguments:
+            arguments += ["--max-env-steps", "3000"]
+        trained.run(*arguments, check=True)
+
+
+def test_template_readme_names_what_there_is() -> None:
+    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+    for command in ("make demo", "make test"):
+        assert command in readme
+    assert (TEMPLATE / "docs" / "learning_curve.png").exists()
