@@ -65,10 +65,10 @@ def _part(space: gym.Space[Any], name: str) -> Part:
         require_size(int(np.prod(space.shape)), name)
         if np.issubdtype(space.dtype, np.floating):
             return _range(space, partial(_reals, np.dtype(space.dtype), space.shape))
-        count = space.high.astype(object) - space.low.astype(object) + 1  # Python integers don't overflow
-        if np.max(count) <= _MOST_CHOICES:
-            nvec = count.reshape(-1).astype(np.int64)
-            return Part(spaces.MultiDiscrete(nvec), partial(_shifted, space.low))
+        bounds = zip(space.low.reshape(-1).tolist(), space.high.reshape(-1).tolist(), strict=True)
+        counts = [high - low + 1 for low, high in bounds]  # Python's integers don't overflow
+        if max(counts) <= _MOST_CHOICES:
+            return Part(spaces.MultiDiscrete(counts), partial(_shifted, space.low))
         return _range(space, partial(_integers, space.low, space.high))
     raise UnsupportedSpace(
         f"{name}: {one_line(space)} is nothing that PPO can choose from. "
@@ -82,6 +82,8 @@ def _range(space: spaces.Box, finish: Callable[[np.ndarray], np.ndarray]) -> Par
     bounded_below, bounded_above = np.abs(low) < _UNBOUNDED, np.abs(high) < _UNBOUNDED
     scale = np.where(bounded_below & bounded_above, (high - low) / 2, 1.0)
     centre = np.where(bounded_below, low + scale, np.where(bounded_above, high - scale, 0.0))
+    if np.issubdtype(space.dtype, np.floating):
+        low, high = np.maximum(low, np.finfo(space.dtype).min), np.minimum(high, np.finfo(space.dtype).max)  # never inf
     policy_low, policy_high = np.where(bounded_below, -1.0, -np.inf), np.where(bounded_above, 1.0, np.inf)
     return Part(
         spaces.Box(policy_low.astype(np.float32), policy_high.astype(np.float32), dtype=np.float32),
@@ -98,7 +100,7 @@ def _first(dtype: Callable[[int], Any], start: int, x: np.ndarray) -> Any:
 
 
 def _shifted(start: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return np.asarray(x).reshape(start.shape).astype(start.dtype) + start
+    return np.asarray(np.asarray(x).reshape(start.shape).astype(start.dtype) + start)
 
 
 def _rescaled(
@@ -118,7 +120,7 @@ def _reals(dtype: np.dtype[Any], shape: tuple[int, ...], x: np.ndarray) -> np.nd
 
 def _integers(low: np.ndarray, high: np.ndarray, x: np.ndarray) -> np.ndarray:
     rounded = np.minimum(np.maximum(np.rint(x), -_LARGEST_INTEGER), _LARGEST_INTEGER).astype(np.int64)
-    return np.minimum(np.maximum(rounded.reshape(low.shape), low), high).astype(low.dtype)
+    return np.asarray(np.minimum(np.maximum(rounded.reshape(low.shape), low), high)).astype(low.dtype)
 
 
 def _nested(space: gym.Space[Any], parts: list[Part], x: Any) -> Any:
