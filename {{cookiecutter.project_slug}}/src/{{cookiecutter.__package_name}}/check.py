@@ -19,8 +19,12 @@ from .checks import Report, TargetError, run_checks
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}.check", description="Checks an environment.")
-    parser.add_argument("target", nargs="?", metavar="TARGET", help="module:attr or file.py:attr (default: this project's environment)")
-    parser.add_argument("--config", default="{}", metavar="JSON", help="the environment's config, e.g. '{\"length\": 8}'")
+    parser.add_argument(
+        "target", nargs="?", metavar="TARGET", help="module:attr or file.py:attr (default: this project's environment)"
+    )
+    parser.add_argument(
+        "--config", default="{}", metavar="JSON", help="the environment's config, e.g. '{\"length\": 8}'"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     return parser.parse_args(arguments)
 
@@ -36,7 +40,7 @@ def read_config(text: str) -> dict[str, Any]:
     except ValueError as problem:
         raise TargetError(f"--config is no valid JSON ({problem}), got {text!r}") from problem
     if not isinstance(config, dict):
-        raise TargetError(f"--config must be a JSON object such as '{{\"length\": 8}}', got {text!r}")
+        raise TargetError('--config must be a JSON object such as {"length": 8}, got ' + repr(text))
     return config
 
 

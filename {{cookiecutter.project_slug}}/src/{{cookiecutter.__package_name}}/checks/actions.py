@@ -100,7 +100,9 @@ def action_has_effect(study: Study) -> Iterator[Finding]:
         first, *others = group.values()
         for other in others:
             compared += min(len(first.steps), len(other.steps))
-            if difference(first, other) is not None or (first.ended and other.ended and len(first.steps) != len(other.steps)):
+            if difference(first, other) is not None or (
+                first.ended and other.ended and len(first.steps) != len(other.steps)
+            ):
                 return
     if compared < ENOUGH_STEPS or _single(study):
         raise NotJudged("too few episodes with different actions from one start")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +36,7 @@ def config_unchanged(study: Study) -> Iterator[Finding]:
     removed = [key for key in before if key not in after]
     added = [key for key in after if key not in before]
     where = study.where("__init__")
+    study.cache["config mutated"] = bool(changed or removed or any(isinstance(after[key], MUTABLE) for key in added))
     fix = "start with config = copy.deepcopy(dict(config or {})) and change only that"
     for keys, what in ((changed, "changed"), (removed, "removed")):
         if keys:
@@ -92,14 +92,14 @@ def config_keys_used(study: Study) -> Iterator[Finding]:
 
 
 def _source(study: Study) -> tuple[str, list[str]]:
-    """The text of the environment's modules, and the words in it that could be config keys."""
+    """The text of the environment's classes, and the words in it that could be config keys."""
     texts = []
-    makers = [study.maker, *type(unwrapped(study.env)).__mro__]
-    for module in {getattr(maker, "__module__", None) for maker in makers} - {"builtins", "gymnasium.core", "typing", None}:
-        try:
-            texts.append(inspect.getsource(sys.modules[str(module)]))
-        except (KeyError, OSError, TypeError):
-            continue
+    for maker in (study.maker, *type(unwrapped(study.env)).__mro__):
+        if getattr(maker, "__module__", None) not in ("builtins", "gymnasium.core", "typing"):
+            try:
+                texts.append(inspect.getsource(maker))
+            except (OSError, TypeError):
+                continue
     text = "\n".join(texts)
     words: set[str] = set()
     for quote in ('"', "'"):

@@ -46,9 +46,13 @@ def constructor_takes_config(study: Study) -> Iterator[Finding]:
     if context is None:
         if not study.slow_to_build and study.plain.trouble is not None:
             text = f"the constructor works only with RLlib's EnvContext; a plain dict as config fails: {study.plain.trouble.text}"
-            yield error(text, 'write getattr(config, "worker_index", 0), and read keys with .get', study.plain.trouble.where)
+            yield error(
+                text, 'write getattr(config, "worker_index", 0), and read keys with .get', study.plain.trouble.where
+            )
     elif study.plain.env is not None:
-        text = f"the constructor works with a plain dict but not with RLlib's EnvContext, a dict subclass: {context.text}"
+        text = (
+            f"the constructor works with a plain dict but not with RLlib's EnvContext, a dict subclass: {context.text}"
+        )
         yield error(text, fix, context.where)
     elif study.without.env is not None:
         text = f"the constructor takes no config argument, but RLlib calls it with one: {context.text}"
@@ -69,7 +73,9 @@ def constructor_gives_env(study: Study) -> Iterator[Finding]:
         return
     bases = ", ".join(f"{base.__module__}.{base.__name__}" for base in type(env).__mro__[:-1])
     text = f"expected an instance of gymnasium.Env, got {type(env).__name__}, which does not inherit from it ({bases})"
-    yield error(text, "write class MyEnv(gymnasium.Env), with `import gymnasium`, not the old `gym`", study.where("__init__"))
+    yield error(
+        text, "write class MyEnv(gymnasium.Env), with `import gymnasium`, not the old `gym`", study.where("__init__")
+    )
 
 
 @check(quick=False)
@@ -85,7 +91,9 @@ def constructor_has_defaults(study: Study) -> Iterator[Finding]:
     empty = study.build({}) if study.config else study.built
     if empty.trouble is not None:
         text = f"an empty config raises {empty.trouble.text}: a missing key has no default"
-        yield warning(text, 'write config.get("key", default), or say in the docstring that it is required', empty.trouble.where)
+        yield warning(
+            text, 'write config.get("key", default), or say in the docstring that it is required', empty.trouble.where
+        )
         return
     parameter = _config_parameter(study.maker)
     if parameter is not None and parameter.default is None and study.build(None).trouble is not None:

@@ -30,13 +30,15 @@ def copies_can_be_made(study: Study) -> Iterator[Finding]:
     built = study.build(study.built.config)
     if built.trouble is not None:
         text = f"a second copy (instance) cannot be made while the first one is open: {built.trouble.text}"
-        fix = "give each copy its own port (0 lets the system choose), file and display; share nothing between instances"
+        fix = (
+            "give each copy its own port (0 lets the system choose), file and display; share nothing between instances"
+        )
         yield error(text, fix, built.trouble.where)
     elif unwrapped(built.env) is unwrapped(study.env):
         text = "the constructor returns the same instance again (a singleton): all copies share one state"
         yield error(text, "return a new object each time", study.where("__init__"))
     else:
-        study.release(built.env)
+        study.put_back(built.env)
 
 
 @check()
@@ -46,7 +48,7 @@ def copies_do_not_interfere(study: Study) -> Iterator[Finding]:
     With state at class or module level all copies of an env runner move one and the same agent.
     """
     replays = study.replays
-    if difference(study.episodes[0], replays.alone) is not None:
+    if difference(study.episodes[0], replays.alone) is not None or study.cache.get("spaces differ"):
         raise NotJudged("not even fresh copies agree")
     pairs = [(replays.alone, replays.mixed_new)]
     repeated = next((e for e in study.episodes if e.seed == 1 and e.policy is RANDOM), None)
@@ -70,7 +72,9 @@ def _shared(study: Study) -> str:
     names = []
     for owner in plain.__mro__:
         if not owner.__module__.startswith(("gymnasium", "builtins", "typing")):
-            names += [f"{owner.__name__}.{n}" for n, v in vars(owner).items() if isinstance(v, MUTABLE) and n != "metadata"]
+            names += [
+                f"{owner.__name__}.{n}" for n, v in vars(owner).items() if isinstance(v, MUTABLE) and n != "metadata"
+            ]
     module = sys.modules.get(plain.__module__)
     for name, value in vars(module).items() if module is not None else ():
         if isinstance(value, MUTABLE) and not name.startswith("__"):
@@ -120,7 +124,9 @@ def copies_write_own_files(study: Study) -> Iterator[Finding]:
     for path in sorted(written[0] & written[1]):
         if "__pycache__" not in path and not path.startswith(("/dev/", "/proc/")):
             text = f"all copies write to the same file {path}: instances share it and overwrite each other's data"
-            yield warning(text, "put a unique name into the path (tempfile.mkdtemp()), or write no files", study.where("__init__"))
+            yield warning(
+                text, "put a unique name into the path (tempfile.mkdtemp()), or write no files", study.where("__init__")
+            )
             return
 
 
@@ -136,7 +142,10 @@ def env_can_be_pickled(study: Study) -> Iterator[Finding]:
     play(env, Episode(1, RANDOM, 13, fresh=False), chooser, 2, study.pulse)
     fix = "make locks, files and connections when they are needed, and drop them in __getstate__"
     twins = {}
-    for how, copier in (("pickled", lambda: pickle.loads(pickle.dumps(env))), ("deep-copied", lambda: copy.deepcopy(env))):
+    for how, copier in (
+        ("pickled", lambda: pickle.loads(pickle.dumps(env))),
+        ("deep-copied", lambda: copy.deepcopy(env)),
+    ):
         try:
             twins[how] = copier()
         except BaseException as problem:
@@ -144,10 +153,12 @@ def env_can_be_pickled(study: Study) -> Iterator[Finding]:
             text = f"the environment cannot be {how} (pickle, deepcopy, serialize): {described(problem)}{culprit}"
             yield warning(text, fix, raised(problem) or study.where("__init__"))
             return
-    found = _play_on(study, env, twins)
+    found = None if study.errors_so_far else _play_on(study, env, twins)
     if found is not None:
-        text = f"a {found} than the original; pickle or deepcopy loses state or shares it"
-        yield warning(text, "keep all state in attributes that are copied; let __getstate__ keep it", study.where("__init__"))
+        text = f"{found}: pickle or deepcopy loses state or shares it"
+        yield warning(
+            text, "keep all state in attributes that are copied; let __getstate__ keep it", study.where("__init__")
+        )
 
 
 def _culprit(env: Any) -> str:
@@ -171,7 +182,9 @@ def _play_on(study: Study, env: Any, twins: dict[str, Any]) -> str | None:
     for how, theirs in played.items():
         for number, (left, right) in enumerate(zip(ours, theirs, strict=False), 1):
             if not same(left, right):
-                return f"{how} copy of the environment plays on differently: step {number} gives {short(right)}, not {short(left)},"
+                return (
+                    f"a {how} copy plays on differently: step {number} gives {short(right)}, the original {short(left)}"
+                )
     return None
 
 

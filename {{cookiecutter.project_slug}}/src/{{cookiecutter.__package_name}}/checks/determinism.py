@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from .locations import unwrapped
 from .policies import RANDOM
@@ -29,12 +30,16 @@ def same_seed_same_episode(study: Study) -> Iterator[Finding]:
 
     Otherwise no run can be reproduced, no bug found again, and no two settings compared.
     """
+    if study.cache.get("spaces differ") or study.cache.get("config mutated"):
+        raise NotJudged("copies differ in their spaces or config")
+    if study.cache.get("seed ignored"):
+        raise NotJudged("see reset_seeds_np_random")
     first = study.episodes[0]
     found = _fresh_difference(study)
     if found is None:
         return
     where = study.where("reset" if found[0] == 0 else "step")
-    if _seed_one_is_fine(study):
+    if _other_seeds_are_fine(study):
         text = f"seed 0 is ignored, other seeds are not: with seed 0 two fresh copies differ in {_shown(found, first)}"
         yield error(text, "seed 0 is a seed: write `if seed is not None`, not `if seed` and not `seed or ...`", where)
         return
@@ -46,26 +51,31 @@ def same_seed_same_episode(study: Study) -> Iterator[Finding]:
     yield error(text, fix, where)
 
 
-def _seed_one_is_fine(study: Study) -> bool:
-    """Whether two further fresh copies agree under another seed than 0."""
+def _other_seeds_are_fine(study: Study) -> bool:
+    """Whether two further fresh copies agree under other seeds than 0."""
     if study.slow_to_build:
         return False
-    episodes = []
+    played: list[list[Episode]] = []
     for start in (77, 88):
         env = study.another()
         seed_global(start)
-        episode = Episode(1, RANDOM, 1, fresh=True)
-        chooser = RANDOM.chooser(study.space("action_space"), 1)
-        episodes.append(play(env, episode, chooser, study.plan.small, study.pulse))
+        episodes = [Episode(seed, RANDOM, seed, fresh=seed == 1) for seed in range(1, 8)]
+        for episode in episodes:
+            chooser = RANDOM.chooser(study.space("action_space"), 1)
+            play(env, episode, chooser, study.plan.small, study.pulse)
+        played.append(episodes)
         study.release(env)
-    return difference(*episodes) is None
+    return all(difference(left, right) is None for left, right in zip(*played, strict=True))
 
 
 def _suspects(study: Study) -> str:
     """What probably is the source of the randomness."""
     env = unwrapped(study.env)
     suspects = []
-    for name, label in (("numpy_rng", "np.random (the global generator of NumPy)"), ("python_rng", "the random module")):
+    for name, label in (
+        ("numpy_rng", "np.random (the global generator of NumPy)"),
+        ("python_rng", "the random module"),
+    ):
         if any(_touched(episode, name) for episode in study.episodes):
             suspects.append(f"it draws from {label}")
     for name in ("action_space", "observation_space"):
@@ -94,26 +104,44 @@ def reset_starts_afresh(study: Study) -> Iterator[Finding]:
     """
     if _fresh_difference(study) is not None:
         raise NotJudged("not even fresh copies agree")
+    repetition = stale(study)
+    if repetition is None:
+        return
+    left, right, found = repetition
+    where, shown = study.where("reset"), _shown(found, left)
+    if found[0] == 0 and _only_reset_differs(left, right):
+        text = (
+            f"the observation of reset() is stale, of the previous episode: {shown}; all steps after it agree, so it is "
+            "computed before the state is reset, or from what was not reset"
+        )
+        yield error(text, "set the state first, then compute the observation to return", where)
+    elif _second_seed_ignored(study):
+        text = (
+            f"the seed is ignored by the second reset(seed={left.seed}): only the first seed is honoured; the same seed "
+            f"gave a different episode again, not reproducible: {shown}"
+        )
+        yield error(text, "call super().reset(seed=seed) at every reset and draw from self.np_random", where)
+    else:
+        text = (
+            f"state of the previous episode leaks into the next (stale, not reset): reset(seed={left.seed}) on a used copy "
+            f"differs from the same seed and actions before: {shown}; lengths {len(left.steps)} and {len(right.steps)}"
+        )
+        yield error(text, f"set everything that step() changes in reset(){_changed_attributes(study)}", where)
+
+
+def stale(study: Study) -> tuple[Episode, Episode, tuple[int, str, object, object]] | None:
+    """Two episodes with equal seed and actions that differ because the second was played on a used copy."""
     for left, right in _repetitions(study):
         found = difference(left, right)
-        if found is None:
-            continue
-        seed, number = left.seed, found[0]
-        where = study.where("reset")
-        if _second_seed_ignored(study):
-            text = (
-                f"the seed is ignored by the second reset(seed={seed}): only the first seed is honoured; the same seed gave a "
-                f"different episode again, not reproducible: {_shown(found, left)}"
-            )
-            yield error(text, "seed at every reset with a seed: super().reset(seed=seed), then use self.np_random", where)
-        else:
-            text = (
-                f"state of the previous episode leaks into the next (stale, not reset): reset(seed={seed}) on a used copy differs "
-                f"from the same seed and actions before: {_shown(found, left)}; lengths {len(left.steps)} and {len(right.steps)}"
-            )
-            fix = f"set everything that step() changes in reset(){_changed_attributes(study)}"
-            yield error(text, fix, study.where("reset") if number == 0 else study.where("step"))
-        return
+        if found is not None:
+            return left, right, found
+    return None
+
+
+def _only_reset_differs(left: Episode, right: Episode) -> bool:
+    if not left.steps or not right.steps:
+        return False
+    return difference(replace(left, obs=None), replace(right, obs=None)) is None
 
 
 def _repetitions(study: Study) -> Iterator[tuple[Episode, Episode]]:
@@ -145,7 +173,11 @@ def _changed_attributes(study: Study) -> str:
     names = []
     for name, value in vars(used).items() if hasattr(used, "__dict__") else ():
         kinds = (int, float, str, bool, list, dict, tuple, set)
-        if isinstance(value, kinds) and not name.startswith("_np_random") and short(vars(fresh).get(name)) != short(value):
+        if (
+            isinstance(value, kinds)
+            and not name.startswith("_np_random")
+            and short(vars(fresh).get(name)) != short(value)
+        ):
             names.append(name)
     return f": look at {', '.join('self.' + name for name in names[:6])}" if names else ""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .determinism import stale
 from .locations import unwrapped
 from .policies import RANDOM, constant_policies
 from .recording import Episode, play
@@ -28,7 +29,9 @@ def end_flags_type(study: Study) -> Iterator[Finding]:
     """
     for name in FLAGS:
         for episode in study.steps_played:
-            index = next((i for i, s in enumerate(episode.steps) if not isinstance(getattr(s, name), bool | np.bool_)), None)
+            index = next(
+                (i for i, s in enumerate(episode.steps) if not isinstance(getattr(s, name), bool | np.bool_)), None
+            )
             if index is None:
                 continue
             value = getattr(episode.steps[index], name)
@@ -41,6 +44,8 @@ def end_flags_type(study: Study) -> Iterator[Finding]:
 def _ends(study: Study) -> list[Episode]:
     """The episodes that ended, with flags that can be read."""
     ended = [episode for episode in study.steps_played if episode.ended]
+    if any(episode.malformed_step is not None for episode in ended):
+        raise NotJudged("step() does not return both flags")
     if len(ended) < 3:
         raise NotJudged("fewer than three episodes ended")
     return ended
@@ -107,7 +112,9 @@ def _limit_attribute(study: Study, steps: int) -> str | None:
     plain: Any = vars(unwrapped(study.env)) if hasattr(unwrapped(study.env), "__dict__") else {}
     for name, value in (*study.config.items(), *plain.items()):
         if isinstance(value, int | float) and not isinstance(value, bool) and value == steps:
-            if any(word in str(name).lower() for word in ("max", "limit", "horizon", "length", "step", "time", "duration")):
+            if any(
+                word in str(name).lower() for word in ("max", "limit", "horizon", "length", "step", "time", "duration")
+            ):
                 return str(name)
     return None
 
@@ -126,7 +133,9 @@ def end_flags_not_swapped(study: Study) -> Iterator[Finding]:
         return
     if terminated and set(terminated) != {longest}:
         return
-    rest = f"terminated comes at step {longest} only, as a time limit does" if terminated else "terminated is never True"
+    rest = (
+        f"terminated comes at step {longest} only, as a time limit does" if terminated else "terminated is never True"
+    )
     text = (
         f"terminated and truncated look swapped: truncated comes at varying steps ({_some(early)}), as a goal or failure does, "
         f"and {rest}"
@@ -166,9 +175,13 @@ def step_does_not_reset(study: Study) -> Iterator[Finding]:
     ended = _ends(study)
     calls, at = _resets_within_steps(study, ended)
     if calls:
-        text = f"step() calls reset() by itself {at}: the final observation is lost, it is already that of a new episode"
+        text = (
+            f"step() calls reset() by itself {at}: the final observation is lost, it is already that of a new episode"
+        )
         yield error(text, "return the final observation and the flag; the caller resets", study.where("step"))
         return
+    if stale(study) is not None:
+        return  # The first observation of an episode is the last one of the episode before.
     starts = {digest(episode.obs) for episode in study.episodes}
     finals = [digest(episode.steps[-1].obs) for episode in ended if len(episode.steps) > 1]
     moving = any(digest(step.obs) not in starts for episode in ended for step in episode.steps[:-1])
@@ -181,6 +194,8 @@ def step_does_not_reset(study: Study) -> Iterator[Finding]:
 
 
 def _resets_within_steps(study: Study, ended: list[Episode]) -> tuple[int, str]:
+    if study.slow_to_build:
+        return 0, ""
     env = study.another()
     plain, inside = unwrapped(env), [0]
     original = plain.reset

@@ -25,7 +25,9 @@ def info_type(study: Study) -> Iterator[Finding]:
         for number, info in episode.infos():
             if not isinstance(info, dict):
                 text = f"info must be a dict, got {kind(info)} {episode.at(number)}"
-                yield error(text, "return {} where there is nothing to tell", study.where("reset" if number == 0 else "step"))
+                yield error(
+                    text, "return {} where there is nothing to tell", study.where("reset" if number == 0 else "step")
+                )
                 return
 
 
@@ -108,7 +110,9 @@ def info_keys_plain(study: Study) -> Iterator[Finding]:
                 group = _group(value)
                 first = kinds.setdefault(key, (group, episode.at(number)))
                 if first[0] != group and "number" in (first[0], group):
-                    text = f"info[{key!r}] is a {first[0]} {first[1]} but a {group} {episode.at(number)}: its type changes"
+                    text = (
+                        f"info[{key!r}] is a {first[0]} {first[1]} but a {group} {episode.at(number)}: its type changes"
+                    )
                     yield warning(text, "leave the key out where there is no value", where)
                     return
 

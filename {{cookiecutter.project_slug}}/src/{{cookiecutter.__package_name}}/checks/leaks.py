@@ -109,6 +109,8 @@ def memory_does_not_grow(study: Study) -> Iterator[Finding]:
     growth = _growth(study)
     if not _leaks(growth.bytes, LEAK_BYTES_PER_EPISODE * growth.episodes):
         return
+    if any(_leaks(levels, max(growth.episodes // 2, 1)) for levels in growth.counts.values()):
+        raise NotJudged("see handles_do_not_grow")
     each = (growth.bytes[-1] - growth.bytes[1]) / (growth.episodes * (WINDOWS - 1))
     per_step = (growth.bytes[-1] - growth.bytes[0]) / max(growth.steps, 1)
     text = (
@@ -136,7 +138,9 @@ def handles_do_not_grow(study: Study) -> Iterator[Finding]:
     for name, levels in growth.counts.items():
         if _leaks(levels, max(growth.episodes // 2, 1)):
             text = f"reset() leaks {name}: {levels[0]} at first, {levels[-1]} after {growth.episodes * WINDOWS} more episodes, unclosed"
-            yield error(text, "close or join the old one before reset() makes a new one, or make it once", study.where("reset"))
+            yield error(
+                text, "close or join the old one before reset() makes a new one, or make it once", study.where("reset")
+            )
 
 
 @check(quick=False)
@@ -161,6 +165,8 @@ def close_releases(study: Study) -> Iterator[Finding]:
     _ = study.steps_played
     if study.slow_to_build:
         raise NotJudged("the constructor is slow")
+    if any(_leaks(counts, 1) for counts in _growth(study).counts.values()):
+        raise NotJudged("see handles_do_not_grow")
     levels: dict[str, list[int]] = {}
     for _ in range(4):
         env = study.another()

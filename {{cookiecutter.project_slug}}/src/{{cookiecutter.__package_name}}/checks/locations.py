@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = str(Path(__file__).resolve().parent)
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+STANDARD_LIBRARY = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 
 
 def unwrapped(env: Any) -> Any:
@@ -22,7 +22,7 @@ def unwrapped(env: Any) -> Any:
 
 
 def defined(thing: Any) -> str | None:
-    """"file:line" of a function, method or class; None where Python does not know."""
+    """ "file:line" of a function, method or class; None where Python does not know."""
     try:
         thing = inspect.unwrap(thing)
         code = getattr(thing, "__code__", None)
@@ -37,17 +37,29 @@ def _is_own(filename: str) -> bool:
     return os.path.realpath(filename).startswith(HERE + os.sep)
 
 
-def _is_library(filename: str) -> bool:
-    return filename.startswith("<") or "site-packages" in filename or filename.startswith(LIBRARIES)
+def _rank(filename: str) -> int:
+    """0 for the user's files, 1 for installed packages, 2 for Gymnasium and NumPy, 3 for Python itself."""
+    if filename.startswith("<"):
+        return 3
+    if "site-packages" in filename or "dist-packages" in filename:
+        return 2 if any(f"packages{os.sep}{name}{os.sep}" in filename for name in ("gymnasium", "numpy")) else 1
+    return 3 if filename.startswith(STANDARD_LIBRARY) else 0
+
+
+def _most_relevant(frames: list[tuple[str, int]]) -> str | None:
+    """The deepest frame of the most relevant kind; the frames are given from the outermost to the deepest."""
+    frames = [frame for frame in frames if not _is_own(frame[0]) and _rank(frame[0]) < 3]
+    best = min((_rank(filename) for filename, _ in frames), default=3)
+    return next((f"{name}:{line}" for name, line in reversed(frames) if _rank(name) == best), None)
 
 
 def raised(problem: BaseException) -> str | None:
-    """"file:line" of the deepest line of the user that led to an exception."""
-    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if not _is_own(frame.filename)]
+    """The "file:line" of the deepest line of the user that led to an exception."""
     if isinstance(problem, SyntaxError) and problem.filename:
         return f"{problem.filename}:{problem.lineno}"
-    users = [frame for frame in frames if not _is_library(frame.filename)] or frames
-    return f"{users[-1].filename}:{users[-1].lineno}" if users else None
+    return _most_relevant(
+        [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(problem.__traceback__)]
+    )
 
 
 def described(problem: BaseException) -> str:
@@ -74,7 +86,5 @@ def in_stack_dump(text: str) -> str | None:
     for line in text.splitlines():
         if line.strip().startswith('File "') and ", line " in line:
             filename, _, rest = line.strip()[6:].partition('"')
-            frames.append((filename, rest.removeprefix(", line ").split(" ")[0]))
-    frames = [frame for frame in frames if not _is_own(frame[0])]
-    users = [frame for frame in frames if not _is_library(frame[0])] or frames
-    return f"{users[0][0]}:{users[0][1]}" if users else None
+            frames.append((filename, int(rest.removeprefix(", line ").split(" ")[0])))
+    return _most_relevant(frames[::-1])

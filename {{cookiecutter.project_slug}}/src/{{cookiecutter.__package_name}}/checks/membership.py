@@ -38,16 +38,19 @@ def problems(space: Any, value: Any, path: str = "observation") -> Iterator[Prob
 
 def _dict(space: spaces.Dict, value: Any, path: str) -> Iterator[Problem]:
     if not isinstance(value, dict):
-        yield Problem("type", path, f"{path}: expected a dict, got {kind(value)}", "return a dict with the space's keys")
+        yield Problem(
+            "type", path, f"{path}: expected a dict, got {kind(value)}", "return a dict with the space's keys"
+        )
         return
-    missing, extra = [[key for key in left if key not in right] for left, right in ((space, value), (value, space))]
+    missing = [key for key in space.spaces if key not in value]
+    extra = [key for key in value if key not in space.spaces]
     if missing:
         text = f"{path}: key {', '.join(map(repr, missing))} is missing"
         yield Problem("keys", path, text, "return every key of the space at every step")
     if extra:
         text = f"{path}: key {', '.join(map(repr, extra))} is not in the space (unexpected key)"
         yield Problem("keys", path, text, "declare the key in observation_space, or put it into info")
-    for key, part in space.items():
+    for key, part in space.spaces.items():
         if key in value:
             yield from problems(part, value[key], f"{path}[{key!r}]")
 
@@ -99,7 +102,9 @@ def _box_values(space: spaces.Box, value: np.ndarray, path: str) -> Iterator[Pro
     if excess <= 1e-4 * (1.0 + abs(float(got))) and value.dtype.kind == "f":
         return  # A rounding error: harmless in training.
     text = f"{path}{list(index)} is {short(got)}, outside its bounds [{short(low)}, {short(high)}]: not in the space"
-    yield Problem("bounds", path, text, "clip the value with np.clip, scale it, or declare the bounds that it really has")
+    yield Problem(
+        "bounds", path, text, "clip the value with np.clip, scale it, or declare the bounds that it really has"
+    )
 
 
 def _discrete(space: spaces.Discrete, value: Any, path: str) -> Iterator[Problem]:
@@ -109,16 +114,20 @@ def _discrete(space: spaces.Discrete, value: Any, path: str) -> Iterator[Problem
     first, last = int(space.start), int(space.start + space.n - 1)
     if not is_int:
         text = f"{path}: expected an int for {space}, got {kind(value)} (wrong type)"
-        yield Problem("type", path, text, f"return int({'...'}), one of {first}..{last}")
+        yield Problem("type", path, text, f"return int(...), one of {first}..{last}")
     elif not first <= int(value) <= last:
         text = f"{path} is {int(value)}, outside the range {first}..{last} of {space}: not in the space (off by one?)"
-        yield Problem("bounds", path, text, f"declare Discrete({int(value) + 1 - first}) or return {first}..{last} only")
+        yield Problem(
+            "bounds", path, text, f"declare Discrete({int(value) + 1 - first}) or return {first}..{last} only"
+        )
 
 
 def _multi(space: Any, value: Any, path: str) -> Iterator[Problem]:
     array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple) else None
     if array is None or array.dtype.kind not in "iufb":
-        text = f"{path}: expected an array of shape {space.shape} and dtype {space.dtype}, got {kind(value)} (wrong type)"
+        text = (
+            f"{path}: expected an array of shape {space.shape} and dtype {space.dtype}, got {kind(value)} (wrong type)"
+        )
         yield Problem("type", path, text, f"return np.array([...], dtype=np.{space.dtype})")
     elif array.shape != space.shape:
         text = f"{path}: expected shape {space.shape}, got shape {array.shape}"

@@ -57,7 +57,11 @@ def process_survives(outcome: Outcome) -> Iterator[Finding]:
         elif stop.why == "exit":
             how = f"signal {-stop.code} (a crash in native code)" if stop.code < 0 else f"exit code {stop.code}"
             text = f"the environment ended its process with {how} {_place(stop.beat)}"
-            yield error(text, "raise an exception or return terminated=True; never call exit() or os._exit()", outcome.where(stop))
+            yield error(
+                text,
+                "raise an exception or return terminated=True; never call exit() or os._exit()",
+                outcome.where(stop),
+            )
 
 
 @check(in_parent=True)
@@ -82,7 +86,7 @@ def works_elsewhere(outcome: Outcome) -> Iterator[Finding]:
     """
     if not outcome.facts.get("built"):
         raise NotJudged("it cannot be made at all")
-    if outcome.failed & {"implemented", "reset_works", "step_works"}:
+    if outcome.failed & {"implemented", "reset_signature", "reset_works", "step_works"}:
         raise NotJudged("reset() or step() does not work here either")
     for replica in outcome.replicas:
         trouble = replica.get("trouble")
@@ -91,7 +95,11 @@ def works_elsewhere(outcome: Outcome) -> Iterator[Finding]:
         if "Address already in use" in trouble["text"] or "copies_can_be_made" in outcome.failed:
             text = f"a copy in a second process cannot be made while the first is open: {trouble['text']}"
             yield error(text, "let each copy have its own port, file and display", trouble["where"])
-        elif "FileNotFound" in trouble["text"] or "No such file" in trouble["text"] or "ModuleNotFound" in trouble["text"]:
+        elif (
+            "FileNotFound" in trouble["text"]
+            or "No such file" in trouble["text"]
+            or "ModuleNotFound" in trouble["text"]
+        ):
             text = (
                 f"works only in the current working directory (cwd): in another one {trouble['call']} raises {trouble['text']}; "
                 "a relative path is looked up where the process happens to run"
@@ -110,7 +118,8 @@ def same_in_other_process(outcome: Outcome) -> Iterator[Finding]:
     The order of sets and `hash()` of texts change from process to process: actions or features then mean something
     else in each env runner, and in the exported policy.
     """
-    if outcome.failed & {"same_seed_same_episode", "process_survives", "calls_return"}:
+    unlike = {"same_seed_same_episode", "reset_seeds_np_random", "spaces_same_in_copies", "config_unchanged"}
+    if outcome.failed & unlike:
         raise NotJudged("not even one process agrees with itself")
     ours = outcome.facts.get("trace")
     if ours is None:
@@ -124,6 +133,8 @@ def same_in_other_process(outcome: Outcome) -> Iterator[Finding]:
                     f"not deterministic across processes: with seed 0 and the same actions another process gives {right[1]} "
                     f"instead of {left[1]} {place}; not reproducible (order of a set, hash(), id(), the time, the process id?)"
                 )
-                fix = "sort sets before use (sorted(...)), use no hash() or id() of objects, and draw from self.np_random"
+                fix = (
+                    "sort sets before use (sorted(...)), use no hash() or id() of objects, and draw from self.np_random"
+                )
                 yield error(text, fix, outcome.facts.get("where step" if number else "where reset"))
                 return

@@ -38,7 +38,11 @@ def reset_fast(study: Study) -> Iterator[Finding]:
     typical = statistics.median_low(seconds)
     if typical > SLOW_RESET_SECONDS and len(seconds) > 1:
         text = f"reset() is slow: it took about {float(f'{typical:.1g}'):g} s, and all copies in the env runner wait for it"
-        yield warning(text, "load and build in __init__ what does not change, and only set the state in reset()", study.where("reset"))
+        yield warning(
+            text,
+            "load and build in __init__ what does not change, and only set the state in reset()",
+            study.where("reset"),
+        )
 
 
 @check()

@@ -136,7 +136,11 @@ def _reset(env: Any, episode: Episode, pulse: Pulse, options: Any) -> bool:
         episode.trouble = Trouble("reset", 0, described(problem), raised(problem), problem)
         return False
     episode.reset_seconds = time.perf_counter() - start
-    if isinstance(result, tuple | list) and len(result) == 2 and (isinstance(result, tuple) or isinstance(result[1], dict)):
+    if (
+        isinstance(result, tuple | list)
+        and len(result) == 2
+        and (isinstance(result, tuple) or isinstance(result[1], dict))
+    ):
         episode.live, episode.info = result
     else:
         episode.live, episode.info = result, {}

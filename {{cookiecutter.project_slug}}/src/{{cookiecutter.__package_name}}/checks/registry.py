@@ -82,6 +82,14 @@ class Check:
 CHECKS: dict[str, Check] = {}
 
 
+def order(modules: Iterable[Any]) -> None:
+    """Puts the registry into the order of these modules, which is the order of running and reporting."""
+    names = [module.__name__ for module in modules]
+    ordered = sorted(CHECKS.values(), key=lambda entry: names.index(getattr(entry.function, "__module__", "")))
+    CHECKS.clear()
+    CHECKS.update({entry.name: entry for entry in ordered})
+
+
 class NotJudged(Exception):
     """Raised where a check has nothing to look at; its text says why."""
 

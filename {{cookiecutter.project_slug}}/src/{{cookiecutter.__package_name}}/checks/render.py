@@ -49,7 +49,11 @@ def _session(study: Study) -> list[Rendered]:
     if "rendered" not in study.cache:
         _ = study.episodes
         modes = [mode for mode in _modes(study) if mode != "human"]
-        if not accepts(study.maker, "render_mode") and getattr(study.env, "spec", None) is None and not isinstance(study.maker, type):
+        if (
+            not accepts(study.maker, "render_mode")
+            and getattr(study.env, "spec", None) is None
+            and not isinstance(study.maker, type)
+        ):
             plain = type(unwrapped(study.env))
             if not accepts(plain, "render_mode"):
                 raise NotJudged("the creator takes no render_mode")
@@ -97,11 +101,17 @@ def render_modes_declared(study: Study) -> Iterator[Finding]:
     if _has_render(study) and not modes:
         text = "render() is written, but metadata declares no render_modes: nobody can ask for a render mode"
         yield warning(text, fix, where)
-    elif modes is not None and (not isinstance(modes, list | tuple) or not all(isinstance(mode, str) for mode in modes)):
-        yield error(f"metadata['render_modes'] must be a list of str, got {short(modes)}: no valid render mode", fix, where)
+    elif modes is not None and (
+        not isinstance(modes, list | tuple) or not all(isinstance(mode, str) for mode in modes)
+    ):
+        yield error(
+            f"metadata['render_modes'] must be a list of str, got {short(modes)}: no valid render mode", fix, where
+        )
     fps = metadata.get("render_fps")
     if modes and (fps is None or not isinstance(fps, int | float | np.number) or fps <= 0):
-        text = f"metadata['render_fps'] is {fps!r}; expected the frame rate of the declared render modes, a number above 0"
+        text = (
+            f"metadata['render_fps'] is {fps!r}; expected the frame rate of the declared render modes, a number above 0"
+        )
         yield warning(text, fix, where)
 
 
@@ -117,7 +127,9 @@ def render_mode_kept(study: Study) -> Iterator[Finding]:
             if isinstance(rendered.built.trouble.problem, ImportError):
                 raise NotJudged(rendered.built.trouble.text)
             text = f"render_mode={rendered.mode!r} is declared, but the constructor fails with it: {rendered.built.trouble.text}"
-            yield error(text, "write def __init__(self, config=None, render_mode=None)", rendered.built.trouble.where or where)
+            yield error(
+                text, "write def __init__(self, config=None, render_mode=None)", rendered.built.trouble.where or where
+            )
         elif getattr(rendered.built.env, "render_mode", None) != rendered.mode:
             got = getattr(rendered.built.env, "render_mode", None)
             text = f"the constructor was given render_mode={rendered.mode!r}, but env.render_mode is {got!r}: it is not stored"
@@ -138,7 +150,8 @@ def render_returns(study: Study) -> Iterator[Finding]:
                 raise NotJudged(trouble.text)
             text = f"render() raises {trouble.text} in mode {rendered.mode!r}, which metadata declares"
             fix = "write render(), or take the mode out of metadata['render_modes']"
-            yield error(text, fix, trouble.where or where)
+            own = trouble.where if trouble.where and "gymnasium" not in trouble.where else None
+            yield error(text, fix, own or where)
             continue
         for frame in rendered.frames[:2]:
             problem = _wrong_frame(rendered.mode, frame)
@@ -155,7 +168,9 @@ def _wrong_frame(mode: str, frame: Any) -> str | None:
     if mode == "ansi":
         return None if isinstance(frame, str) or hasattr(frame, "getvalue") else "a str"
     if mode == "rgb_array":
-        good = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] in (3, 4)
+        good = (
+            isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] in (3, 4)
+        )
         return None if good else "an array of shape (height, width, 3) and dtype uint8 (render shape and dtype)"
     return None
 
@@ -176,7 +191,9 @@ def render_changes_nothing(study: Study) -> Iterator[Finding]:
                 f"render() changes the state of the environment: rendered in mode {rendered.mode!r}, {what} "
                 f"{rendered.episode.at(number)} is {short(right, 50)}, and {short(left, 50)} without rendering"
             )
-            yield error(text, "let render() only read the state, and draw no random numbers there", study.where("render"))
+            yield error(
+                text, "let render() only read the state, and draw no random numbers there", study.where("render")
+            )
             return
 
 
@@ -195,7 +212,9 @@ def render_shows_state(study: Study) -> Iterator[Finding]:
         elif len(kept) >= FRAMES and all(same(kept[0], frame) for frame in kept[1:]):
             moving = len(rendered.episode.steps) > 3 and not same(rendered.episode.obs, rendered.episode.steps[-1].obs)
             if moving:
-                text = f"render() in mode {rendered.mode!r} always shows the same picture although the observation changes"
+                text = (
+                    f"render() in mode {rendered.mode!r} always shows the same picture although the observation changes"
+                )
                 yield warning(text, "draw the current state", study.where("render"))
 
 
@@ -205,8 +224,8 @@ def close_twice(study: Study) -> Iterator[Finding]:
 
     Vector environments, wrappers and the interpreter's exit each close what may be closed already.
     """
-    if study.slow_to_build:
-        raise NotJudged("the constructor is slow")
+    if study.slow_to_build or not hasattr(study.env, "close"):
+        raise NotJudged("the constructor is slow, or there is no close()")
     for resets, when in ((0, "before the first reset"), (1, "twice")):
         env = study.another()
         if resets:
@@ -217,5 +236,9 @@ def close_twice(study: Study) -> Iterator[Finding]:
                 env.close()
             except BaseException as problem:
                 text = f"close() raises {described(problem)} when it is called {when}"
-                yield warning(text, "close only what is open: if self._window is not None: ...", raised(problem) or study.where("close"))
+                yield warning(
+                    text,
+                    "close only what is open: if self._window is not None: ...",
+                    raised(problem) or study.where("close"),
+                )
                 return

@@ -30,7 +30,7 @@ class _Run:
 
     def __init__(self, folder: Path, target: str | None, config: dict[str, Any], quick: bool) -> None:
         self.folder = folder
-        self.request = {"target": _absolute(target), "config": config, "quick": quick, "replica": False}
+        self.request = {"target": _absolute(target), "config": config, "quick": quick, "replica": 0}
         self.quick = quick
         self.deadline = time.monotonic() + (QUICK_TOTAL_SECONDS if quick else TOTAL_SECONDS)
         self.outcome = Outcome()
@@ -52,7 +52,7 @@ class _Run:
     def go(self) -> None:
         """Runs all children to their end."""
         main = self.child()
-        replicas = [] if self.quick else [self.child(seed, replica=True) for seed in HASH_SEEDS]
+        replicas = [] if self.quick else [self.child(seed, replica=seed) for seed in HASH_SEEDS]
         try:
             cap: int | None = None
             for attempt in range(RESTARTS + 1):
@@ -64,7 +64,7 @@ class _Run:
                 cap = changes["cap"]
                 main = self.child(**changes)
             if self.outcome.facts.get("order") and not self.quick:
-                replicas += [self.child(seed, replica=True) for seed in MORE_HASH_SEEDS]
+                replicas += [self.child(seed, replica=seed) for seed in MORE_HASH_SEEDS]
             self._wait(replicas)
         finally:
             for child in (main, *replicas):
@@ -123,7 +123,9 @@ class _Run:
         ]
         for name in CHECKS:
             if name not in self.findings and name not in self.skipped:
-                self.skipped[name] = "not part of the quick checks" if self.quick else "the time was up or the environment had ended"
+                self.skipped[name] = (
+                    "not part of the quick checks" if self.quick else "the time was up or the environment had ended"
+                )
         ok = not any(failure.severity == "error" for failure in failures)
         todo = next((f"{f.where}: {f.message}" for f in failures if f.check == "implemented"), None)
         name = target or "this project's environment"

@@ -38,7 +38,9 @@ def observation_changes(study: Study) -> Iterator[Finding]:
     zero = all(not np.any(obs) for _, obs in episodes[0].observations() if isinstance(obs, np.ndarray))
     hint = " (all zero)" if zero and isinstance(episodes[0].obs, np.ndarray) else ""
     text = f"the observation never changes: it is constant{hint}, {extent}; it carries no information"
-    yield warning(text, "compute it from the state in every step(); multiply float images by 255 before the cast", where)
+    yield warning(
+        text, "compute it from the state in every step(); multiply float images by 255 before the cast", where
+    )
 
 
 @check()
@@ -67,6 +69,8 @@ def reward_changes(study: Study) -> Iterator[Finding]:
     A reward that is always the same, in episodes that all end alike, gives no learning signal.
     """
     episodes = _long_enough(study, 1)
+    if any(episode.trouble for episode in episodes):
+        raise NotJudged("step() raises in some episodes")
     rewards = {round(number(step.reward), 9) for episode in episodes for step in episode.steps}
     if len(rewards) > 1:
         return
@@ -100,7 +104,9 @@ def reward_scale(study: Study) -> Iterator[Finding]:
                 largest, place = size, episode.at(index)
     if largest > LARGE_REWARD:
         text = f"the reward is badly scaled: its magnitude reaches {largest:.3g} {place}, which is large for the value loss"
-        yield warning(text, "divide the reward so that an episode's return is of the order of 1 to 100", study.where("step"))
+        yield warning(
+            text, "divide the reward so that an episode's return is of the order of 1 to 100", study.where("step")
+        )
     elif 0 < largest < 1e-5:
         text = f"the reward is badly scaled: its largest magnitude is {largest:.1g}, which is lost in the noise"
         yield warning(text, "multiply the reward so that returns are of the order of 1", study.where("step"))
@@ -128,4 +134,6 @@ def _looks_summed(rewards: list[float]) -> bool:
         return False
     moves = np.count_nonzero(change) / len(change)
     largest_change = np.abs(change).max()
-    return bool(moves >= 0.5 and abs(values[0]) <= 1.5 * largest_change and abs(values[-1]) >= 0.5 * np.abs(change).sum())
+    return bool(
+        moves >= 0.5 and abs(values[0]) <= 1.5 * largest_change and abs(values[-1]) >= 0.5 * np.abs(change).sum()
+    )

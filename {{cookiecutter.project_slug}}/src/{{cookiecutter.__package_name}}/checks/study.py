@@ -86,7 +86,7 @@ class Study:
         self.events = events
         self.quick = quick
         self.cap = cap
-        self.copies: list[Any] = []
+        self.spare: list[Any] = []
         self.first_spaces: dict[str, Any] = {}
         self.cache: dict[str, Any] = {}
         self.errors_so_far = 0
@@ -100,7 +100,6 @@ class Study:
         env, trouble = None, None
         try:
             env = self.maker() if config is NO_CONFIG else make(self.maker, config, render_mode)
-            self.copies.append(env)
         except BaseException as problem:
             trouble = Trouble("__init__", 0, described(problem), raised(problem), problem)
         seconds = time.perf_counter() - start
@@ -149,21 +148,28 @@ class Study:
         Raises:
             NotJudged: If the second construction fails.
         """
+        if self.spare:
+            return self.spare.pop()
         built = self.build(self.built.config)
         if built.env is None:
             raise NotJudged(f"no second copy can be made: {built.trouble.text if built.trouble else ''}")
         return built.env
 
+    def put_back(self, env: Any) -> None:
+        """Keeps a copy that has not been reset for the next one who needs a fresh copy."""
+        self.spare.append(env)
+
     def release(self, env: Any) -> None:
         """Closes an extra copy."""
         self.pulse.call("close")
         quietly(env.close)
-        self.copies = [other for other in self.copies if other is not env]
 
     def where(self, name: str) -> str | None:
-        """"file:line" of the user's reset, step, render or __init__."""
-        plain = unwrapped(self.env)
-        return defined(getattr(type(plain), name, None)) or defined(type(plain))
+        """ "file:line" of the user's reset, step, render or __init__."""
+        plain = type(unwrapped(self.env))
+        method = getattr(plain, name, None)
+        own = method is not None and getattr(method, "__module__", "").partition(".")[0] != "gymnasium"
+        return (defined(method) if own else None) or defined(plain)
 
     def space(self, name: str) -> Any:
         """A declared space.

@@ -61,6 +61,17 @@ def seed_global(seed: int) -> None:
     np.random.seed(seed)
 
 
+def predictable_entropy(start: int) -> None:
+    """Lets generators that are made without a seed differ from each other, but not from run to run.
+
+    NumPy asks the system for entropy; where it asks is replaced here, so that the same environment gives the same
+    report. Only child processes do this.
+    """
+    source = random.Random(start)
+    if hasattr(np.random.bit_generator, "randbits"):
+        np.random.bit_generator.randbits = source.getrandbits
+
+
 def descriptors() -> int | None:
     """How many files, sockets and pipes are open; None where the system does not tell."""
     for folder in ("/proc/self/fd", "/dev/fd"):
@@ -103,7 +114,9 @@ class Events:
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and self._listening and isinstance(arguments[0], str | bytes | os.PathLike):
             path, mode, flags = arguments
-            writes = any(c in mode for c in "wax+") if isinstance(mode, str) else (flags or 0) & (os.O_WRONLY | os.O_RDWR)
+            writes = (
+                any(c in mode for c in "wax+") if isinstance(mode, str) else (flags or 0) & (os.O_WRONLY | os.O_RDWR)
+            )
             if writes and os.fspath(path) not in (os.devnull, "/dev/tty"):
                 self.written.append(os.path.abspath(os.fsdecode(os.fspath(path))))
 

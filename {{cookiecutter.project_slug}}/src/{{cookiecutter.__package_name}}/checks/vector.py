@@ -30,7 +30,9 @@ def vector_agrees(study: Study) -> Iterator[Finding]:
         raise NotJudged("other errors come first")
     if not isinstance(study.env, gymnasium.Env) or study.slow_to_build:
         raise NotJudged("no gymnasium.Env, or its constructor is slow")
-    if not isinstance(study.space("action_space"), spaces.Discrete | spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
+    if not isinstance(
+        study.space("action_space"), spaces.Discrete | spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary
+    ):
         raise NotJudged("actions are not stacked in one array")
     references = [study.episodes[0], next((e for e in study.episodes if e.seed == 1), study.episodes[0])]
     seed_global(99)
@@ -57,7 +59,9 @@ def _compare(study: Study, vector: Any, references: list[Any]) -> Iterator[Findi
     space.seed(4)
     for number in range(min(study.plan.small * 2, 120)):
         for index, episode in enumerate(references):
-            expected = episode.obs if number == 0 else episode.steps[number - 1].obs if number <= len(episode.steps) else None
+            expected = (
+                episode.obs if number == 0 else episode.steps[number - 1].obs if number <= len(episode.steps) else None
+            )
             if expected is None:
                 done[index] = True
             if not done[index] and not same(_row(observations, index), expected):
@@ -65,7 +69,9 @@ def _compare(study: Study, vector: Any, references: list[Any]) -> Iterator[Findi
                     f"in a vector of {COPIES} instances, copy {index} differs from the single environment at step {number} with "
                     f"seed {episode.seed}: {short(_row(observations, index), 50)} instead of {short(expected, 50)}; they share state?"
                 )
-                yield error(text, "keep all state in self; declare the dtype that observations really have", study.where("step"))
+                yield error(
+                    text, "keep all state in self; declare the dtype that observations really have", study.where("step")
+                )
                 return
         actions = []
         for index, episode in enumerate(references):

@@ -20,7 +20,7 @@ from .pulse import Pulse
 from .recording import Episode, moves
 from .registry import Check, Finding, NotJudged
 from .study import Study
-from .surroundings import Events
+from .surroundings import Events, predictable_entropy, seed_global
 from .targets import TargetError, load
 from .values import digest, short
 
@@ -41,6 +41,8 @@ def main(folder: Path) -> None:
     _isolate(folder)
     events = Events()
     events.install()
+    seed_global(request["replica"])
+    predictable_entropy(request["replica"])
     pulse.call("import")
     try:
         maker = load(request["target"])
