@@ -100,7 +100,8 @@ def iterate(algorithm: Algorithm, status: Status, limits: Limits) -> dict[str, A
     steps = int(result["num_env_steps_sampled_lifetime"]) - status.env_steps
     if steps <= 0:
         raise RunError(f"iteration {status.iteration + 1} ended without a single step of the environment")
-    returns = [float(value) for value in sampled.get(EPISODE_RETURNS, ())]
+    finished = sampled.get(EPISODE_RETURNS, ())
+    returns = [] if isinstance(finished, float) else [float(value) for value in finished]  # NaN: none has finished
     status.iteration += 1
     status.env_steps += steps
     status.episodes += len(returns)
