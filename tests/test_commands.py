@@ -37,7 +37,7 @@ def test_help_starts_at_once_and_without_ray(corridor: BakedProject, name: str) 
         ("argument --max-env-steps: expected a whole number of at least 1", ("train", "--max-env-steps", "0")),
         ("argument --max-seconds: expected a number of seconds above 0", ("train", "--max-seconds", "-1")),
         ("argument --stop-return: expected a number, got 'nan'", ("train", "--stop-return", "nan")),
-        ("write a folder's name without a slash", ("train", "--name", "../elsewhere")),
+        ("write one without a slash", ("train", "--name", "../elsewhere")),
         ("num_env_runners = 1000, but there are", ("train", "--num-env-runners", "1000")),
         ("--num-envs-per-env-runner: num_envs_per_env_runner = 0 is not", ("train", "--num-envs-per-env-runner", "0")),
         ('write "sync", "async"', ("train", "--vectorize-mode", "SYNC")),

@@ -186,7 +186,10 @@ def test_interrupted_run_ends_in_order(trained: BakedProject, number: signal.Sig
 
 def test_error_in_the_environment_ends_the_run_with_the_users_traceback(bake: Callable[..., BakedProject]) -> None:
     project = bake(project_name="Breaks Late").install()
-    fill_in(project, step=STEP.replace("self._steps += 1", "self._steps += 1 / (self._steps < 40)"))
+    # Only once Ray is there, so that the checks before training can't find it.
+    fill_in(project, step=STEP.replace("+= 1", '+= 1 // (self._steps < 40 or "ray" not in sys.modules)'))
+    env = project.source / "env.py"
+    env.write_text(env.read_text(encoding="utf-8").replace("from collections", "import sys\nfrom collections", 1))
     for runners in ("0", "1"):
         done = project.command("train", "--name", f"run{runners}", "--num-env-runners", runners)
         assert done.returncode == 1

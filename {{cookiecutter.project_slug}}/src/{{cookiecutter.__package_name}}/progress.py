@@ -47,7 +47,12 @@ def progress_line(row: Mapping[str, Any], seconds_left: float | None) -> str:
     """Formats one iteration, e.g. `iteration 7 | 14,336 steps | 5,200/s | return 0.11 (-2.1 to 0.5) | best 0.11 | ...`."""
     mean, low, high = (row[f"episode_return_{name}"] for name in ("mean", "min", "max"))
     returns = "no episode has ended yet" if mean is None else f"return {mean:.4g} ({low:.4g} to {high:.4g})"
-    parts = [f"iteration {row['iteration']}", f"{row['env_steps']:,} steps", f"{row['steps_per_second']:,.0f}/s", returns]
+    parts = [
+        f"iteration {row['iteration']}",
+        f"{row['env_steps']:,} steps",
+        f"{row['steps_per_second']:,.0f}/s",
+        returns,
+    ]
     if row["best_return"] is not None:
         parts.append(f"best {row['best_return']:.4g}")
     if seconds_left is not None:

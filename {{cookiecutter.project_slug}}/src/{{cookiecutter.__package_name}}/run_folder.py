@@ -59,9 +59,11 @@ class RunFolder:
             UsageError: there is no such run, or it has no checkpoint yet.
         """
         folder = cls(RUNS / name if name else newest_run())
+        if not folder.path.is_dir():
+            raise UsageError(f"there is no run {folder.path}; start it without --resume")
         folder.recover()
-        if not (folder.path / "checkpoints" / LAST).is_dir():
-            raise UsageError(f"{folder.path} has no checkpoint to go on from; start a run with train --name NAME")
+        if not folder.checkpoint(LAST).is_dir():
+            raise UsageError(f"{folder.path} has no checkpoint to go on from; start a new run under another --name")
         return folder
 
     def checkpoint(self, which: str) -> Path:

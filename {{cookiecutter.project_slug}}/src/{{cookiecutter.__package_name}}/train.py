@@ -120,10 +120,12 @@ def train(
 def start_ray() -> None:
     """Starts Ray on this machine, quietly."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small networks more threads cost more than they bring
-    logging.getLogger("ray").setLevel(logging.ERROR)
     import ray
+    import ray.rllib
     import torch
 
+    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
+        logging.getLogger(logger).setLevel(logging.ERROR)
     torch.set_num_threads(1)
     ray.init(
         num_cpus=max(1, vectorization.available_cpus()),

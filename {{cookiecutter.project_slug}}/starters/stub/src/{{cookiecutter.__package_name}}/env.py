@@ -64,7 +64,7 @@ class {{cookiecutter.__class_name}}(gym.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Moves on by one step and returns `(observation, reward, terminated, truncated, info)`."""
-        raise NotImplementedError("write step(): apply the action, return (observation, reward, terminated, False, info)")
+        raise NotImplementedError("write step(): act, return (observation, reward, terminated, False, info)")
 
     def render(self) -> Any:
         """Draws the state as an array of shape (height, width, 3), uint8; only videos need it."""
