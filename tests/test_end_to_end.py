@@ -193,7 +193,7 @@ def test_error_in_the_environment_ends_the_run_with_the_users_traceback(bake: Ca
     for runners in ("0", "1"):
         done = project.command("train", "--name", f"run{runners}", "--num-env-runners", runners)
         assert done.returncode == 1
-        assert "ZeroDivisionError: division by zero" in done.stderr
+        assert "ZeroDivisionError: integer division or modulo by zero" in done.stderr
         assert "env.py" in done.stderr and ", in step" in done.stderr
         assert "site-packages" not in done.stderr
 

@@ -111,7 +111,7 @@ def iterate(algorithm: Algorithm, status: Status, limits: Limits) -> dict[str, A
     if mean is not None and (status.best_return is None or mean > status.best_return):
         status.best_return = mean
     if status.seconds_to_stop_return is None and reached_return(limits, status):
-        status.seconds_to_stop_return = status.seconds
+        status.seconds_to_stop_return = round(status.seconds, 3)
     learner = result["learners"]["default_policy"]
     return {
         "iteration": status.iteration,
