@@ -12,6 +12,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from .cli import RunError
+
 _MAX_FEATURES = 100_000  # a first layer of 64 units holds 6.4 million weights then; more doesn't train on one machine
 _MAX_IMAGE_NUMBERS = 1_000_000  # a batch of 2,048 such images fills 8 GB
 _WIDEST_LINEAR_RANGE = 65_535  # integers of up to 16 bits are divided by their range, wider ones get a logarithm
@@ -19,7 +21,7 @@ _SMALLEST_SIDE = 5  # pixels: below, one 3x3 filter sees nearly all of an image 
 _MOST_CHANNELS = 16  # four stacked colour images have 12
 
 
-class UnsupportedSpace(ValueError):
+class UnsupportedSpace(RunError):
     """A space that PPO can't learn with; the message is one line and says what to use instead."""
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
+
+from .sampling import BatchedEnvRunner
 
 EPISODE_RETURNS = "episode_returns"
 
@@ -16,7 +17,7 @@ class EnvironmentFailure(Exception):
     """The environment raised an exception; the message holds its traceback from the user's first line on."""
 
 
-class EnvRunner(SingleAgentEnvRunner):
+class EnvRunner(BatchedEnvRunner):
     """Samples episodes from the copies of one process."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -3,12 +3,14 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from .adapters import random_action
 from .cli import Parser, UsageError, run, whole_number
 from .registration import env_creator
 
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     env.action_space.seed(options.seed)
     results = {
         "policy": statistics([play_episode(env, policy.act, seed) for seed in seeds]),
-        "random": statistics([play_episode(env, lambda _: env.action_space.sample(), seed) for seed in seeds]),
+        "random": statistics([play_episode(env, partial(random_action, env), seed) for seed in seeds]),
     }
     env.close()
     report = {"checkpoint": str(checkpoint), "episodes": options.episodes, "seed": options.seed, **results}

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from ray.rllib.core.rl_module.rl_module import RLModule
-from ray.rllib.utils.spaces.space_utils import unsquash_action
 
 from .cli import UsageError
+from .networks import greedy_action
 from .registration import ENV_ID
 from .run_folder import BEST, CHECKPOINT_FILE, LAST, RUNS, newest_run
 
@@ -41,16 +40,11 @@ class Policy:
                 )
         self.facts = facts
         self._module: Any = RLModule.from_checkpoint(str((checkpoint / MODULE).resolve()))
-        self._distribution = self._module.get_inference_action_dist_cls()
-        self._action_space = env.action_space
 
-    def act(self, observation: np.ndarray) -> Any:
-        """Returns the most likely action, in the environment's action space, for one observation."""
-        batch = {"obs": torch.from_numpy(np.asarray(observation)[None])}
+    def act(self, observation: Any) -> Any:
+        """Returns the most likely action for one observation, both as `env_creator`'s environment has them."""
         with torch.no_grad():
-            output = self._module.forward_inference(batch)
-        action = self._distribution.from_logits(output["action_dist_inputs"]).to_deterministic().sample()
-        return unsquash_action(action[0].numpy(), self._action_space)
+            return greedy_action(self._module, observation)
 
 
 def find_checkpoint(given: str | None) -> Path:

@@ -6,18 +6,29 @@ from typing import Any
 
 import gymnasium as gym
 
+from .adapters import adapt
+
 ENV_ID = "{{cookiecutter.__package_name}}/{{cookiecutter.__env_name}}-v0"
 
 
-def env_creator(config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
-    """Makes one copy of the environment as it is trained: with its time limit and a config of its own.
+def make_env(config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Makes one copy of the environment, in its own spaces, with its time limit and a config of its own.
 
     Args:
         config: None, a dict or RLlib's EnvContext. RLlib hands the same object to every copy of an env runner;
             each copy gets a deep copy here, so that none can change another's.
-        render_mode: None in training; one of the environment's `metadata["render_modes"]` to look at it.
+        render_mode: one of the environment's `metadata["render_modes"]` to look at it, else None.
     """
     return gym.make(ENV_ID, config=copy.deepcopy(config), render_mode=render_mode, disable_env_checker=True)
+
+
+def env_creator(config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Makes one copy of the environment as PPO learns it, with the adapters around `make_env`'s.
+
+    Raises:
+        UnsupportedSpace: PPO can't learn with one of its spaces; the message says what to use instead.
+    """
+    return adapt(make_env(config, render_mode))
 
 
 def register_env() -> str:

@@ -16,7 +16,8 @@ from .pulse import Beat, Pulse
 
 POLL_SECONDS = 0.01
 DUMP_SECONDS = 0.5
-MEMORY_BYTES = 6_000_000_000
+MEMORY_BYTES = 4_000_000_000
+REPLICA_MEMORY_BYTES = 2_000_000_000  # Replicas run beside the first child and play one short episode only.
 QUIET = {  # No windows, no sound, no greetings, and one thread a process as in an env runner.
     "SDL_VIDEODRIVER": "dummy",
     "SDL_AUDIODRIVER": "dummy",
@@ -42,6 +43,7 @@ class Child:
 
     def __init__(self, folder: Path, request: dict[str, Any], cwd: Path, hash_seed: int, hang_seconds: float) -> None:
         self.folder = folder
+        self.memory_bytes = REPLICA_MEMORY_BYTES if request["replica"] else MEMORY_BYTES
         self.hang_seconds = hang_seconds
         folder.mkdir(parents=True)
         (folder / "request.json").write_text(json.dumps(request))
@@ -71,7 +73,7 @@ class Child:
             self._last = (beat.count, now)
         patience = self.hang_seconds * (3 if beat.call in ("__init__", "import", "start") else 1)
         size = self._memory()
-        if size > MEMORY_BYTES:
+        if size > self.memory_bytes:
             self._note("memory", size)
         elif now - self._last[1] > patience:
             self._dump_stack()

@@ -98,7 +98,7 @@ def render_modes_declared(study: Study) -> Iterator[Finding]:
         yield error(f"metadata must be a dict with render_modes, got {kind(metadata)}", fix, where)
         return
     modes = metadata.get("render_modes")
-    if _has_render(study) and not modes:
+    if not modes and _has_render(study) and _draws(study):
         text = "render() is written, but metadata declares no render_modes: nobody can ask for a render mode"
         yield warning(text, fix, where)
     elif modes is not None and (
@@ -113,6 +113,22 @@ def render_modes_declared(study: Study) -> Iterator[Finding]:
             f"metadata['render_fps'] is {fps!r}; expected the frame rate of the declared render modes, a number above 0"
         )
         yield warning(text, fix, where)
+
+
+def _draws(study: Study) -> bool:
+    """Whether `render` returns something, with no mode or with the most common one."""
+    built = [study.built]
+    if accepts(study.maker, "render_mode"):
+        built.append(study.build(study.built.config, "rgb_array"))
+    for one in built:
+        study.pulse.call("render")
+        try:
+            one.env.reset(seed=0)
+            if one.env.render() is not None:
+                return True
+        except BaseException:
+            continue
+    return False
 
 
 @check()

@@ -159,7 +159,7 @@ def run_checks(target: str | None = None, config: dict[str, Any] | None = None, 
     """Runs the contract on an environment in a child process; always returns, whatever the environment does.
 
     Args:
-        target: "module:attr" or "file.py:attr", a class or a creator; None means this project's `env_creator`.
+        target: "module:attr" or "file.py:attr", a class or a creator; None means this project's `make_env`.
         config: The environment's config.
         quick: Only the checks that fit into the first second of `train`.
 

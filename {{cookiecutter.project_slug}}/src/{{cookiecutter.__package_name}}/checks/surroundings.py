@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
+UNUSUAL_SEED = 1_000_003  # An environment that seeds with 0 or 42 shall leave another state than ours.
+
+
 class Snapshot(NamedTuple):
     """What an environment must leave as it is."""
 
@@ -57,8 +60,8 @@ def printed_bytes() -> int:
 
 def seed_global(seed: int) -> None:
     """Puts Python's and NumPy's global random numbers into a known state."""
-    random.seed(seed)
-    np.random.seed(seed)
+    random.seed(UNUSUAL_SEED + seed)
+    np.random.seed(UNUSUAL_SEED + seed)
 
 
 def predictable_entropy(start: int) -> None:

@@ -1,4 +1,4 @@
-"""The environment to check: from `module:attr`, `file.py:attr` or this project's own `env_creator`."""
+"""The environment to check: from `module:attr`, `file.py:attr` or this project's own `make_env`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def load(text: str | None) -> Callable[..., Any]:
     """The class or creator that a target names.
 
     Args:
-        text: "module:attr" or "file.py:attr"; None means this project's `env_creator`.
+        text: "module:attr" or "file.py:attr"; None means this project's `make_env`.
 
     Raises:
         TargetError: If there is no such thing, or importing it raises.
     """
     if text is None:
         package = __name__.rpartition(".checks.")[0]
-        return _import(lambda: importlib.import_module(f"{package}.registration"), package).env_creator
+        return _import(lambda: importlib.import_module(f"{package}.registration"), package).make_env
     place, colon, attribute = text.rpartition(":")
     if not colon or not place or not attribute:
         raise TargetError(f"TARGET must read module:attr or file.py:attr, got {text!r}")

@@ -1,0 +1,141 @@
+"""RLlib's env runner with batched sampling: the copies of an environment stay one batch until an episode ends."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import tree
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.core.columns import Columns
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+
+class BatchedEnvRunner(SingleAgentEnvRunner):
+    """Samples the episodes that RLlib's own would, in a fraction of its time where the environment's step is cheap.
+
+    RLlib takes each step of each copy apart, leads it through two pipelines of connectors and keeps it in an episode.
+    Here the observations of all copies go into the network as they come, and episodes are cut out of the batch when
+    they end. What needs more than that is left to RLlib: connectors of one's own, a callback on each step, a network
+    with a memory, actions to be rescaled, a failed environment to be made anew.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        config = self.config
+        self._is_plain = not (
+            config._env_to_module_connector
+            or config._module_to_env_connector
+            or config.normalize_actions
+            or config.clip_actions
+            or config.restart_failed_sub_environments
+            or config.callbacks_on_episode_step
+            or any(type(each).on_episode_step is not RLlibCallback.on_episode_step for each in self._callbacks)
+            or (self.module is not None and self.module.is_stateful())
+        )
+        self._observations: Any = None  # of all copies, from the last step; None where RLlib has sampled since
+        self._infos: list[dict[str, Any]] = []  # likewise
+        self._ended: set[int] = set()  # copies whose next step starts an episode
+
+    def _sample(self, *, num_timesteps: int | None = None, explore: bool, **kwargs: Any) -> list[SingleAgentEpisode]:
+        if not self._is_plain or num_timesteps is None or kwargs.get("random_actions"):
+            self._observations = None
+            return super()._sample(num_timesteps=num_timesteps, explore=explore, **kwargs)
+        if self._observations is None or self._needs_initial_reset or kwargs.get("force_reset"):
+            self._reset_envs_and_episodes(explore)
+            self._observations = tree.map_structure(lambda part: part.numpy(), self._cached_to_module[Columns.OBS])
+            self._infos = [episode.infos[-1] for episode in self._ongoing_episodes]
+            self._ended = set()
+        record = _Record(self._observations, self._infos, self.num_envs)
+        done, count = [], 0
+        while count < num_timesteps:
+            step = self._act(record.observations[-1], explore)
+            *results, infos = self.env.step(step[Columns.ACTIONS])
+            observations, step[Columns.REWARDS], terminated, truncated = results
+            record.append(step, observations, infos)
+            count += self.num_envs - len(self._ended)
+            for copy in self._ended:
+                record.starts[copy] = len(record.steps)
+                first = tree.map_structure(lambda part, i=copy: part[i], record.observations[-1])
+                self._ongoing_episodes[copy].add_env_reset(first, infos[copy])
+                self._make_on_episode_callback("on_episode_start", copy, self._ongoing_episodes)
+            self._ended = set(np.flatnonzero(terminated | truncated).tolist())
+            for copy in self._ended:
+                episode = record.cut(copy, self._ongoing_episodes[copy], bool(terminated[copy]), bool(truncated[copy]))
+                self._ongoing_episodes[copy] = episode
+                self._make_on_episode_callback("on_episode_end", copy, self._ongoing_episodes)
+                done.append(episode)
+                self._new_episode(copy)
+        self._observations, self._infos = record.observations[-1], record.infos[-1]
+        self._done_episodes_for_metrics.extend(done)
+        self._log_env_steps(metric=self._metrics_num_env_steps_sampled, num_steps=count)
+        self._increase_sampled_metrics(count, len(done))
+        return done + self._cut_ongoing(record)
+
+    def _act(self, observations: Any, explore: bool) -> dict[str, Any]:
+        """Returns the actions for the observations of all copies, with what the learner needs to know of them."""
+        batch = {Columns.OBS: tree.map_structure(torch.from_numpy, observations)}
+        with torch.no_grad():
+            if explore:
+                inputs = self.module.forward_exploration(batch)[Columns.ACTION_DIST_INPUTS]
+                distribution = self.module.get_exploration_action_dist_cls().from_logits(inputs)
+            else:
+                inputs = self.module.forward_inference(batch)[Columns.ACTION_DIST_INPUTS]
+                distribution = self.module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic()
+            actions = distribution.sample()
+            step = {Columns.ACTIONS: actions, Columns.ACTION_DIST_INPUTS: inputs}
+            if explore:
+                step[Columns.ACTION_LOGP] = distribution.logp(actions)
+        return tree.map_structure(lambda part: part.numpy(), step)
+
+    def _cut_ongoing(self, record: "_Record") -> list[SingleAgentEpisode]:
+        """Returns what has been sampled of the episodes that go on, and leaves their last observation to go on from."""
+        chunks = []
+        for copy, ongoing in enumerate(self._ongoing_episodes):
+            if copy not in self._ended and record.starts[copy] < len(record.steps):
+                chunk = record.cut(copy, ongoing, terminated=False, truncated=False)
+                self._ongoing_episodes_for_metrics[chunk.id_].append(chunk)
+                self._ongoing_episodes[copy] = chunk.cut()
+                chunks.append(chunk)
+        return chunks
+
+
+class _Record:
+    """What all copies have seen and done since sampling began."""
+
+    def __init__(self, observations: Any, infos: list[dict[str, Any]], num_envs: int) -> None:
+        self.observations = [observations]
+        self.infos = [infos]
+        self.steps: list[dict[str, Any]] = []
+        self.starts = [0] * num_envs  # where each copy's current episode begins
+
+    def append(self, step: dict[str, Any], observations: Any, infos: list[dict[str, Any]]) -> None:
+        """Adds a step of all copies; copies the observations, which the environment may write over."""
+        self.steps.append(step)
+        self.observations.append(tree.map_structure(np.array, observations))
+        self.infos.append(infos)
+
+    def cut(self, copy: int, begun: SingleAgentEpisode, terminated: bool, truncated: bool) -> SingleAgentEpisode:
+        """Returns the steps of one copy since its episode began here, as the continuation of `begun`."""
+        start = self.starts[copy]
+
+        def column(*parts: np.ndarray) -> np.ndarray:
+            return np.stack([part[copy] for part in parts])
+
+        steps = tree.map_structure(column, *self.steps[start:])
+        episode = SingleAgentEpisode(
+            id_=begun.id_,
+            observations=tree.map_structure(column, *self.observations[start:]),
+            observation_space=begun.observation_space,
+            infos=[infos[copy] for infos in self.infos[start:]],
+            actions=steps.pop(Columns.ACTIONS),
+            action_space=begun.action_space,
+            rewards=steps.pop(Columns.REWARDS),
+            terminated=terminated,
+            truncated=truncated,
+            extra_model_outputs=steps,
+            t_started=begun.t,
+            len_lookback_buffer=0,
+        )
+        episode._custom_data = begun._custom_data
+        return episode
