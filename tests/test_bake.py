@@ -30,8 +30,9 @@ COMMON = {
     "tests/test_vectorization.py",
 }
 MODULES = {
-    "__init__", "check", "cli", "config", "env", "env_runner", "evaluate", "interrupt", "loop", "policy", "ppo",
-    "progress", "registration", "run_folder", "train", "vectorization",
+    "__init__", "actions", "adapters", "check", "cli", "config", "encodings", "env", "env_runner", "evaluate",
+    "interrupt", "learner", "loop", "networks", "normalization", "observations", "policy", "ppo", "progress",
+    "registration", "run_folder", "sampling", "train", "vectorization",
 }  # fmt: skip
 
 

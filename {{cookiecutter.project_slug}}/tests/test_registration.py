@@ -10,6 +10,7 @@ import pytest
 from {{cookiecutter.__package_name}} import ENV_ID, {{cookiecutter.__class_name}}, env_creator
 from {{cookiecutter.__package_name}}.config import read_config
 from {{cookiecutter.__package_name}}.env import MAX_EPISODE_STEPS, REWARD_THRESHOLD, EnvConfig
+from {{cookiecutter.__package_name}}.registration import make_env
 
 
 class Context(dict[str, Any]):
@@ -37,13 +38,13 @@ def test_env_creator_takes_none_dict_and_context(config: Any) -> None:
     assert env_creator(config).unwrapped.config == EnvConfig()  # type: ignore[attr-defined]
 
 
-def test_env_creator_gives_each_copy_a_config_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_copy_gets_a_config_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(gym, "make", lambda *_, config, **__: seen.append(config) or gym.Env())  # type: ignore
     config = Context(setting=[1])
     config.worker_index = 2
-    env_creator(config)
-    env_creator(config)
+    make_env(config)
+    make_env(config)
     seen[0]["setting"].append(2)
     assert config["setting"] == seen[1]["setting"] == [1]
     assert seen[1].worker_index == 2
