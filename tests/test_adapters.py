@@ -44,7 +44,7 @@ class Drawn(gym.Env[Any, Any]):
 
 
 VECTOR = spaces.Box(-1, 1, (2,), np.float32)
-SWITCH: gym.Space[Any] = spaces.Discrete(2)
+SWITCH: Any = spaces.Discrete(2)
 
 
 def load(project: BakedProject, name: str) -> ModuleType:

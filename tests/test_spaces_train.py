@@ -1,0 +1,385 @@
+"""Every space goes through PPO, and what can be learnt in it is learnt; gym.make's environment stays the user's own."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from conftest import BakedProject
+from gymnasium import spaces
+from test_adapters import load
+from test_end_to_end import fill_in
+
+torch = pytest.importorskip("torch")
+
+OBSERVATION_SPACES = [
+    "Box(-1.0, 1.0, (4,), np.float32)",
+    "Box(-1.0, 1.0, (4,), np.float64)",
+    "Box(-np.inf, np.inf, (4,), np.float32)",
+    "Box(-1.0, 1.0, (), np.float32)",
+    "Box(-1.0, 1.0, (3, 2), np.float32)",
+    "Box(-1.0, 1.0, (3, 3, 3), np.float16)",
+    "Box(0, 255, (7,), np.uint8)",
+    "Box(-np.inf, np.inf, (3,), np.int64)",
+    "Box(0, 255, (84, 84, 3), np.uint8)",
+    "Box(0, 255, (3, 84, 84), np.uint8)",
+    "Box(0, 255, (4, 84, 84), np.uint8)",
+    "Box(0, 255, (84, 84), np.uint8)",
+    "Box(0, 255, (10, 10, 3), np.uint8)",
+    "Box(0, 255, (100, 200, 3), np.uint8)",
+    "Box(0.0, 1.0, (11, 7, 2), np.float32)",
+    "Discrete(5)",
+    "Discrete(5, start=3)",
+    "MultiDiscrete([3, 4])",
+    "MultiDiscrete([[3, 4], [2, 2]], start=[[1, 0], [-2, 5]])",
+    "MultiBinary(3)",
+    "MultiBinary((2, 3))",
+    "Tuple((Discrete(3), Box(-1.0, 1.0, (2,), np.float32)))",
+    "Dict({'position': Box(-1.0, 1.0, (2,), np.float32), 'gear': Discrete(4)})",
+    "Dict({'inner': Dict({'a': MultiBinary(2), 'b': Tuple((Discrete(2), Discrete(3)))}), 'c': Box(0, 9, (2,), np.int32)})",
+    "Dict({'camera': Box(0, 255, (20, 30, 3), np.uint8), 'speed': Box(-1.0, 1.0, (2,), np.float32)})",
+    "Tuple((Box(0, 255, (8, 8, 3), np.uint8), Box(0, 255, (9, 9), np.uint8)))",
+    "Text(5)",
+    "OneOf((Discrete(3), Box(-1.0, 1.0, (2,), np.float32)))",
+    "Sequence(Box(-1.0, 1.0, (2,), np.float32))",
+    "Sequence(Dict({'kind': Discrete(3), 'place': Box(-1.0, 1.0, (2,), np.float32)}))",
+    "Graph(Box(-1.0, 1.0, (2,), np.float32), Discrete(3))",
+]
+ACTION_SPACES = [
+    "Discrete(3)",
+    "Discrete(3, start=2)",
+    "MultiDiscrete([3, 4])",
+    "MultiDiscrete([[3, 4], [2, 2]], start=[[1, 0], [-2, 5]])",
+    "MultiBinary(3)",
+    "MultiBinary((2, 3))",
+    "Box(-1.0, 1.0, (2,), np.float32)",
+    "Box(-2.0, 6.0, (), np.float32)",
+    "Box(-2.0, 6.0, (2, 3), np.float64)",
+    "Box(0.0, np.inf, (2,), np.float32)",
+    "Box(-np.inf, 3.0, (2,), np.float32)",
+    "Box(-np.inf, np.inf, (2,), np.float32)",
+    "Box(0, 9, (2,), np.int64)",
+    "Box(0, 255, (2, 2), np.uint8)",
+    "Box(-np.inf, np.inf, (2,), np.int32)",
+    "Dict({'turn': Discrete(3, start=-1), 'push': Box(0.0, 1.0, (2,), np.float32)})",
+    "Tuple((Discrete(2), Tuple((MultiBinary(2), Box(0.0, np.inf, (1,), np.float64)))))",
+]
+
+# A user's dynamics: observations drawn from the space, actions that have to be of the declared space and type.
+RESET = """\
+        self._steps = 0
+        return self.observation_space.sample(), {}
+"""
+STEP = """\
+        self._require(action, self.action_space)
+        self._steps += 1
+        return self.observation_space.sample(), 1.0, self._steps >= 20, False, {}
+
+    max_sequence_length = 200
+    max_graph_nodes = 10
+
+    def _require(self, action: Any, space: Any) -> None:
+        assert action in space, (action, space)
+        if isinstance(space, gym.spaces.Dict):
+            assert type(action) is dict
+            for key, child in space.items():
+                self._require(action[key], child)
+        elif isinstance(space, gym.spaces.Tuple):
+            assert type(action) is tuple
+            for part, child in zip(action, space, strict=True):
+                self._require(part, child)
+        elif isinstance(space, gym.spaces.Discrete):
+            assert type(action) is type(space.sample())
+        else:
+            assert type(action).__name__ == "ndarray" and action.dtype == space.dtype and action.shape == space.shape
+"""
+CASES = [(space, "Discrete(2)") for space in OBSERVATION_SPACES]
+CASES += [("Box(-1.0, 1.0, (4,), np.float32)", space) for space in ACTION_SPACES]
+
+
+@pytest.fixture(scope="module")
+def ray_is_up() -> Iterator[None]:
+    """Starts Ray once for all the trainings of this file, which run in this process."""
+    import ray
+
+    torch.set_num_threads(1)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()
+
+
+def build(project: BakedProject, copies: int = 2, **training: Any) -> Any:
+    """Builds the project's own PPO, with everything in this process."""
+    vectorization = load(project, "vectorization").Vectorization(0, copies, "sync", "")
+    config = load(project, "ppo").ppo_config(vectorization, seed=0)
+    return config.training(**training).build_algo()
+
+
+def evaluate(project: BakedProject, checkpoint: Path, episodes: int) -> float:
+    """Returns the greedy policy's mean return, from a checkpoint and without the algorithm that trained it."""
+    from ray.rllib.core.rl_module.rl_module import RLModule
+
+    networks, evaluation = load(project, "networks"), load(project, "evaluate")
+    module = RLModule.from_checkpoint(str(checkpoint / load(project, "policy").MODULE))
+    env = load(project, "registration").env_creator()
+
+    def act(observation: Any) -> Any:
+        return networks.greedy_action(module, observation)
+
+    return float(np.mean([evaluation.play_episode(env, act, seed) for seed in range(episodes)]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("observation_space", "action_space"), CASES)
+def test_every_space_trains(
+    bake: Callable[..., BakedProject],
+    ray_is_up: None,
+    tmp_path: Path,
+    observation_space: str,
+    action_space: str,
+) -> None:
+    number = CASES.index((observation_space, action_space))
+    project = bake(
+        project_name=f"Space {number}",
+        observation_space=observation_space.replace("'", '"'),
+        action_space=action_space.replace("'", '"'),
+    )
+    fill_in(project, RESET, STEP)
+    algorithm = build(project, train_batch_size_per_learner=64, minibatch_size=32, num_epochs=1)
+    result = algorithm.train()
+    assert result["num_env_steps_sampled_lifetime"] >= 64
+    assert np.isfinite(result["learners"]["default_policy"]["total_loss"])
+    algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    algorithm.stop()
+    assert evaluate(project, tmp_path / "checkpoint", episodes=2) == 20.0
+
+
+# Learning: what each environment needs of its kind of space is all that it rewards; the best return is 20.
+
+EPISODE = """\
+        self._steps += 1
+        return self._observation(), float(reward), self._steps >= 20, False, {}
+
+    def _observation(self) -> Any:
+"""
+IMAGE = """\
+        reward = action == self._quarter
+        <episode>
+        self._quarter = int(self.np_random.integers(4))
+        image = self.np_random.integers(0, 100, self.observation_space.shape, dtype=np.uint8)
+        row, column = self.np_random.integers(0, (4, 3)) + np.array([6, 5]) * np.divmod(self._quarter, 2)
+        image[row : row + 2, column : column + 2, 1] = 255
+        return image
+"""
+DICT = """\
+        reward = action == (self._state["gear"] if self._state["inner"]["flag"][0] else 2)
+        <episode>
+        self._state = self.observation_space.sample()
+        return self._state
+"""
+MULTI_DISCRETE = """\
+        reward = (action == self._wanted).mean()
+        <episode>
+        self._wanted = self.action_space.sample()
+        return self._wanted
+"""
+HALF_BOUNDED = """\
+        reward = 1.0 - abs(float(action[0]) - 2.0 * self._far)
+        <episode>
+        self._far = int(self.np_random.integers(2))
+        return self._far
+"""
+MASKED = """\
+        assert self._mask[action], "a forbidden action"
+        reward = action == np.flatnonzero(self._mask).max()
+        <episode>
+        self._mask = np.zeros(5, np.int8)
+        self._mask[self.np_random.choice(5, 3, replace=False)] = 1
+        return {"action_mask": self._mask.copy(), "noise": self.np_random.uniform(-1.0, 1.0, 2).astype(np.float32)}
+"""
+FAMILIES = {
+    "image": ("Box(0, 255, (12, 10, 3), np.uint8)", "Discrete(4)", IMAGE),
+    "dict": (
+        "Dict({'gear': Discrete(2), 'inner': Dict({'flag': MultiBinary(1), 'noise': Box(-1.0, 1.0, (2,), np.float64)})})",
+        "Discrete(3)",
+        DICT,
+    ),
+    "multi discrete": ("MultiDiscrete([3, 4])", "MultiDiscrete([3, 4])", MULTI_DISCRETE),
+    "half bounded": ("Discrete(2)", "Box(0.0, np.inf, (1,), np.float32)", HALF_BOUNDED),
+    "masked": (
+        "Dict({'action_mask': MultiBinary(5), 'noise': Box(-1.0, 1.0, (2,), np.float32)})",
+        "Discrete(5)",
+        MASKED,
+    ),
+}
+LEARNING_RESET = """\
+        self.observation_space.seed(int(self.np_random.integers(2**31)))
+        self.action_space.seed(int(self.np_random.integers(2**31)))
+        self._steps = 0
+        return self._observation(), {}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_learnt_within_a_minute(
+    bake: Callable[..., BakedProject], ray_is_up: None, tmp_path: Path, family: str
+) -> None:
+    observation_space, action_space, step = FAMILIES[family]
+    project = bake(
+        project_name=f"Learns {family}",
+        observation_space=observation_space.replace("'", '"'),
+        action_space=action_space,
+    )
+    fill_in(project, LEARNING_RESET, step.replace("        <episode>\n", EPISODE))
+    algorithm = build(project, copies=16)
+    start, updates, greedy = time.perf_counter(), 0, -np.inf
+    while greedy < 19 and time.perf_counter() - start < 60:
+        algorithm.train()
+        algorithm.save_to_path(str(tmp_path / "checkpoint"))
+        greedy = evaluate(project, tmp_path / "checkpoint", episodes=20)
+        updates += 1
+    algorithm.stop()
+    print(f"{family}: {greedy:.2f} of 20 after {updates} updates, {time.perf_counter() - start:.1f} s")
+    assert greedy >= 19
+
+
+# Networks
+
+
+def actor_critic(project: BakedProject, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> Any:
+    """Builds the networks for two spaces as the policy sees them."""
+    torch.manual_seed(0)
+    return load(project, "networks").ActorCritic(
+        observation_space=observation_space,
+        action_space=action_space,
+        model_config={"hidden_units": [64, 64], "image_features": 256},
+    )
+
+
+@pytest.fixture(scope="module")
+def project(bake: Callable[..., BakedProject]) -> BakedProject:
+    """A project whose networks are looked at."""
+    return bake(project_name="Networks")
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 5, 1), (8, 6, 3), (10, 10, 3), (49, 50, 1), (84, 84, 4), (100, 200, 3)])
+def test_networks_fit_every_size(project: BakedProject, shape: tuple[int, ...]) -> None:
+    module = actor_critic(project, spaces.Box(0, 1, shape, np.float32), spaces.Discrete(3))
+    batch = {"obs": torch.rand(2, *shape)}
+    logits = module.forward_exploration(batch)["action_dist_inputs"]
+    assert logits.shape == (2, 3)
+    assert (torch.softmax(logits, dim=-1) - 1 / 3).abs().max() < 0.05, "the first policy is not close to even"
+    assert module.compute_values(batch).shape == (2,)
+
+
+def test_networks_share_nothing(project: BakedProject) -> None:
+    module = actor_critic(project, spaces.Box(-1, 1, (4,)), spaces.Box(-1, 1, (2,)))
+    module.compute_values({"obs": torch.rand(8, 4)}).sum().backward()
+    assert all(parameter.grad is None for parameter in [*module.policy.parameters(), module.log_std])
+    first = module.policy.layers[0].weight
+    torch.testing.assert_close(first.T @ first, 2 * torch.eye(4))
+
+
+def test_networks_of_several_parts(project: BakedProject) -> None:
+    image, vector = spaces.Box(0, 1, (8, 8, 3), np.float32), spaces.Box(-1, 1, (4,), np.float32)
+    for parts in ({"image_0": image, "vector": vector}, {"image_0": image, "image_1": image}):
+        module = actor_critic(project, spaces.Dict(dict(parts)), spaces.MultiDiscrete([2, 3]))
+        batch = {name: torch.rand(2, *space.shape).requires_grad_() for name, space in parts.items()}
+        module.forward_train({"obs": batch})["action_dist_inputs"].pow(2).sum().backward()
+        assert all(part.grad.abs().sum() > 0 for part in batch.values()), "a part of the observation is not seen"
+
+
+def test_forbidden_actions_have_no_probability_whatever_the_weights(project: BakedProject) -> None:
+    space = spaces.Dict({"action_mask": spaces.MultiBinary(4), "vector": spaces.Box(-1, 1, (3,))})
+    module = actor_critic(project, space, spaces.Discrete(4))
+    for parameter in module.policy.parameters():
+        parameter.data *= 1000
+    mask = torch.tensor([[0, 1, 1, 0]] * 256, dtype=torch.int8)
+    batch = {"obs": {"action_mask": mask, "vector": torch.randn(256, 3)}}
+    distribution = module.get_exploration_action_dist_cls().from_logits(
+        module.forward_train(batch)["action_dist_inputs"]
+    )
+    assert set(distribution.sample().tolist()) <= {1, 2}
+    assert set(distribution.to_deterministic().sample().tolist()) <= {1, 2}
+    (distribution.entropy() + distribution.logp(torch.ones(256))).sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in module.policy.parameters())
+
+
+def test_observation_that_is_no_number_is_an_error_that_says_where(project: BakedProject) -> None:
+    module = actor_critic(project, spaces.Box(-1, 1, (4,)), spaces.Discrete(2))
+    observations = torch.zeros(3, 4)
+    observations[1, 2] = torch.nan
+    for forward in (module.forward_exploration, module.forward_inference, module.compute_values):
+        with pytest.raises(ValueError, match=r"the observation of copy 1 is nan at index \[2\]"):
+            forward({"obs": observations})
+    module.policy.layers[0].weight.data[:] = torch.nan
+    with pytest.raises(ValueError, match="the network's own weights are no longer finite"):
+        module.forward_exploration({"obs": torch.zeros(3, 4)})
+
+
+def test_summary_names_the_networks_and_why(project: BakedProject) -> None:
+    summary = load(project, "networks").network_summary
+    config = {"hidden_units": [64, 64], "image_features": 256}
+    image, vector = spaces.Box(0, 1, (8, 8, 3)), spaces.Box(-1, 1, (4,))
+    mask = spaces.MultiBinary(2)
+    assert summary(vector, config) == "policy and value network: 64 x 64 tanh units for 4 numbers"
+    assert summary(image, config) == "policy and value network: convolutions for the 8 x 8 x 3 pixels of image"
+    both = spaces.Dict({"action_mask": mask, "image_0": image, "vector": vector})
+    assert summary(both, config) == (
+        "policy and value network: convolutions for the 8 x 8 x 3 pixels of image_0, "
+        "64 x 64 tanh units for them and 4 numbers"
+    )
+
+
+# The environment itself
+
+
+def test_gym_make_gives_the_users_own_spaces(bake: Callable[..., BakedProject]) -> None:
+    project = bake(project_name="Own Spaces", observation_space="Discrete(5, start=3)", action_space="MultiBinary(2)")
+    registration = load(project, "registration")
+    own, adapted = gym.make(registration.ENV_ID), registration.env_creator()
+    assert own.observation_space == spaces.Discrete(5, start=3) and own.action_space == spaces.MultiBinary(2)
+    assert adapted.observation_space == spaces.Box(0, 1, (5,), np.float32)
+    assert adapted.action_space == spaces.MultiDiscrete([2, 2])
+    assert type(own.unwrapped) is type(adapted.unwrapped) is load(project, "env").OwnSpacesEnv
+
+
+@pytest.mark.parametrize(
+    ("name", "observation_space"),
+    [
+        ("Box", "Box(-1.0, 1.0, (4,), np.float32)"),
+        ("Dict", 'Dict({"gear": Discrete(3), "place": Box(-1.0, 1.0, (2,), np.float32)})'),
+    ],
+)
+def test_stable_baselines3_trains_on_the_environment_unchanged(
+    bake: Callable[..., BakedProject], name: str, observation_space: str
+) -> None:
+    from stable_baselines3 import PPO
+
+    project = bake(project_name=f"Baselines {name}", observation_space=observation_space, action_space="Discrete(3)")
+    fill_in(project, RESET, STEP)
+    env = gym.make(load(project, "registration").ENV_ID)
+    policy = "MultiInputPolicy" if name == "Dict" else "MlpPolicy"
+    model = PPO(policy, env, n_steps=64, batch_size=32, n_epochs=1, device="cpu").learn(128)
+    assert model.num_timesteps == 128
+    assert model.get_env().envs[0].unwrapped is env.unwrapped
+
+
+@pytest.mark.slow
+def test_train_refuses_a_space_before_ray_starts(bake: Callable[..., BakedProject]) -> None:
+    project = bake(project_name="No Bound", observation_space="Sequence(Discrete(2))").install()
+    fill_in(project, RESET, STEP.replace("    max_sequence_length = 200\n", ""))
+    start = time.perf_counter()
+    done = project.command("train", "--name", "refused")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "ERROR: observation_space: Sequence(Discrete(2), stack=False) has no fixed size. "
+        "Add `max_sequence_length = 16` to your environment class: the largest that it sends.\n"
+    )
+    assert time.perf_counter() - start < 10
+    assert not (project.path / "runs" / "refused").exists()
