@@ -49,6 +49,10 @@ class NormalizedActorCritic(ActorCritic):
         self.return_statistics = RunningStatistics()
         nn.init.zeros_(self.value.layers[-1].weight)  # the first returns are measured without a guess of their scale
 
+    def train(self, mode: bool = True) -> "NormalizedActorCritic":
+        """Switches between learning and acting; RLlib asks for it at every step, here only a change takes time."""
+        return self if mode == self.training else super().train(mode)
+
     def observe(self, observation: Any) -> None:
         """Takes a batch of observations into the statistics."""
         if self.observation_statistics is not None:

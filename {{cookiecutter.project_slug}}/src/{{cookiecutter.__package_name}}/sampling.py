@@ -1,5 +1,6 @@
 """RLlib's env runner with batched sampling: the copies of an environment stay one batch until an episode ends."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             or any(type(each).on_episode_step is not RLlibCallback.on_episode_step for each in self._callbacks)
             or (self.module is not None and self.module.is_stateful())
         )
+        if self.module is not None:
+            self.module.eval()  # for good, so that RLlib doesn't switch to it and back at every step
         self._observations: Any = None  # of all copies, from the last step; None where RLlib has sampled since
         self._infos: list[dict[str, Any]] = []  # likewise
         self._ended: set[int] = set()  # copies whose next step starts an episode
@@ -74,7 +77,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     def _act(self, observations: Any, explore: bool) -> dict[str, Any]:
         """Returns the actions for the observations of all copies, with what the learner needs to know of them."""
-        batch = {Columns.OBS: tree.map_structure(torch.from_numpy, observations)}
+        batch = {Columns.OBS: _map(torch.from_numpy, observations)}
         with torch.no_grad():
             if explore:
                 inputs = self.module.forward_exploration(batch)[Columns.ACTION_DIST_INPUTS]
@@ -83,10 +86,10 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
                 inputs = self.module.forward_inference(batch)[Columns.ACTION_DIST_INPUTS]
                 distribution = self.module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic()
             actions = distribution.sample()
-            step = {Columns.ACTIONS: actions, Columns.ACTION_DIST_INPUTS: inputs}
+            step = {Columns.ACTIONS: _map(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: inputs.numpy()}
             if explore:
-                step[Columns.ACTION_LOGP] = distribution.logp(actions)
-        return tree.map_structure(lambda part: part.numpy(), step)
+                step[Columns.ACTION_LOGP] = distribution.logp(actions).numpy()
+        return step
 
     def _cut_ongoing(self, record: "_Record") -> list[SingleAgentEpisode]:
         """Returns what has been sampled of the episodes that go on, and leaves their last observation to go on from."""
@@ -112,7 +115,7 @@ class _Record:
     def append(self, step: dict[str, Any], observations: Any, infos: list[dict[str, Any]]) -> None:
         """Adds a step of all copies; copies the observations, which the environment may write over."""
         self.steps.append(step)
-        self.observations.append(tree.map_structure(np.array, observations))
+        self.observations.append(_map(np.array, observations))
         self.infos.append(infos)
 
     def cut(self, copy: int, begun: SingleAgentEpisode, terminated: bool, truncated: bool) -> SingleAgentEpisode:
@@ -120,7 +123,7 @@ class _Record:
         start = self.starts[copy]
 
         def column(*parts: np.ndarray) -> np.ndarray:
-            return np.stack([part[copy] for part in parts])
+            return np.array([part[copy] for part in parts])
 
         steps = tree.map_structure(column, *self.steps[start:])
         episode = SingleAgentEpisode(
@@ -139,3 +142,8 @@ class _Record:
         )
         episode._custom_data = begun._custom_data
         return episode
+
+
+def _map(function: Callable[[Any], Any], structure: Any) -> Any:
+    """Applies a function to each leaf; most structures are one leaf, for which `tree` takes longer than the function."""
+    return tree.map_structure(function, structure) if isinstance(structure, (dict, tuple)) else function(structure)
