@@ -8,7 +8,8 @@ DEMO := build/demo/corridor-demo
 demo: .venv/.cookiecutter  ## bake the worked example, install it, test it, train it, evaluate it
 	rm -rf build/demo && mkdir -p build/demo
 	$(VENV_PYTHON) -m cookiecutter . --no-input --output-dir build/demo project_name="Corridor Demo" starter=corridor
-	$(MAKE) -C $(DEMO) setup test
+	$(MAKE) -C $(DEMO) setup
+	cd $(DEMO) && .venv/bin/python -m pytest -v
 	cd $(DEMO) && .venv/bin/python -m corridor_demo.train --name demo
 	cd $(DEMO) && .venv/bin/python -m corridor_demo.evaluate demo --video
 	@echo "learning curve: $(DEMO)/runs/demo/learning_curve.png"
