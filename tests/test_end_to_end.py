@@ -153,6 +153,15 @@ def test_evaluate_does_not_start_ray(trained: BakedProject) -> None:
     trained.run("-c", code, check=True)
 
 
+def test_evaluation_does_not_depend_on_the_number_of_workers(trained: BakedProject) -> None:
+    command = ("evaluate", "first", "--episodes", "6", "--json")
+    alone, shared = (
+        json.loads(trained.command(*command, "--workers", workers, check=True).stdout) for workers in ("1", "2")
+    )
+    assert alone["policy"]["mean"] == pytest.approx(shared["policy"]["mean"])
+    assert alone["random"]["max"] == shared["random"]["max"]
+
+
 def test_video_shows_an_episode(trained: BakedProject) -> None:
     report = json.loads(trained.command("evaluate", "first", "--episodes", "2", "--video", "--json", check=True).stdout)
     assert Path(trained.path, report["video"]).stat().st_size > 0

@@ -1,8 +1,9 @@
 """Measures a trained policy beside a random one: `python -m {{cookiecutter.__package_name}}.evaluate --help`."""
 
 import json
-import logging
+import multiprocessing
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,30 +24,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("checkpoint", nargs="?", help="a run's name or folder, or a checkpoint (default: newest run)")
     parser.add_argument("--episodes", type=whole_number(2), default=100, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=whole_number(0), default=SEED, help="of the first episode; default: %(default)s")
+    parser.add_argument("--workers", type=whole_number(1), default=1, metavar="N", help="processes to play them in")
     parser.add_argument("--video", action="store_true", help="film the first episode into the run's folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args(arguments)
 
-    from .policy import Policy, find_checkpoint  # late: RLlib takes two seconds that --help shouldn't
+    from .policy import find_checkpoint  # late: RLlib takes two seconds that --help shouldn't
 
-    logging.getLogger("ray").setLevel(logging.ERROR)
     checkpoint = find_checkpoint(options.checkpoint)
-    env = env_creator()
-    if options.video and "rgb_array" not in env.metadata.get("render_modes", ()):
-        raise UsageError('--video needs "rgb_array" in metadata["render_modes"] of env.py, and a render() that draws')
-    policy = Policy(checkpoint, env)
+    if options.video:
+        require_drawing()
     seeds = range(options.seed, options.seed + options.episodes)
-    env.action_space.seed(options.seed)
-    results = {
-        "policy": statistics([play_episode(env, policy.act, seed) for seed in seeds]),
-        "random": statistics([play_episode(env, partial(random_action, env), seed) for seed in seeds]),
-    }
-    env.close()
+    if options.workers == 1:
+        returns = [play(checkpoint, seeds)]
+    else:
+        shares = [seeds[i :: options.workers] for i in range(min(options.workers, options.episodes))]
+        with ProcessPoolExecutor(len(shares), multiprocessing.get_context("spawn")) as pool:
+            returns = list(pool.map(partial(play, checkpoint), shares))
+    results = {name: statistics([value for share in returns for value in share[name]]) for name in ("policy", "random")}
     report = {"checkpoint": str(checkpoint), "episodes": options.episodes, "seed": options.seed, **results}
     if options.video:
-        report["video"] = str(film(policy, options.seed, checkpoint.parents[1]))
+        report["video"] = str(film(checkpoint, options.seed))
     print(json.dumps(report, indent=2) if options.json else as_text(report))
     return 0
+
+
+def play(checkpoint: Path, seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Plays an episode from each seed with the policy and one with random actions; returns their returns."""
+    import torch
+
+    from .policy import Policy
+
+    torch.set_num_threads(1)  # one observation at a time is too little for more
+    env = env_creator()
+    policy = Policy(checkpoint, env)
+    returns: dict[str, list[float]] = {"policy": [], "random": []}
+    for seed in seeds:
+        env.action_space.seed(seed)
+        returns["policy"].append(play_episode(env, policy.act, seed))
+        returns["random"].append(play_episode(env, partial(random_action, env), seed))
+    env.close()
+    return returns
 
 
 def play_episode(env: gym.Env[Any, Any], act: Callable[[Any], Any], seed: int) -> float:
@@ -69,16 +87,26 @@ def statistics(returns: Sequence[float]) -> dict[str, Any]:
     return {"mean": mean, "interval": [mean - half, mean + half], "min": min(returns), "max": max(returns)}
 
 
-def film(policy: Any, seed: int, folder: Path) -> Path:
-    """Films one episode of the policy; returns the video's path."""
+def require_drawing() -> None:
+    """Raises UsageError if the environment can't draw itself."""
+    env = env_creator()
+    env.close()
+    if "rgb_array" not in env.metadata.get("render_modes", ()):
+        raise UsageError('--video needs "rgb_array" in metadata["render_modes"] of env.py, and a render() that draws')
+
+
+def film(checkpoint: Path, seed: int) -> Path:
+    """Films one episode of the policy; returns the video's path, in the run's folder."""
+    from .policy import Policy
+
     gym.logger.min_level = gym.logger.ERROR  # an older film of the same episode may go
-    name = f"seed-{seed}"
-    recorder: gym.Env[Any, Any] = gym.wrappers.RecordVideo(
-        env_creator(render_mode="rgb_array"), str(folder / "videos"), name_prefix=name, disable_logger=True
+    folder, name = checkpoint.parents[1] / "videos", f"seed-{seed}"
+    env: gym.Env[Any, Any] = gym.wrappers.RecordVideo(
+        env_creator(render_mode="rgb_array"), str(folder), name_prefix=name, disable_logger=True
     )
-    play_episode(recorder, policy.act, seed)
-    recorder.close()
-    return folder / "videos" / f"{name}-episode-0.mp4"
+    play_episode(env, Policy(checkpoint, env).act, seed)
+    env.close()
+    return folder / f"{name}-episode-0.mp4"
 
 
 def as_text(report: dict[str, Any]) -> str:
