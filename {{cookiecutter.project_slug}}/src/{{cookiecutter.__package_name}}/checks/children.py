@@ -19,7 +19,7 @@ DUMP_SECONDS = 0.5
 MEMORY_BYTES = 4_000_000_000
 REPLICA_MEMORY_BYTES = 2_000_000_000  # Replicas run beside the first child and play one short episode only.
 QUIET = {  # No windows, no sound, no greetings, and one thread a process as in an env runner.
-    "SDL_VIDEODRIVER": "dummy",
+    "SDL_VIDEODRIVER": "offscreen,dummy",
     "SDL_AUDIODRIVER": "dummy",
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     "MPLBACKEND": "Agg",

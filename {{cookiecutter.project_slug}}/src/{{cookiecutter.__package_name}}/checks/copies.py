@@ -153,7 +153,7 @@ def env_can_be_pickled(study: Study) -> Iterator[Finding]:
             text = f"the environment cannot be {how} (pickle, deepcopy, serialize): {described(problem)}{culprit}"
             yield warning(text, fix, raised(problem) or study.where("__init__"))
             return
-    found = None if study.errors_so_far else _play_on(study, env, twins)
+    found = None if study.failed else _play_on(study, env, twins)
     if found is not None:
         text = f"{found}: pickle or deepcopy loses state or shares it"
         yield warning(
@@ -181,10 +181,10 @@ def _play_on(study: Study, env: Any, twins: dict[str, Any]) -> str | None:
         return None
     for how, theirs in played.items():
         for number, (left, right) in enumerate(zip(ours, theirs, strict=False), 1):
-            if not same(left, right):
-                return (
-                    f"a {how} copy plays on differently: step {number} gives {short(right)}, the original {short(left)}"
-                )
+            names = ("observation", "reward", "terminated", "truncated")
+            what = next((name for name, one, two in zip(names, left, right, strict=False) if not same(one, two)), None)
+            if what is not None:
+                return f"a {how} copy plays on differently from the original: {what} of step {number} is another one"
     return None
 
 

@@ -15,7 +15,7 @@ from .recording import Episode, play
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
 from .surroundings import seed_global
-from .values import digest, kind, truth
+from .values import digest, flat, kind, truth
 
 FLAGS = ("terminated", "truncated")
 LONG_STEPS = 10  # A time limit shorter than this is no time limit.
@@ -129,9 +129,9 @@ def end_flags_not_swapped(study: Study) -> Iterator[Finding]:
     terminated, truncated = _lengths(ended, "terminated"), _lengths(ended, "truncated")
     longest = max(len(episode.steps) for episode in study.steps_played)
     early = [length for length in truncated if length < longest]
-    if len(set(early)) < 2 or len(early) < len(truncated) or len(truncated) < 3:
+    if len(set(early)) < 2 or len(truncated) < 3:
         return
-    if terminated and set(terminated) != {longest}:
+    if terminated and (set(terminated) != {longest} or len(early) < len(truncated)):
         return
     rest = (
         f"terminated comes at step {longest} only, as a time limit does" if terminated else "terminated is never True"
@@ -182,15 +182,27 @@ def step_does_not_reset(study: Study) -> Iterator[Finding]:
         return
     if stale(study) is not None:
         return  # The first observation of an episode is the last one of the episode before.
-    starts = {digest(episode.obs) for episode in study.episodes}
-    finals = [digest(episode.steps[-1].obs) for episode in ended if len(episode.steps) > 1]
-    moving = any(digest(step.obs) not in starts for episode in ended for step in episode.steps[:-1])
-    if len(finals) >= 5 and moving and all(final in starts for final in finals):
+    if _ends_look_like_starts(study.episodes, ended):
         text = (
-            f"step() seems to reset the environment itself: the final observation of all {len(finals)} finished episodes is "
-            "one that episodes start with"
+            f"step() seems to reset the environment itself: the final observation of all {len(ended)} finished episodes looks "
+            "like one that episodes start with, and the one before it does not"
         )
         yield warning(text, "return the final observation; do not reset in step()", study.where("step"))
+
+
+def _ends_look_like_starts(episodes: list[Episode], ended: list[Episode]) -> bool:
+    """Whether all final observations, but hardly any before them, lie in the range of the first observations."""
+    starts = [flat(episode.obs) for episode in episodes]
+    finals = [flat(episode.steps[-1].obs) for episode in ended if len(episode.steps) > 1]
+    others = [flat(episode.steps[-2].obs) for episode in ended if len(episode.steps) > 1]
+    if len(finals) < 5 or len({vector.shape for vector in (*starts, *finals, *others)}) != 1 or not starts[0].size:
+        return False
+    low, high = np.min(starts, axis=0), np.max(starts, axis=0)
+
+    def inside(vector: np.ndarray) -> bool:
+        return bool(((low <= vector) & (vector <= high)).all())
+
+    return all(map(inside, finals)) and sum(map(inside, others)) <= 0.2 * len(others)
 
 
 def _resets_within_steps(study: Study, ended: list[Episode]) -> tuple[int, str]:

@@ -26,7 +26,7 @@ def info_type(study: Study) -> Iterator[Finding]:
             if not isinstance(info, dict):
                 text = f"info must be a dict, got {kind(info)} {episode.at(number)}"
                 yield error(
-                    text, "return {} where there is nothing to tell", study.where("reset" if number == 0 else "step")
+                    text, "return {} where there is nothing to tell", _where(study, number)
                 )
                 return
 
@@ -37,7 +37,7 @@ def _samples(study: Study) -> Iterator[tuple[str, str | None, dict[Any, Any]]]:
         infos = list(episode.infos())
         for number, info in infos[:LOOK_AT_STEPS] + infos[LOOK_AT_STEPS:][-1:]:
             if isinstance(info, dict):
-                yield episode.at(number), study.where("reset" if number == 0 else "step"), info
+                yield episode.at(number), _where(study, number), info
 
 
 @check()
@@ -87,7 +87,7 @@ def info_not_overwritten(study: Study) -> Iterator[Finding]:
                 f"the info returned {episode.at(number)} changed afterwards: the same dict (or an array in it) is returned "
                 "again and overwritten in place (aliased)"
             )
-            where = study.where("reset" if number == 0 else "step")
+            where = _where(study, number)
             yield warning(text, "build a new dict each time, with copies of arrays", where)
             return
 
@@ -102,10 +102,9 @@ def info_keys_plain(study: Study) -> Iterator[Finding]:
     for episode in study.episodes:
         for number, info in episode.infos():
             for key, value in info.items() if isinstance(info, dict) else ():
-                where = study.where("reset" if number == 0 else "step")
                 if not isinstance(key, str):
                     text = f"info key {key!r} is a {type(key).__name__}, not a str, {episode.at(number)}"
-                    yield warning(text, "use texts as keys", where)
+                    yield warning(text, "use texts as keys", _where(study, number))
                     return
                 group = _group(value)
                 first = kinds.setdefault(key, (group, episode.at(number)))
@@ -113,8 +112,12 @@ def info_keys_plain(study: Study) -> Iterator[Finding]:
                     text = (
                         f"info[{key!r}] is a {first[0]} {first[1]} but a {group} {episode.at(number)}: its type changes"
                     )
-                    yield warning(text, "leave the key out where there is no value", where)
+                    yield warning(text, "leave the key out where there is no value", _where(study, number))
                     return
+
+
+def _where(study: Study, number: int) -> str | None:
+    return study.where("reset" if number == 0 else "step")
 
 
 def _group(value: Any) -> str:

@@ -11,6 +11,9 @@ from gymnasium import spaces
 from .values import kind, short
 
 
+FAR_RANGES = 10  # So many times its range beyond its bounds, a value has another unit than the space says.
+
+
 class Problem(NamedTuple):
     """Why a value is not in its space; `kind` is one of type, dtype, shape, finite, bounds, keys."""
 
@@ -18,6 +21,7 @@ class Problem(NamedTuple):
     path: str
     message: str
     fix: str
+    mild: bool = False  # A float a little outside its bounds: networks take it, but the declaration is wrong.
 
 
 def problems(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
@@ -102,9 +106,9 @@ def _box_values(space: spaces.Box, value: np.ndarray, path: str) -> Iterator[Pro
     if excess <= 1e-4 * (1.0 + abs(float(got))) and value.dtype.kind == "f":
         return  # A rounding error: harmless in training.
     text = f"{path}{list(index)} is {short(got)}, outside its bounds [{short(low)}, {short(high)}]: not in the space"
-    yield Problem(
-        "bounds", path, text, "clip the value with np.clip, scale it, or declare the bounds that it really has"
-    )
+    mild = value.dtype.kind == "f" and excess <= FAR_RANGES * (float(high) - float(low))
+    fix = "clip the value with np.clip, scale it, or declare the bounds that it really has"
+    yield Problem("bounds", path, text, fix, mild)
 
 
 def _discrete(space: spaces.Discrete, value: Any, path: str) -> Iterator[Problem]:

@@ -29,7 +29,8 @@ def _first(study: Study, kind: str) -> Iterator[Finding]:
         if problem_kind == kind:
             times = f" ({count} observations in all)" if count > 1 else ""
             where = study.where("reset" if number == 0 else "step")
-            yield error(f"{problem.message}, {episode.at(number)}{times}", problem.fix, where)
+            finding = warning if problem.mild else error
+            yield finding(f"{problem.message}, {episode.at(number)}{times}", problem.fix, where)
 
 
 def _collect(study: Study) -> dict[tuple[str, str], tuple[Problem, Episode, int, int]]:

@@ -66,6 +66,13 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+def flat(value: Any) -> np.ndarray:
+    """All numbers in a value, in one vector."""
+    numbers = [leaf for _, leaf in leaves(value) if isinstance(leaf, int | float | np.ndarray | np.number)]
+    arrays = [np.asarray(leaf).reshape(-1) for leaf in numbers]
+    return np.concatenate([array for array in arrays if array.dtype.kind in "biuf"] or [np.empty(0)]).astype(float)
+
+
 def size_in_bytes(value: Any) -> int:
     """Roughly what a value weighs: arrays by their data, everything else by eight bytes."""
     return sum(leaf.nbytes if isinstance(leaf, np.ndarray) else 8 for _, leaf in leaves(value))

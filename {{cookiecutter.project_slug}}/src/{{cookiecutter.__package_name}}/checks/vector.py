@@ -11,7 +11,9 @@ import numpy as np
 from gymnasium import spaces
 
 from .locations import described, raised
+from .policies import mask_in, sample
 from .registry import Finding, NotJudged, check, error
+from .spaces import parts
 from .study import Study
 from .surroundings import quietly, seed_global
 from .values import leaves, same, short
@@ -26,14 +28,14 @@ def vector_agrees(study: Study) -> Iterator[Finding]:
     It is what the training does; single checks do not see infos that cannot be merged or observations that cannot
     be stacked.
     """
-    if study.errors_so_far:
+    if study.failed:
         raise NotJudged("other errors come first")
     if not isinstance(study.env, gymnasium.Env) or study.slow_to_build:
         raise NotJudged("no gymnasium.Env, or its constructor is slow")
-    if not isinstance(
-        study.space("action_space"), spaces.Discrete | spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary
-    ):
-        raise NotJudged("actions are not stacked in one array")
+    plain = (spaces.Discrete, spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)
+    observed = [part for _, part in parts(study.space("observation_space"), "")]
+    if not isinstance(study.space("action_space"), plain) or not all(isinstance(part, plain) for part in observed):
+        raise NotJudged("observations or actions are not stacked in one array")
     references = [study.episodes[0], next((e for e in study.episodes if e.seed == 1), study.episodes[0])]
     seed_global(99)
     vector = None
@@ -53,7 +55,7 @@ def vector_agrees(study: Study) -> Iterator[Finding]:
 
 def _compare(study: Study, vector: Any, references: list[Any]) -> Iterator[Finding]:
     study.pulse.call("reset")
-    observations, _ = vector.reset(seed=[episode.seed for episode in references])
+    observations, infos = vector.reset(seed=[episode.seed for episode in references])
     done = [False] * COPIES
     space = copy.deepcopy(study.space("action_space"))
     space.seed(4)
@@ -76,9 +78,15 @@ def _compare(study: Study, vector: Any, references: list[Any]) -> Iterator[Findi
         actions = []
         for index, episode in enumerate(references):
             within = number < len(episode.steps) and not done[index]
-            actions.append(episode.steps[number].action if within else space.sample())
+            actions.append(episode.steps[number].action if within else sample(space, _mask(observations, infos, index)))
         study.pulse.call("step", number + 1)
-        observations, *_ = vector.step(np.stack([np.asarray(action) for action in actions]))
+        observations, *_, infos = vector.step(np.stack([np.asarray(action) for action in actions]))
+
+
+def _mask(observations: Any, infos: Any, index: int) -> Any:
+    row = _row(observations, index) if isinstance(observations, dict) else None
+    masks = infos.get("action_mask")
+    return mask_in(row, {} if masks is None else {"action_mask": masks[index]})
 
 
 def _row(batch: Any, index: int) -> Any:

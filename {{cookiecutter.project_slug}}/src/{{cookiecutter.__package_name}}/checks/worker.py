@@ -77,7 +77,7 @@ def _run(study: Study, request: dict[str, Any], write: Any) -> None:
         study.pulse.context(check.name)
         start = time.perf_counter()
         findings, reason = _judge(check, study)
-        study.errors_so_far += sum(finding.severity == "error" for finding in findings)
+        study.failed.update(check.name for finding in findings if finding.severity == "error")
         line = {"skipped": reason} if reason else {"findings": [list(finding) for finding in findings]}
         write(check=check.name, seconds=time.perf_counter() - start, **line)
         if "built" in vars(study) and not study.facts_written:

@@ -1,0 +1,27 @@
+"""The contract: every check is one test, named after it. The same as `python -m {{cookiecutter.__package_name}}.check`."""
+
+import warnings
+
+import pytest
+
+from {{cookiecutter.__package_name}}.checks import CHECKS, Report, run_checks
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    """All checks, run once on this project's environment."""
+    return run_checks()
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_contract(name: str, report: Report) -> None:
+    if report.todo is not None and (name == "implemented" or name in report.skipped):
+        pytest.skip(f"to do: {report.todo}")
+    if name in report.skipped:
+        pytest.skip(f"not judged: {report.skipped[name]}")
+    for failure in report.failures:
+        text = f"{failure.message}\nwhere: {failure.where}\nfix: {failure.fix}"
+        if failure.check == name and failure.severity == "warning":
+            warnings.warn(f"{name}: {text}", stacklevel=1)
+        elif failure.check == name:
+            pytest.fail(f"{name}: {text}", pytrace=False)
