@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -507,6 +508,32 @@ def test_mask_may_be_empty_where_the_episode_ends_and_only_there(adapters: Modul
     assert adapted.step(0)[2]
 
 
+# Environments that step all their copies at once
+
+
+@pytest.mark.parametrize("action_space", [spaces.Box(-1, 1, (2,)), spaces.Discrete(3, start=4), spaces.MultiBinary(2)])
+@pytest.mark.parametrize("observation_space", [VECTOR, spaces.Discrete(3), spaces.Box(0, 255, (8, 9, 3), np.uint8)])
+def test_copies_are_adapted_as_one_is(
+    adapters: ModuleType, observation_space: gym.Space[Any], action_space: gym.Space[Any]
+) -> None:
+    copies = [Drawn(observation_space, action_space) for _ in range(3)]
+    env = gym.vector.SyncVectorEnv([partial(next, iter([copy])) for copy in copies])
+    adapted, single = adapters.adapt_vector(env), adapters.adapt(Drawn(observation_space, action_space))
+    assert adapted.single_observation_space == single.observation_space
+    assert adapted.single_action_space == single.action_space
+    adapted.reset()
+    choices = (
+        adapted.action_space.sample() * 3 if isinstance(action_space, spaces.Box) else adapted.action_space.sample()
+    )
+    before = choices.copy()
+    seen, *_ = adapted.step(choices)
+    np.testing.assert_array_equal(choices, before)
+    for copy, choice, part in zip(copies, choices, seen, strict=True):
+        np.testing.assert_array_equal(copy.action, decode(adapters, action_space, choice))
+        assert has_declared_type(copy.action, action_space)
+        np.testing.assert_array_equal(part, encode(adapters, observation_space, copy.observation))
+
+
 # Refusals
 
 
@@ -521,6 +548,7 @@ def test_mask_may_be_empty_where_the_episode_ends_and_only_there(adapters: Modul
         (spaces.Box(0, 1, (0,)), SWITCH, "observation_space is empty"),
         (spaces.Box(0, 255, (2000, 2000, 3), np.uint8), SWITCH, "is too large an image. Make it smaller"),
         (spaces.Dict(action_mask=spaces.MultiBinary(3)), SWITCH, "Use MultiBinary(2), or another key"),
+        (spaces.Dict(action_mask=spaces.Discrete(2), state=VECTOR), SWITCH, "['action_mask'] has shape ()"),
         (spaces.Dict(action_mask=spaces.MultiBinary(2)), VECTOR, "needs an action_space of Discrete"),
         (VECTOR, spaces.Text(3), "action_space: Text(1, 3, charset=0123"),
         (VECTOR, spaces.Sequence(SWITCH), "Use Discrete, MultiDiscrete, MultiBinary or Box"),

@@ -13,12 +13,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import TransformAction, TransformObservation
+from gymnasium.wrappers.vector import VectorizeTransformAction, VectorizeTransformObservation
 
 from .actions import action_adapter
 from .encodings import Encode, UnsupportedSpace, image_encoder, is_image
 from .observations import Leaf, Limits, Path, leaves, name_of, parts_encoder
 
-__all__ = ["ACTION_MASK", "VECTOR", "UnsupportedSpace", "adapt", "random_action"]
+__all__ = ["ACTION_MASK", "VECTOR", "UnsupportedSpace", "adapt", "adapt_vector", "random_action"]
 
 ACTION_MASK = "action_mask"  # the key of a Dict observation that says which actions are allowed
 VECTOR = "vector"  # the key of what is neither the mask nor an image, where the policy sees several parts
@@ -37,15 +38,25 @@ def adapt(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     Raises:
         UnsupportedSpace: PPO can't learn with one of the spaces.
     """
-    limits = Limits(_declared(env, "max_sequence_length"), _declared(env, "max_graph_nodes"))
-    seen, encode = _observation_adapter(env.observation_space, limits)
-    chosen, decode = action_adapter(env.action_space)
+    seen, encode, chosen, decode = _adapters(env.observation_space, env.action_space, _limits(env))
     if seen != env.observation_space:
         env = TransformObservation(env, encode, seen)
     env = TransformAction(env, decode, chosen)
-    if isinstance(seen, spaces.Dict) and ACTION_MASK in seen.spaces:
-        return _AllowedActions(env)
-    return env
+    return _AllowedActions(env) if _is_masked(seen) else env
+
+
+def adapt_vector(env: gym.vector.VectorEnv[Any, Any, Any]) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """Does the same for an environment that steps all its copies at once.
+
+    Raises:
+        UnsupportedSpace: PPO can't learn with one of the spaces of a single copy.
+    """
+    seen, encode, chosen, decode = _adapters(env.single_observation_space, env.single_action_space, _limits(env))
+    if seen != env.single_observation_space:
+        env = VectorizeTransformObservation(env, TransformObservation, func=encode, observation_space=seen)
+    adapted = VectorizeTransformAction(env, TransformAction, func=decode, action_space=chosen)
+    adapted.same_out = False  # it would write into the policy's actions, which PPO learns from
+    return adapted
 
 
 def random_action(env: gym.Env[Any, Any], observation: Any) -> Any:
@@ -54,6 +65,38 @@ def random_action(env: gym.Env[Any, Any], observation: Any) -> Any:
         return env.action_space.sample()
     allowed = tuple(np.split(observation[ACTION_MASK], env.starts[1:]))
     return env.action_space.sample(allowed[0] if isinstance(env.action_space, spaces.Discrete) else allowed)
+
+
+def _is_masked(seen: gym.Space[Any]) -> bool:
+    """Tells whether an adapted observation says which actions are allowed."""
+    return isinstance(seen, spaces.Dict) and ACTION_MASK in seen.spaces
+
+
+def _adapters(
+    observation_space: gym.Space[Any], action_space: gym.Space[Any], limits: Limits
+) -> tuple[gym.Space[Any], Callable[[Any], Any], gym.Space[Any], Callable[[Any], Any]]:
+    seen, encode = _observation_adapter(observation_space, limits)
+    chosen, decode = action_adapter(action_space)
+    if isinstance(seen, spaces.Dict) and _is_masked(seen):
+        shape, values = seen[ACTION_MASK].shape, int(_counts(chosen).sum())
+        if shape != (values,):
+            raise UnsupportedSpace(
+                f"observation_space['{ACTION_MASK}'] has shape {shape}, the actions have {values} values. "
+                f"Use MultiBinary({values}), or another key for what isn't a mask."
+            )
+    return seen, encode, chosen, decode
+
+
+def _counts(chosen: gym.Space[Any]) -> np.ndarray:
+    """How many values each choice has, in the order of the mask."""
+    if isinstance(chosen, spaces.Discrete):
+        return np.array([chosen.n])
+    if isinstance(chosen, spaces.MultiDiscrete):
+        return chosen.nvec
+    raise UnsupportedSpace(
+        f"observation_space['{ACTION_MASK}'] needs an action_space of Discrete, MultiDiscrete or MultiBinary. "
+        "Use one of these, or another key for what isn't a mask."
+    )
 
 
 def _observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Space[Any], Callable[[Any], Any]]:
@@ -106,24 +149,9 @@ class _AllowedActions(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
-        assert isinstance(env.observation_space, spaces.Dict)
-        if isinstance(env.action_space, spaces.Discrete):
-            nvec = np.array([env.action_space.n])
-        elif isinstance(env.action_space, spaces.MultiDiscrete):
-            nvec = env.action_space.nvec
-        else:
-            raise UnsupportedSpace(
-                f"observation_space['{ACTION_MASK}'] needs an action_space of Discrete, MultiDiscrete or MultiBinary. "
-                "Use one of these, or another key."
-            )
-        shape = env.observation_space[ACTION_MASK].shape
-        if shape != (nvec.sum(),):
-            raise UnsupportedSpace(
-                f"observation_space['{ACTION_MASK}'] has shape {shape}, the actions have {nvec.sum()} values. "
-                f"Use MultiBinary({nvec.sum()}), or another key for what isn't a mask."
-            )
-        self.starts = np.cumsum(nvec) - nvec  # where each choice's values begin in the mask
-        self._mask = np.ones(nvec.sum(), np.int8)
+        counts = _counts(env.action_space)
+        self.starts = np.cumsum(counts) - counts  # where each choice's values begin in the mask
+        self._mask = np.ones(int(counts.sum()), np.int8)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Starts an episode and keeps its first mask."""
@@ -145,8 +173,10 @@ class _AllowedActions(gym.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
 
-def _declared(env: gym.Env[Any, Any], attribute: str) -> Any:
-    for owner in (env.unwrapped, getattr(env.unwrapped, "config", None)):
-        if getattr(owner, attribute, None) is not None:
-            return getattr(owner, attribute)
-    return None
+def _limits(env: Any) -> Limits:
+    owners = (env.unwrapped, getattr(env.unwrapped, "config", None))
+
+    def declared(attribute: str) -> Any:
+        return next((value for owner in owners if (value := getattr(owner, attribute, None)) is not None), None)
+
+    return Limits(declared("max_sequence_length"), declared("max_graph_nodes"))
