@@ -11,6 +11,7 @@ import gymnasium as gym
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from .adapters import random_action
 from .cli import UsageError
 
 FILE = Path("vectorization.toml")
@@ -111,12 +112,12 @@ def measure_step(env_creator: Callable[[], gym.Env[Any, Any]], seconds: float = 
     """Returns the mean time of a step of random actions in seconds, episode starts included."""
     env = env_creator()
     env.action_space.seed(0)
-    env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
     steps, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
-        *_, terminated, truncated, _ = env.step(env.action_space.sample())
+        observation, _, terminated, truncated, _ = env.step(random_action(env, observation))
         steps += 1
         if terminated or truncated:
-            env.reset()
+            observation, _ = env.reset()
     env.close()
     return elapsed / steps
