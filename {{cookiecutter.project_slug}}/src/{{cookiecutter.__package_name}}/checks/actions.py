@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from .policies import mask_in
-from .recording import Episode
+from .recording import Episode, Trouble
 from .registry import Finding, NotJudged, check, error, warning
 from .sessions import difference
 from .study import Study
@@ -30,12 +30,19 @@ def step_works(study: Study) -> Iterator[Finding]:
             continue
         if isinstance(trouble.problem, NotImplementedError) and trouble.step == 1 and episode.number == 1:
             raise NotJudged(f"step() is still to be written: {trouble.text}")
+        if wrapper_unpacks(trouble):
+            raise NotJudged("see step_returns")
         key = (trouble.where, type(trouble.problem).__name__)
         seen[key] = seen.get(key, 0) + 1
         if seen[key] == 1:
             what = "ends the process with" if isinstance(trouble.problem, SystemExit) else "raises"
             text = f"step() {what} {trouble.text} {episode.at(trouble.step)}"
             yield error(text, _advice(trouble.text), trouble.where)
+
+
+def wrapper_unpacks(trouble: Trouble) -> bool:
+    """Whether a wrapper of Gymnasium failed to take apart what the environment's `step` returned."""
+    return "values to unpack" in trouble.text and "gymnasium" in (trouble.where or "")
 
 
 def _advice(text: str) -> str:
@@ -55,6 +62,11 @@ def step_returns(study: Study) -> Iterator[Finding]:
     The old API had four values; RLlib unpacks five.
     """
     for episode in study.episodes:
+        if episode.trouble is not None and wrapper_unpacks(episode.trouble):
+            text = "step() must return five values (observation, reward, terminated, truncated, info), but a wrapper says: "
+            fix = "write return observation, reward, terminated, truncated, info"
+            yield error(text + episode.trouble.text, fix, study.where("step"))
+            return
         if episode.malformed_step is None:
             continue
         result = episode.malformed_step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +78,8 @@ def config_keys_used(study: Study) -> Iterator[Finding]:
         raise NotJudged("the config is empty")
     if study.slow_to_build or study.context.env is None:
         raise NotJudged("the constructor is slow or raises")
+    if study.only_one:
+        raise NotJudged("no second copy can be made")
     TrackedKey.seen.clear()
     tracked = study.build({TrackedKey(key): copy.deepcopy(value) for key, value in study.config.items()})
     if tracked.env is None:
@@ -101,8 +104,6 @@ def _source(study: Study) -> tuple[str, list[str]]:
             except (OSError, TypeError):
                 continue
     text = "\n".join(texts)
-    words: set[str] = set()
-    for quote in ('"', "'"):
-        words.update(word for word in text.split(quote)[1::2] if word.isidentifier())
+    words = set(re.findall(r"""["'](\w+)["']""", text))
     plain: Any = vars(unwrapped(study.env)) if hasattr(unwrapped(study.env), "__dict__") else {}
     return text, sorted(words | {str(name) for name in plain})

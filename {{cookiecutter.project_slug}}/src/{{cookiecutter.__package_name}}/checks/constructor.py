@@ -30,7 +30,7 @@ def implemented(study: Study) -> Iterator[Finding]:
         if trouble is not None and trouble.step <= 1 and isinstance(trouble.problem, NotImplementedError):
             text = " ".join(str(trouble.problem).split()) or "raise NotImplementedError is all there is"
             name = f"{trouble.call}()"
-            message = text if text.startswith(name) else f"{name} is still to be written: {text}"
+            message = f"{name} is still to be written: {text.removeprefix(f'write {name}: ')}"
             yield error(message, f"write {name} and run this again", trouble.where)
 
 
@@ -44,7 +44,7 @@ def constructor_takes_config(study: Study) -> Iterator[Finding]:
     context = study.context.trouble
     fix = "write def __init__(self, config=None, render_mode=None) and start with config = dict(config or {})"
     if context is None:
-        if not study.slow_to_build and study.plain.trouble is not None:
+        if not study.slow_to_build and study.plain.trouble is not None and not study.only_one:
             text = f"the constructor works only with RLlib's EnvContext; a plain dict as config fails: {study.plain.trouble.text}"
             yield error(
                 text, 'write getattr(config, "worker_index", 0), and read keys with .get', study.plain.trouble.where
@@ -86,8 +86,8 @@ def constructor_has_defaults(study: Study) -> Iterator[Finding]:
     """
     if study.built.env is study.without.env if "without" in vars(study) else False:
         raise NotJudged("the constructor takes no config")
-    if study.slow_to_build:
-        raise NotJudged("the constructor is slow")
+    if study.slow_to_build or study.only_one:
+        raise NotJudged("the constructor is slow, or no second copy can be made")
     empty = study.build({}) if study.config else study.built
     if empty.trouble is not None:
         text = f"an empty config raises {empty.trouble.text}: a missing key has no default"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .locations import unwrapped
-from .policies import RANDOM
+from .policies import RANDOM, constant_policies
 from .recording import Episode, play
 from .registry import Finding, NotJudged, check, error, warning
 from .sessions import difference
@@ -169,6 +169,9 @@ def _second_seed_ignored(study: Study) -> bool:
 
 def _changed_attributes(study: Study) -> str:
     """Names of plain attributes that are not numbers of the constructor any more: candidates for the leak."""
+    policy = constant_policies(study.space("action_space"), 2)[-1:] or [RANDOM]
+    chooser = policy[0].chooser(study.space("action_space"), 0)
+    play(study.env, Episode(1, policy[0], 0, fresh=False), chooser, 4, study.pulse)
     fresh, used = unwrapped(study.another()), unwrapped(study.env)
     names = []
     for name, value in vars(used).items() if hasattr(used, "__dict__") else ():

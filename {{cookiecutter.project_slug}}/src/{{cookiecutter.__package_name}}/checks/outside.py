@@ -88,13 +88,15 @@ def works_elsewhere(outcome: Outcome) -> Iterator[Finding]:
     """
     if not outcome.facts.get("built"):
         raise NotJudged("it cannot be made at all")
-    if outcome.failed & {"implemented", "reset_signature", "reset_works", "step_works"}:
+    if outcome.failed & {"implemented", "reset_signature", "reset_works", "step_works", "step_returns"}:
         raise NotJudged("reset() or step() does not work here either")
     for replica in outcome.replicas:
         trouble = replica.get("trouble")
         if trouble is None:
             continue
-        if "Address already in use" in trouble["text"] or "copies_can_be_made" in outcome.failed:
+        if "copies_can_be_made" in outcome.failed:
+            raise NotJudged("see copies_can_be_made")
+        if "Address already in use" in trouble["text"]:
             text = f"a copy in a second process cannot be made while the first is open: {trouble['text']}"
             yield error(text, "let each copy have its own port, file and display", trouble["where"])
         elif (

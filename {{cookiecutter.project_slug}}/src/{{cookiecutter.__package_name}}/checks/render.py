@@ -48,6 +48,8 @@ def _session(study: Study) -> list[Rendered]:
     """Renders an episode with seed 0 in each declared mode that needs no screen; the first two only, if slow."""
     if "rendered" not in study.cache:
         _ = study.episodes
+        if study.only_one:
+            raise NotJudged("no second copy can be made")
         modes = [mode for mode in _modes(study) if mode != "human"]
         if (
             not accepts(study.maker, "render_mode")
@@ -219,6 +221,8 @@ def render_shows_state(study: Study) -> Iterator[Finding]:
 
     A video keeps the frames until the end of the episode: one array that is drawn into again shows the end only.
     """
+    if "render_changes_nothing" in study.failed:
+        raise NotJudged("see render_changes_nothing")
     for rendered in _session(study):
         frames = [frame for frame in rendered.frames if isinstance(frame, np.ndarray)]
         kept = [frame for frame in rendered.kept if isinstance(frame, np.ndarray)]

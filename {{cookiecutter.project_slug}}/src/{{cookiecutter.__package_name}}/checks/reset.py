@@ -70,6 +70,8 @@ def reset_works(study: Study) -> Iterator[Finding]:
 def _advice(text: str) -> str:
     if "randint" in text or "rand'" in text:
         return "np_random is a numpy Generator: write self.np_random.integers(low, high) and .random()"
+    if "NoneType" in text:
+        return "options is None by default: write options = options or {} and read it with .get"
     if "seed" in text and "argument" in text:
         return "write def reset(self, *, seed=None, options=None)"
     return "reset() must work at any time and any number of times; the exception tells the line"

@@ -20,8 +20,8 @@ TOTAL_SECONDS = 30.0
 QUICK_TOTAL_SECONDS = 10.0
 HANG_SECONDS = 5.0
 QUICK_HANG_SECONDS = 3.0
-HASH_SEEDS = (1, 2)
-MORE_HASH_SEEDS = (3, 4, 5, 6, 7)  # Where the source uses sets: two of them have one order by chance.
+HASH_SEEDS = (1,)
+MORE_HASH_SEEDS = (2, 3, 4, 5, 6, 7)  # Where the source uses sets: small ones often keep their order.
 RESTARTS = 3
 
 

@@ -146,6 +146,16 @@ class Study:
         """The environment that plays the main episodes."""
         return self.built.env
 
+    @cached_property
+    def only_one(self) -> bool:
+        """Whether a second copy cannot be made beside the first: a fixed port, a lock."""
+        if self.slow_to_build:
+            return False
+        second = self.build(self.built.config)
+        if second.env is not None:
+            self.put_back(second.env)
+        return second.env is None
+
     @property
     def slow_to_build(self) -> bool:
         """Whether copies are dear."""
