@@ -83,6 +83,7 @@ class PPOLearner(PPOTorchLearner):
             module.observe_returns(targets)
             variance = float(module.return_statistics.deviation) ** 2
         optimizer = self.get_optimizer(module_id)
+        parameters = self._optimizer_parameters[optimizer]
         flat = tree.flatten(columns)
         minibatches = max(1, round(len(targets) / (minibatch_size or len(targets))))
         for _ in range(num_epochs):
@@ -90,10 +91,11 @@ class PPOLearner(PPOTorchLearner):
             for rows in torch.randperm(len(targets), device=targets.device).tensor_split(minibatches):
                 minibatch = tree.unflatten_as(columns, [column[rows] for column in flat])
                 loss, metrics = self._loss(module_id, minibatch, variance)
-                optimizer.zero_grad()
+                for parameter in parameters:
+                    parameter.grad = None
                 loss.backward()
                 if self.config.grad_clip:
-                    nn.utils.clip_grad_norm_(self._optimizer_parameters[optimizer], self.config.grad_clip)
+                    nn.utils.clip_grad_norm_(parameters, self.config.grad_clip)
                 optimizer.step()
                 self._follow_kl(optimizer, float(metrics[-1]))
                 seen.append(metrics)

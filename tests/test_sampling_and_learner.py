@@ -1,0 +1,105 @@
+"""The leaner sampling and learner do what RLlib's own do: same seeds, same episodes, same weights."""
+
+import pytest
+from conftest import BakedProject
+
+SETUP = """
+import numpy as np, ray, torch
+from ray.rllib.core.columns import Columns
+ray.init(include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+from {package}.ppo import ppo_config
+from {package}.vectorization import Vectorization
+config = ppo_config(Vectorization(0, 3, "sync", ""), seed=1)
+"""
+
+# Both runners start from the same weights and draw the same random numbers.
+SAMPLING = """
+from {package}.env_runner import EnvRunner
+
+def episodes(of_rllib):
+    torch.manual_seed(0)
+    runner = EnvRunner(config=config)
+    if of_rllib:
+        runner._is_plain = False  # leaves everything to RLlib
+    torch.manual_seed(0)
+    sampled = [episode for _ in range(4) for episode in runner.sample(num_timesteps=100)]
+    metrics = runner.get_metrics()
+    returns = [float(value) for value in metrics["episode_returns"].peek()]
+    return sampled, returns
+
+ours, our_returns = episodes(of_rllib=False)
+theirs, their_returns = episodes(of_rllib=True)
+assert len(ours) == len(theirs) > 12, (len(ours), len(theirs))
+assert our_returns == their_returns and len(our_returns) > 3, (our_returns, their_returns)
+for our, their in zip(ours, theirs, strict=True):
+    assert len(our) == len(their) and our.t == their.t and our.t_started == their.t_started
+    assert (our.is_terminated, our.is_truncated) == (their.is_terminated, their.is_truncated)
+    assert our.get_infos() == their.get_infos()
+    np.testing.assert_array_equal(our.get_observations(), their.get_observations())
+    np.testing.assert_array_equal(our.get_actions(), their.get_actions())
+    np.testing.assert_allclose(our.get_rewards(), their.get_rewards(), rtol=1e-6)
+    for column in (Columns.ACTION_LOGP, Columns.ACTION_DIST_INPUTS):
+        np.testing.assert_allclose(our.get_extra_model_outputs(column), their.get_extra_model_outputs(column), rtol=1e-5)
+assert any(episode.t_started for episode in ours)  # some go on from one sampling to the next
+print("same episodes")
+"""
+
+# A batch of one minibatch, the advantages already standardised, no steering of the step size: RLlib's PPO to the letter.
+LEARNER = """
+from {package}.learner import PPOLearner
+from {package}.networks import ActorCritic
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
+from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
+from ray.rllib.core.learner.training_data import TrainingData
+
+from {package}.registration import env_creator
+env = env_creator()
+spec = RLModuleSpec(
+    module_class=ActorCritic,
+    observation_space=env.observation_space,
+    action_space=env.action_space,
+    model_config={{"hidden_units": [64, 64], "image_features": 256}},
+)
+generator = torch.Generator().manual_seed(3)
+size = 200
+advantages = torch.randn(size, generator=generator)
+columns = {{
+    "obs": torch.rand(size, 1, generator=generator),
+    "actions": torch.randint(0, 2, (size,), generator=generator),
+    "action_logp": torch.full((size,), -0.7),
+    "action_dist_inputs": torch.zeros(size, 2),
+    "advantages": (advantages - advantages.mean()) / advantages.std(correction=0),
+    "value_targets": torch.randn(size, generator=generator),
+}}
+
+def learnt(learner_class):
+    torch.manual_seed(0)
+    learner = learner_class(
+        config=config.copy(copy_frozen=False).training(kl_target=0.0, entropy_coeff=0.01), module_spec=spec
+    )
+    learner.build()
+    batch = MultiAgentBatch({{"default_policy": SampleBatch(dict(columns))}}, env_steps=size)
+    result = learner.update(
+        training_data=TrainingData(batch=batch),
+        timesteps={{NUM_ENV_STEPS_SAMPLED_LIFETIME: 0}},
+        num_epochs=5,
+        minibatch_size=None,
+    )
+    loss = float(result["default_policy"]["total_loss"].peek())
+    return loss, learner.module["default_policy"].get_state()
+
+our_loss, ours = learnt(PPOLearner)
+their_loss, theirs = learnt(PPOTorchLearner)
+np.testing.assert_allclose(our_loss, their_loss, rtol=1e-4)
+for name, weights in theirs.items():
+    np.testing.assert_allclose(ours[name], weights, rtol=1e-4, atol=1e-6, err_msg=name)
+print("same weights")
+"""
+
+
+@pytest.mark.parametrize(("script", "words"), [(SAMPLING, "same episodes"), (LEARNER, "same weights")])
+def test_agrees_with_rllib(corridor: BakedProject, script: str, words: str) -> None:
+    code = (SETUP + script).format(package=corridor.package)
+    assert words in corridor.run("-W", "ignore", "-c", code, check=True).stdout
