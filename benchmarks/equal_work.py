@@ -1,0 +1,134 @@
+"""What sampling and updating cost: RLlib, the template's parts in it, and Stable-Baselines3 do the same work in turn.
+
+    .venv/bin/pip install stable-baselines3
+    .venv/bin/python benchmarks/equal_work.py --rounds 20
+
+The work is CartPole with 16 copies, a batch of 2,048 steps, 10 epochs of minibatches of 256, separate networks of 64 x 64
+and one torch thread. All variants live in one process and take turns, an iteration each; a row shows medians over
+the rounds, of the wall and of the processor's time. The last row but one is the template with its own settings.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+COPIES, BATCH_STEPS, MINIBATCH, EPOCHS = 16, 2_048, 256, 10
+REFERENCE = "Stable-Baselines3"
+SHIPPED = "template, shipped settings"
+
+
+def rllib_config() -> Any:
+    """Returns RLlib's PPO with the work to do, and nothing else set."""
+    from panel_task.registration import register_env
+    from ray.rllib.algorithms.ppo import PPOConfig
+    from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+
+    model = DefaultModelConfig(fcnet_hiddens=[64, 64], vf_share_layers=False)
+    sizes = {"train_batch_size_per_learner": BATCH_STEPS, "minibatch_size": MINIBATCH, "num_epochs": EPOCHS}
+    return (
+        PPOConfig()
+        .environment(register_env())
+        .env_runners(num_env_runners=0, num_envs_per_env_runner=COPIES)
+        .training(lr=3e-4, grad_clip=0.5, **sizes)
+        .rl_module(model_config=model)
+        .debugging(log_level="ERROR", seed=0)
+    )
+
+
+def by_settings(config: Any) -> Any:
+    """Turns off what CartPole doesn't need."""
+    config.environment(normalize_actions=False)
+    config.training(use_kl_loss=False)
+    config.debugging(log_sys_usage=False)
+    config.log_gradients = False
+    config.torch_skip_nan_gradients = True
+    return config
+
+
+def variants() -> dict[str, Callable[[], Any]]:
+    """Returns for each row a function that trains for an iteration."""
+    from panel_task.env_runner import EnvRunner
+    from panel_task.learner import PPOLearner
+    from panel_task.ppo import ppo_config
+    from panel_task.registration import make_env
+    from panel_task.vectorization import Vectorization
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+
+    both = ppo_config(Vectorization(0, COPIES, "sync", ""), seed=0)
+    both.training(train_batch_size_per_learner=BATCH_STEPS, minibatch_size=MINIBATCH, num_epochs=EPOCHS)
+    configs = {
+        "RLlib": rllib_config(),
+        "RLlib by settings": by_settings(rllib_config()),
+        "  and the template's env runner": by_settings(rllib_config()).env_runners(env_runner_cls=EnvRunner),
+        "  and the template's learner": by_settings(rllib_config()).learners(learner_class=PPOLearner),
+        "template, equal work": both,
+        SHIPPED: ppo_config(Vectorization(0, 32, "sync", ""), seed=0),
+    }
+    model = PPO(
+        "MlpPolicy",
+        make_vec_env(make_env, n_envs=COPIES),
+        n_steps=BATCH_STEPS // COPIES,
+        batch_size=MINIBATCH,
+        n_epochs=EPOCHS,
+        device="cpu",
+        seed=0,
+    )
+    rows: dict[str, Callable[[], Any]] = {name: config.build_algo().train for name, config in configs.items()}
+    rows[REFERENCE] = lambda: model.learn(BATCH_STEPS, reset_num_timesteps=False)
+    return rows
+
+
+def measure(rounds: int) -> None:
+    """Lets the variants take turns, in a process that can import the project, and prints the table."""
+    import ray
+    import torch
+
+    torch.set_num_threads(1)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    rows = variants()
+    wall: dict[str, list[float]] = {name: [] for name in rows}
+    processor: dict[str, list[float]] = {name: [] for name in rows}
+    for turn in range(rounds + 2):
+        for name, train in rows.items():
+            start = time.perf_counter(), time.process_time()
+            train()
+            if turn >= 2:  # the first iterations load code and make buffers
+                wall[name].append(time.perf_counter() - start[0])
+                processor[name].append(time.process_time() - start[1])
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("ray", "torch", "stable-baselines3"))
+    print(f"\nPython {platform.python_version()}, {versions}; {os.cpu_count()} cores, medians of {rounds} rounds")
+    print("| | steps/s | of Stable-Baselines3 | ms of processor | of Stable-Baselines3 |\n|---|---|---|---|---|")
+    for name in rows:
+        seconds, busy = median(wall[name]), median(processor[name])
+        ratios = median(wall[REFERENCE]) / seconds, median(processor[REFERENCE]) / busy
+        print(f"| {name} | {BATCH_STEPS / seconds:,.0f} | {ratios[0]:.2f} | {1e3 * busy:.0f} | {ratios[1]:.2f} |")
+
+
+def main() -> None:
+    """Bakes a project with CartPole in it and measures with its Python."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=20, help="iterations of each; default: %(default)s")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        return measure(options.rounds)
+    from tasks import PANEL, clean_environment, panel_project
+
+    with tempfile.TemporaryDirectory() as folder:
+        project = panel_project(Path(folder))
+        PANEL[0].write(project)
+        command = [project.python, "-W", "ignore", __file__, "--inside", f"--rounds={options.rounds}"]
+        subprocess.run(command, cwd=project.path, env=clean_environment(), check=True)
+
+
+if __name__ == "__main__":
+    main()
