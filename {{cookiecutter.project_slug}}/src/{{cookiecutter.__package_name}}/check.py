@@ -2,8 +2,8 @@
 
 python -m {package}.check [TARGET] [--config JSON] [--json]
 
-TARGET is `module:attr` or `file.py:attr`: a class or a creator that is called with one config. Without TARGET it is this
-project's environment. Exit code: 0 no errors, 1 the environment is at fault, 2 the command was used wrongly.
+TARGET is `module:attr` or `file.py:attr`: a class or a creator that is called with one config. Without TARGET it is
+this project's environment. Exit code: 0 no errors, 1 the environment is at fault, 2 the command was used wrongly.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ the tests in `tests/test_contract.py`, the lines of `check`, and part of the fir
 
 from . import (
     actions,
+    close,
     config,
     constructor,
     copies,
@@ -15,13 +16,19 @@ from . import (
     leaks,
     observations,
     outside,
+    pickling,
     process,
     render,
     reset,
     reward,
+    seeds,
+    self_reset,
+    side_effects,
     signals,
     spaces,
+    trainable,
     vector,
+    vector_envs,
 )
 from .registry import CHECKS, Failure, Report, order
 from .runner import run_checks
@@ -29,21 +36,28 @@ from .targets import TargetError
 
 CONCERNS = (
     constructor,
+    side_effects,
     config,
     spaces,
+    trainable,
     reset,
     actions,
     observations,
     reward,
     ends,
+    self_reset,
     info,
     signals,
     determinism,
+    seeds,
     copies,
+    pickling,
     render,
+    close,
     process,
     leaks,
     vector,
+    vector_envs,
     outside,
 )
 order(CONCERNS)

@@ -63,7 +63,10 @@ def step_returns(study: Study) -> Iterator[Finding]:
     """
     for episode in study.episodes:
         if episode.trouble is not None and wrapper_unpacks(episode.trouble):
-            text = "step() must return five values (observation, reward, terminated, truncated, info), but a wrapper says: "
+            text = (
+                "step() must return five values (observation, reward, terminated, truncated, info), but a wrapper "
+                "says: "
+            )
             fix = "write return observation, reward, terminated, truncated, info"
             yield error(text + episode.trouble.text, fix, study.where("step"))
             return
@@ -151,7 +154,11 @@ def action_mask_leaves_choice(study: Study) -> Iterator[Finding]:
             if mask is None or not isinstance(mask, np.ndarray):
                 continue
             if mask.shape != (int(space.n),):
-                text = f"action_mask has shape {mask.shape} {episode.at(number)}; expected ({int(space.n)},), one entry an action"
+                text = (
+                    f"action_mask has shape {mask.shape} {episode.at(number)}; expected ({int(space.n)},), one "
+                    "entry an "
+                    "action"
+                )
                 yield error(text, "return one 0 or 1 for each action", study.where("step"))
                 return
             last = number == len(episode.steps) and episode.ended

@@ -69,15 +69,15 @@ class Child:
             self.end()
             return True
         beat, now = Pulse.read(self.folder / "pulse"), time.monotonic()
-        if beat.count != self._last[0]:
-            self._last = (beat.count, now)
+        if beat.number != self._last[0]:
+            self._last = (beat.number, now)
         patience = self.hang_seconds * (3 if beat.call in ("__init__", "import", "start") else 1)
         size = self._memory()
         if size > self.memory_bytes:
             self._note("memory", size)
         elif now - self._last[1] > patience:
             self._dump_stack()
-            if Pulse.read(self.folder / "pulse").count != beat.count:
+            if Pulse.read(self.folder / "pulse").number != beat.number:
                 return False  # It was only slow.
             self._note("hang", 0, now - self._last[1])
         else:

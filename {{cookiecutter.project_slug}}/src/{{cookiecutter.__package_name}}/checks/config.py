@@ -46,7 +46,10 @@ def config_unchanged(study: Study) -> Iterator[Finding]:
             text = f"the caller's config is mutated {when}: key {key!r} is {what} (was {short(before[key])}{now})"
             yield error(f"{text}; copies share one config", fix, where)
     for key in added:
-        text = f"the caller's config is mutated {when}: key {key!r} is added ({short(after[key])}); copies share one config"
+        text = (
+            f"the caller's config is mutated {when}: key {key!r} is added ({short(after[key])}); copies share one "
+            "config"
+        )
         yield (error if isinstance(after[key], MUTABLE) else warning)(text, fix, where)
 
 
@@ -89,7 +92,10 @@ def config_keys_used(study: Study) -> Iterator[Finding]:
         if str(key) not in TrackedKey.seen and str(key) not in source:
             near = difflib.get_close_matches(str(key), words, n=1, cutoff=0.7)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            text = f"config key {key!r} is never read: an unknown or misspelt key is silently ignored and the default used{hint}"
+            text = (
+                f"config key {key!r} is never read: an unknown or misspelt key is silently ignored and the default "
+                f"used{hint}"
+            )
             fix = f"correct the key, or let the constructor refuse unknown keys with a ValueError that names {key!r}"
             yield warning(text, fix, study.where("__init__"))
 
@@ -97,6 +103,7 @@ def config_keys_used(study: Study) -> Iterator[Finding]:
 def _source(study: Study) -> tuple[str, list[str]]:
     """The text of the environment's classes, and the words in it that could be config keys."""
     texts = []
+    maker: Any
     for maker in (study.maker, *type(unwrapped(study.env)).__mro__):
         if getattr(maker, "__module__", None) not in ("builtins", "gymnasium.core", "typing"):
             try:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 
-from .locations import unwrapped
+from .building import NO_CONFIG
 from .registry import Finding, NotJudged, check, error, warning
-from .study import NO_CONFIG, Built, Study
-from .surroundings import Snapshot
+from .study import Study
 from .values import short
 
 SLOW_SECONDS = 1.0
@@ -45,7 +43,10 @@ def constructor_takes_config(study: Study) -> Iterator[Finding]:
     fix = "write def __init__(self, config=None, render_mode=None) and start with config = dict(config or {})"
     if context is None:
         if not study.slow_to_build and study.plain.trouble is not None and not study.only_one:
-            text = f"the constructor works only with RLlib's EnvContext; a plain dict as config fails: {study.plain.trouble.text}"
+            text = (
+                "the constructor works only with RLlib's EnvContext; a plain dict as config fails: "
+                f"{study.plain.trouble.text}"
+            )
             yield error(
                 text, 'write getattr(config, "worker_index", 0), and read keys with .get', study.plain.trouble.where
             )
@@ -123,7 +124,8 @@ def constructor_default_not_mutable(study: Study) -> Iterator[Finding]:
     study.build(NO_CONFIG)
     if kept != default:
         text = (
-            f"the mutable default argument config={short(kept)} is written to: it is {short(default)} now and is shared by "
+            f"the mutable default argument config={short(kept)} is written to: it is {short(default)} now and is "
+            "shared by "
             "all instances that are made without a config"
         )
         yield error(text, "write config=None and config = dict(config or {})", study.where("__init__"))
@@ -140,59 +142,3 @@ def constructor_fast(study: Study) -> Iterator[Finding]:
         text = f"the constructor is slow: it took about {seconds:.0f} s, and every copy in every env runner pays that"
         fix = "load what is big and read-only once per process (functools.lru_cache) or at the first reset()"
         yield warning(text, fix, study.where("__init__"))
-
-
-@check()
-def constructor_without_side_effects(study: Study) -> Iterator[Finding]:
-    """The constructor leaves the process alone: working directory, global random numbers, signal handlers.
-
-    Copies share their process with each other, with RLlib and with the learner: a changed directory breaks every
-    relative path after it, a seeded global generator makes all copies and all exploration repeat themselves.
-    """
-    built, where = study.built, study.where("__init__")
-    before, after = built.before, built.after
-    if after.cwd != before.cwd:
-        text = f"the constructor changes the working directory (chdir) from {before.cwd} to {after.cwd}: a side effect"
-        yield error(text, "use absolute paths, such as Path(__file__).parent / 'data'", where)
-    for name, short_name in (("numpy_rng", "np.random"), ("python_rng", "random")):
-        if getattr(before, name) != getattr(after, name):
-            yield _global_draw(study, built, name, short_name)
-    if after.signals != before.signals:
-        text = "the constructor installs a signal handler for SIGINT or SIGTERM: a side effect, Ray needs its own there"
-        yield warning(text, "install no signal handlers in an environment", where)
-    if after.float_errors != before.float_errors:
-        text = "the constructor calls np.seterr: a side effect on all NumPy code of the process"
-        yield warning(text, "write with np.errstate(...): around the lines that need it", where)
-
-
-def _global_draw(study: Study, built: Built, name: str, label: str) -> Finding:
-    states: list[Snapshot] = [other.after for other in (built, study.plain) if other.env is not None]
-    seeded = len(states) == 2 and getattr(states[0], name) == getattr(states[1], name)
-    fix = "draw from self.np_random after super().reset(seed=seed); never seed the global generator"
-    where = study.where("__init__")
-    if seeded:
-        text = f"the constructor seeds the global generator of {label}: every copy and every other user of it repeats itself"
-        return error(text, fix, where)
-    text = f"the constructor draws from the global generator of {label}: the result depends on who else draws, not on the seed"
-    return warning(text, fix, where)
-
-
-@check()
-def constructor_opens_no_window(study: Study) -> Iterator[Finding]:
-    """No window is opened as long as render_mode is None.
-
-    Env runners have no display: the constructor would fail there, or open one window for each copy.
-    """
-    env = study.env
-    if getattr(unwrapped(env), "render_mode", None) is not None:
-        return
-    pygame, tkinter, pyplot = (sys.modules.get(name) for name in ("pygame", "tkinter", "matplotlib.pyplot"))
-    toolkits = {
-        "pygame": lambda: pygame is not None and pygame.display.get_init() and pygame.display.get_surface() is not None,
-        "tkinter": lambda: getattr(tkinter, "_default_root", None) is not None,
-        "matplotlib": lambda: pyplot is not None and bool(pyplot.get_fignums()),
-    }
-    for name, is_open in toolkits.items():
-        if is_open():
-            text = f"the constructor opens a {name} window although render_mode is None"
-            yield error(text, 'open the window in render(), when render_mode is "human"', study.where("__init__"))

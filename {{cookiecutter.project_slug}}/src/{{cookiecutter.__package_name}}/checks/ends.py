@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .determinism import stale
 from .locations import unwrapped
-from .policies import RANDOM, constant_policies
-from .recording import Episode, play
+from .recording import Episode
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
-from .surroundings import seed_global
-from .values import digest, flat, kind, truth
+from .values import digest, kind, truth
 
 FLAGS = ("terminated", "truncated")
 LONG_STEPS = 10  # A time limit shorter than this is no time limit.
@@ -41,8 +38,12 @@ def end_flags_type(study: Study) -> Iterator[Finding]:
             break
 
 
-def _ends(study: Study) -> list[Episode]:
-    """The episodes that ended, with flags that can be read."""
+def finished(study: Study) -> list[Episode]:
+    """The episodes that ended, with flags that can be read.
+
+    Raises:
+        NotJudged: If there are too few.
+    """
     ended = [episode for episode in study.steps_played if episode.ended]
     if any(episode.malformed_step is not None for episode in ended):
         raise NotJudged("step() does not return both flags")
@@ -76,7 +77,7 @@ def episodes_last(study: Study) -> Iterator[Finding]:
 
     An end condition with the wrong sign ends every episode at once; only bandits are meant to be like that.
     """
-    ended = _ends(study)
+    ended = finished(study)
     if len(ended) == len(study.steps_played) and all(len(episode.steps) == 1 for episode in ended):
         text = f"all {len(ended)} episodes ended immediately, at step 1 (length 1), whatever the action"
         yield warning(text, "check the sign of the end condition; ignore this for a bandit", study.where("step"))
@@ -89,7 +90,7 @@ def time_limit_is_truncation(study: Study) -> Iterator[Finding]:
     PPO takes a terminated state to be worth nothing from there on: an agent that did well until the time ran out
     learns that its state was bad.
     """
-    ended = _ends(study)
+    ended = finished(study)
     terminated, truncated = _lengths(ended, "terminated"), _lengths(ended, "truncated")
     longest = max(len(episode.steps) for episode in study.steps_played)
     at_limit = [episode for episode in ended if len(episode.steps) == longest]
@@ -101,21 +102,24 @@ def time_limit_is_truncation(study: Study) -> Iterator[Finding]:
     if len(finals) < 2 and name is None:
         return
     text = (
-        f"a time limit seems to be reported as terminated: {terminated.count(longest)} episodes with different actions were "
+        f"a time limit seems to be reported as terminated: {terminated.count(longest)} episodes with different "
+        "actions were "
         f"terminated at exactly step {longest}{f' (= {name})' if name else ''}, none later, and truncated is never True"
     )
-    fix = "return truncated=True at the time limit; keep terminated if the task really ends there and the observation shows the time"
+    fix = (
+        "return truncated=True at the time limit; keep terminated if the task really ends there and the "
+        "observation shows the time"
+    )
     yield warning(text, fix, study.where("step"))
 
 
 def _limit_attribute(study: Study, steps: int) -> str | None:
     plain: Any = vars(unwrapped(study.env)) if hasattr(unwrapped(study.env), "__dict__") else {}
+    words = ("max", "limit", "horizon", "length", "step", "time", "duration")
     for name, value in (*study.config.items(), *plain.items()):
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == steps:
-            if any(
-                word in str(name).lower() for word in ("max", "limit", "horizon", "length", "step", "time", "duration")
-            ):
-                return str(name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and value == steps and any(word in str(name).lower() for word in words):
+            return str(name)
     return None
 
 
@@ -125,7 +129,7 @@ def end_flags_not_swapped(study: Study) -> Iterator[Finding]:
 
     Swapped flags make PPO expect further reward after the goal and none after the time limit.
     """
-    ended = _ends(study)
+    ended = finished(study)
     terminated, truncated = _lengths(ended, "terminated"), _lengths(ended, "truncated")
     longest = max(len(episode.steps) for episode in study.steps_played)
     early = [length for length in truncated if length < longest]
@@ -137,7 +141,8 @@ def end_flags_not_swapped(study: Study) -> Iterator[Finding]:
         f"terminated comes at step {longest} only, as a time limit does" if terminated else "terminated is never True"
     )
     text = (
-        f"terminated and truncated look swapped: truncated comes at varying steps ({_some(early)}), as a goal or failure does, "
+        f"terminated and truncated look swapped: truncated comes at varying steps ({_some(early)}), as a goal "
+        "or failure does, "
         f"and {rest}"
     )
     yield warning(text, "return terminated at goal or failure, truncated at the time limit", study.where("step"))
@@ -153,84 +158,14 @@ def end_flags_differ(study: Study) -> Iterator[Finding]:
 
     If both are always True together, a time limit counts as an end of the task, and the value after it as zero.
     """
-    ended = _ends(study)
+    ended = finished(study)
     both = [e for e in ended if truth(e.steps[-1].terminated) and truth(e.steps[-1].truncated)]
     if len(both) == len(ended):
         counts = Counter(len(episode.steps) for episode in both)
         text = (
-            f"terminated and truncated are both True at the end of all {len(both)} episodes (lengths {_some(list(counts))}): "
+            f"terminated and truncated are both True at the end of all {len(both)} episodes (lengths "
+            f"{_some(list(counts))}): "
             "one done flag returned twice?"
         )
         fix = "return terminated for goal or failure only, truncated for the time limit only"
         yield warning(text, fix, study.where("step"))
-
-
-@check(quick=False)
-def step_does_not_reset(study: Study) -> Iterator[Finding]:
-    """`step` does not reset the environment at the end of an episode.
-
-    RLlib resets it. If `step` has done so already, the last observation is that of a new episode, the goal is never
-    seen, and every second start is thrown away.
-    """
-    ended = _ends(study)
-    calls, at = _resets_within_steps(study, ended)
-    if calls:
-        text = (
-            f"step() calls reset() by itself {at}: the final observation is lost, it is already that of a new episode"
-        )
-        yield error(text, "return the final observation and the flag; the caller resets", study.where("step"))
-        return
-    if stale(study) is not None:
-        return  # The first observation of an episode is the last one of the episode before.
-    if _ends_look_like_starts(study.episodes, ended):
-        text = (
-            f"step() seems to reset the environment itself: the final observation of all {len(ended)} finished episodes looks "
-            "like one that episodes start with, and the one before it does not"
-        )
-        yield warning(text, "return the final observation; do not reset in step()", study.where("step"))
-
-
-def _ends_look_like_starts(episodes: list[Episode], ended: list[Episode]) -> bool:
-    """Whether all final observations, but hardly any before them, lie in the range of the first observations."""
-    starts = [flat(episode.obs) for episode in episodes]
-    finals = [flat(episode.steps[-1].obs) for episode in ended if len(episode.steps) > 1]
-    others = [flat(episode.steps[-2].obs) for episode in ended if len(episode.steps) > 1]
-    if len(finals) < 5 or len({vector.shape for vector in (*starts, *finals, *others)}) != 1 or not starts[0].size:
-        return False
-    low, high = np.min(starts, axis=0), np.max(starts, axis=0)
-
-    def inside(vector: np.ndarray) -> bool:
-        return bool(((low <= vector) & (vector <= high)).all())
-
-    return all(map(inside, finals)) and sum(map(inside, others)) <= 0.2 * len(others)
-
-
-def _resets_within_steps(study: Study, ended: list[Episode]) -> tuple[int, str]:
-    if study.slow_to_build:
-        return 0, ""
-    env = study.another()
-    plain, inside = unwrapped(env), [0]
-    original = plain.reset
-
-    def counted(*arguments: Any, **keywords: Any) -> Any:
-        inside[0] += 1
-        return original(*arguments, **keywords)
-
-    try:
-        plain.reset = counted
-    except AttributeError as problem:
-        raise NotJudged("the environment has fixed attributes") from problem
-    shortest = min((e for e in ended if e.seed is not None), key=lambda e: len(e.steps), default=ended[0])
-    seed_global(66)
-    space = study.space("action_space")
-    policies = [shortest.policy, RANDOM, *constant_policies(space, 2)]
-    at = ""
-    for index, policy in enumerate(policies[: study.plan.resets]):
-        episode = Episode(index + 1, policy, shortest.seed or 0, fresh=index == 0)
-        play(env, episode, policy.chooser(space, episode.seed or 0), study.plan.small, study.pulse)
-        if inside[0] > index + 1:
-            at = episode.at(len(episode.steps))
-            break
-    calls = max(inside[0] - (index + 1), 0)
-    study.release(env)
-    return calls, at

@@ -25,9 +25,7 @@ def info_type(study: Study) -> Iterator[Finding]:
         for number, info in episode.infos():
             if not isinstance(info, dict):
                 text = f"info must be a dict, got {kind(info)} {episode.at(number)}"
-                yield error(
-                    text, "return {} where there is nothing to tell", _where(study, number)
-                )
+                yield error(text, "return {} where there is nothing to tell", _where(study, number))
                 return
 
 
@@ -51,7 +49,8 @@ def info_small(study: Study) -> Iterator[Finding]:
         if size > LARGE_BYTES:
             key = max(info, key=lambda name: size_in_bytes(info[name]))
             text = (
-                f"info is large: {size / 1e6:.1f} MB {place}, most of it in key {key!r}; RLlib keeps the infos of whole "
+                f"info is large: {size / 1e6:.1f} MB {place}, most of it in key {key!r}; RLlib keeps the infos of "
+                "whole "
                 f"episodes, 4,000 steps are {size * 4e-6:.1f} GB (4,000 x {size} bytes)"
             )
             yield warning(text, "put only small numbers into info; write frames in render()", where)
@@ -69,7 +68,10 @@ def info_picklable(study: Study) -> Iterator[Finding]:
             try:
                 pickle.dumps(value)
             except Exception as problem:
-                text = f"info[{key!r}] is a {type(value).__name__} that cannot be pickled (serialized) {place}: {described(problem)}"
+                text = (
+                    f"info[{key!r}] is a {type(value).__name__} that cannot be pickled (serialized) {place}: "
+                    f"{described(problem)}"
+                )
                 yield error(text, "put numbers, texts and arrays into info, no functions, locks or open files", where)
                 return
 
@@ -84,7 +86,8 @@ def info_not_overwritten(study: Study) -> Iterator[Finding]:
         number = episode.info_overwritten()
         if number is not None:
             text = (
-                f"the info returned {episode.at(number)} changed afterwards: the same dict (or an array in it) is returned "
+                f"the info returned {episode.at(number)} changed afterwards: the same dict (or an array in it) is "
+                "returned "
                 "again and overwritten in place (aliased)"
             )
             where = _where(study, number)

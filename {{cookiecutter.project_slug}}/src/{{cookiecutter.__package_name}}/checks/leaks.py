@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .locations import HERE, raised
+from .locations import HERE
 from .policies import RANDOM
 from .recording import Episode, play
 from .registry import Finding, NotJudged, check, error, warning
@@ -71,6 +71,8 @@ def _measure(study: Study) -> Growth:
     episodes(2)  # The first ones fill caches.
     start = len(study.events.written)
     deadline = time.perf_counter() + MEASURE_SECONDS
+    gc.collect()
+    gc.freeze()  # What lives now need not be looked at again: the collections below become cheap.
     tracemalloc.start()
     try:
         for window in range(WINDOWS + 1):
@@ -81,10 +83,11 @@ def _measure(study: Study) -> Growth:
             if window == WINDOWS or time.perf_counter() > deadline:
                 break
             episodes(growth.episodes)
-        if _leaks(growth.bytes, growth.least):
+        if keeps_growing(growth.bytes, growth.least):
             growth.line = _top_line(study, before, tracemalloc.take_snapshot())
     finally:
         tracemalloc.stop()
+        gc.unfreeze()
     growth.files = {path for path in study.events.written[start:] if os.path.exists(path)}
     return growth
 
@@ -97,7 +100,7 @@ def _count(growth: Growth) -> None:
             growth.counts.setdefault(name, []).append(value)
 
 
-def _leaks(levels: list[int], least: int) -> bool:
+def keeps_growing(levels: list[int], least: int) -> bool:
     """Whether each window, the first one aside, added at least so much."""
     steps = [after - before for before, after in zip(levels[1:], levels[2:], strict=False)]
     return len(steps) >= WINDOWS - 1 and all(step >= least for step in steps)
@@ -119,8 +122,11 @@ def handles_do_not_grow(study: Study) -> Iterator[Finding]:
     """
     growth = _growth(study)
     for name, levels in growth.counts.items():
-        if _leaks(levels, max(growth.episodes // 2, 1)):
-            text = f"reset() leaks {name}: {levels[0]} at first, {levels[-1]} after {growth.episodes * WINDOWS} more episodes, unclosed"
+        if keeps_growing(levels, max(growth.episodes // 2, 1)):
+            text = (
+                f"reset() leaks {name}: {levels[0]} at first, {levels[-1]} after {growth.episodes * WINDOWS} more "
+                "episodes, unclosed"
+            )
             yield error(
                 text, "close or join the old one before reset() makes a new one, or make it once", study.where("reset")
             )
@@ -133,7 +139,7 @@ def memory_does_not_grow(study: Study) -> Iterator[Finding]:
     A list that grows with every step fills the machine after some hours; Ray then kills the env runner.
     """
     growth = _growth(study)
-    if not _leaks(growth.bytes, growth.least):
+    if not keeps_growing(growth.bytes, growth.least):
         return
     if "handles_do_not_grow" in study.failed:
         raise NotJudged("see handles_do_not_grow")
@@ -163,39 +169,8 @@ def files_do_not_pile_up(study: Study) -> Iterator[Finding]:
     growth = _growth(study)
     if len(growth.files) >= growth.episodes * WINDOWS // 2 and len(growth.files) >= 3:
         example = sorted(growth.files)[0]
-        text = f"every episode leaves a file behind, such as {example}: {len(growth.files)} after {growth.episodes * WINDOWS} episodes (leak)"
+        text = (
+            f"every episode leaves a file behind, such as {example}: {len(growth.files)} after "
+            f"{growth.episodes * WINDOWS} episodes (leak)"
+        )
         yield warning(text, "delete it in reset() and close(), or write nothing while training", study.where("reset"))
-
-
-@check(quick=False)
-def close_releases(study: Study) -> Iterator[Finding]:
-    """`close` gives back what the constructor and `reset` opened.
-
-    Env runners are restarted and evaluated again and again: each time another thread, file or process stays.
-    """
-    _ = study.steps_played
-    if study.slow_to_build:
-        raise NotJudged("the constructor is slow")
-    if "handles_do_not_grow" in study.failed:
-        raise NotJudged("see handles_do_not_grow")
-    levels: dict[str, list[int]] = {}
-    for _ in range(4):
-        env = study.another()
-        chooser = RANDOM.chooser(study.space("action_space"), 1)
-        play(env, Episode(1, RANDOM, 1, fresh=True), chooser, 2, study.pulse)
-        study.pulse.call("close")
-        try:
-            env.close()
-        except BaseException as problem:
-            raise NotJudged(f"close() raises at {raised(problem)}") from problem
-        study.release(env)
-        del env
-        gc.collect()
-        for name, counter in COUNTERS.items():
-            value = counter()
-            if value is not None:
-                levels.setdefault(name, []).append(value)
-    for name, counts in levels.items():
-        if _leaks([counts[0], *counts], 1):
-            text = f"close() does not release {name}: {counts[0]} after one copy was closed, {counts[-1]} after {len(counts)} (leak)"
-            yield warning(text, "close, join or terminate in close() what the instance opened", study.where("close"))

@@ -46,6 +46,11 @@ def _rank(filename: str) -> int:
     return 3 if filename.startswith(STANDARD_LIBRARY) else 0
 
 
+def of_user(filename: str) -> bool:
+    """Whether a file is the user's or an installed package's, not Gymnasium's, NumPy's or Python's."""
+    return not _is_own(filename) and _rank(filename) < 2
+
+
 def _most_relevant(frames: list[tuple[str, int]]) -> str | None:
     """The deepest frame of the most relevant kind; the frames are given from the outermost to the deepest."""
     frames = [frame for frame in frames if not _is_own(frame[0]) and _rank(frame[0]) < 3]

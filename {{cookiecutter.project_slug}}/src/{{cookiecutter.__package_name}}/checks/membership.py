@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from .values import kind, short
-
+from .views import SomeOf
 
 FAR_RANGES = 10  # So many times its range beyond its bounds, a value has another unit than the space says.
 
@@ -48,7 +48,7 @@ def _dict(space: spaces.Dict, value: Any, path: str) -> Iterator[Problem]:
         return
     missing = [key for key in space.spaces if key not in value]
     extra = [key for key in value if key not in space.spaces]
-    if missing:
+    if missing and not isinstance(space, SomeOf):
         text = f"{path}: key {', '.join(map(repr, missing))} is missing"
         yield Problem("keys", path, text, "return every key of the space at every step")
     if extra:
@@ -70,7 +70,7 @@ def _tuple(space: spaces.Tuple, value: Any, path: str) -> Iterator[Problem]:
             yield from problems(part, value[index], f"{path}[{index}]")
 
 
-def _box(space: spaces.Box, value: Any, path: str) -> Iterator[Problem]:
+def _box(space: Any, value: Any, path: str) -> Iterator[Problem]:
     wanted = f"expected an array of shape {space.shape} and dtype {space.dtype}"
     recipe = f"return np.array([...], dtype=np.{space.dtype}) of shape {space.shape}"
     if not isinstance(value, np.ndarray) and not (isinstance(value, np.generic) and space.shape == ()):
@@ -89,7 +89,7 @@ def _box(space: spaces.Box, value: Any, path: str) -> Iterator[Problem]:
     yield from _box_values(space, np.asarray(value), path)
 
 
-def _box_values(space: spaces.Box, value: np.ndarray, path: str) -> Iterator[Problem]:
+def _box_values(space: Any, value: Any, path: str) -> Iterator[Problem]:
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0]) if value.shape else ()
         text = f"{path}{list(index)} is {value[index]}: NaN or infinite, not finite"
@@ -111,7 +111,7 @@ def _box_values(space: spaces.Box, value: np.ndarray, path: str) -> Iterator[Pro
     yield Problem("bounds", path, text, fix, mild)
 
 
-def _discrete(space: spaces.Discrete, value: Any, path: str) -> Iterator[Problem]:
+def _discrete(space: Any, value: Any, path: str) -> Iterator[Problem]:
     is_int = isinstance(value, int | np.integer) or (
         isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iu"
     )

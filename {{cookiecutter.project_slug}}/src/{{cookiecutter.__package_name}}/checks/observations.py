@@ -126,7 +126,10 @@ def observation_small(study: Study) -> Iterator[Finding]:
     """
     size = size_in_bytes(study.episodes[0].obs)
     if size > LARGE_BYTES:
-        text = f"one observation is large: {size / 1e6:.0f} MB; 4,000 of them, one training batch, are {size * 4e-6:.0f} GB"
+        text = (
+            f"one observation is large: {size / 1e6:.0f} MB; 4,000 of them, one training batch, are "
+            f"{size * 4e-6:.0f} GB"
+        )
         yield warning(text, "make images smaller (84 x 84), use uint8, send features", study.where("step"))
 
 
@@ -155,7 +158,11 @@ def observation_scale(study: Study) -> Iterator[Finding]:
         where = study.where("step")
         if part.dtype == np.uint8 and len(part.shape) >= 2 and part.high.max() == 255:
             if 0 < values.max() <= 1:
-                text = f"image observation{path} has values 0 and 1 only, in a space of 0..255: a wrong scale, (nearly) all zero"
+                text = (
+                    f"image observation{path} has values 0 and 1 only, in a space of 0..255: a wrong scale, "
+                    "(nearly) all "
+                    "zero"
+                )
                 yield warning(text, "multiply by 255 before .astype(np.uint8)", where)
             continue
         if part.dtype.kind != "f":
@@ -167,7 +174,8 @@ def observation_scale(study: Study) -> Iterator[Finding]:
         ratio = moving.max() / moving.min() if moving.size else 1.0
         if largest.max() >= SCALE_LARGE or (largest.max() > 100 and ratio > SCALE_RATIO):
             text = (
-                f"observation{path} is badly scaled: entry {int(largest.argmax())} reaches a magnitude of {largest.max():.3g}"
+                f"observation{path} is badly scaled: entry {int(largest.argmax())} reaches a magnitude of "
+                f"{largest.max():.3g}"
                 + (f", the smallest range of another entry is {moving.min():.3g}" if moving.size > 1 else "")
             )
             yield warning(text, "divide each feature by its typical size, or use a normaliser (MeanStdFilter)", where)

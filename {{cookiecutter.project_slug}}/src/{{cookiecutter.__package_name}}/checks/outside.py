@@ -52,7 +52,11 @@ def process_survives(outcome: Outcome) -> Iterator[Finding]:
     """
     for stop in outcome.stops:
         if stop.why == "memory":
-            text = f"the environment used up the memory ({stop.code / 1e9:.0f} GB) {_place(stop.beat)}; the process was ended"
+            text = (
+                f"the environment used up the memory ({stop.code / 1e9:.0f} GB) {_place(stop.beat)}; the process "
+                "was "
+                "ended"
+            )
             yield error(text, "look for a list that grows or an array that is far too large", outcome.where(stop))
         elif stop.why == "exit":
             how = f"signal {-stop.code} (a crash in native code)" if stop.code < 0 else f"exit code {stop.code}"
@@ -75,7 +79,11 @@ def calls_return(outcome: Outcome) -> Iterator[Finding]:
             where = outcome.where(stop)
             if stop.beat.call == "check" and in_stack_dump(stop.stack) is None:
                 continue  # No line of the environment was running: a check took long.
-            text = f"the environment hangs {_place(stop.beat)}: no answer within {stop.seconds:.0f} s (an endless loop or a wait)"
+            text = (
+                f"the environment hangs {_place(stop.beat)}: no answer within {stop.seconds:.0f} s (an endless "
+                "loop or "
+                "a wait)"
+            )
             yield error(text, "give every wait a timeout and every loop an end; `where` is the line it hung at", where)
 
 
@@ -105,12 +113,17 @@ def works_elsewhere(outcome: Outcome) -> Iterator[Finding]:
             or "ModuleNotFound" in trouble["text"]
         ):
             text = (
-                f"works only in the current working directory (cwd): in another one {trouble['call']} raises {trouble['text']}; "
+                f"works only in the current working directory (cwd): in another one {trouble['call']} raises "
+                f"{trouble['text']}; "
                 "a relative path is looked up where the process happens to run"
             )
             yield error(text, "write Path(__file__).parent / 'file' instead of 'file'", trouble["where"])
         else:
-            text = f"in another process and working directory, {trouble['call']} raises {trouble['text']}, here it does not"
+            text = (
+                f"in another process and working directory, {trouble['call']} raises {trouble['text']}, here it "
+                "does "
+                "not"
+            )
             yield error(text, "use no state of this process, machine or directory", trouble["where"])
         return
 
@@ -134,8 +147,10 @@ def same_in_other_process(outcome: Outcome) -> Iterator[Finding]:
             if left[0] != right[0]:
                 place = f"at step {number}" if number else "in reset()"
                 text = (
-                    f"not deterministic across processes: with seed 0 and the same actions another process gives {right[1]} "
-                    f"instead of {left[1]} {place}; not reproducible (order of a set, hash(), id(), the time, the process id?)"
+                    "not deterministic across processes: with seed 0 and the same actions another process gives "
+                    f"{right[1]} "
+                    f"instead of {left[1]} {place}; not reproducible (order of a set, hash(), id(), the time, the "
+                    "process id?)"
                 )
                 fix = (
                     "sort sets before use (sorted(...)), use no hash() or id() of objects, and draw from self.np_random"

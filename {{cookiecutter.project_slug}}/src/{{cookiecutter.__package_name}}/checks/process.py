@@ -23,7 +23,10 @@ def step_fast(study: Study) -> Iterator[Finding]:
     typical = seconds[len(seconds) // 4]  # Below the median, as a busy machine only ever slows down.
     if typical > SLOW_STEP_SECONDS:
         rounded = float(f"{typical:.1g}")
-        text = f"step() is slow: it took about {rounded * 1e3:.0f} ms; a million steps take {rounded * 1e6 / 3600:.0f} hours on one copy"
+        text = (
+            f"step() is slow: it took about {rounded * 1e3:.0f} ms; a million steps take "
+            f"{rounded * 1e6 / 3600:.0f} hours on one copy"
+        )
         fix = "profile it (python -m cProfile), vectorise with NumPy, or use more env runners"
         yield warning(text, fix, study.where("step"))
 
@@ -37,7 +40,10 @@ def reset_fast(study: Study) -> Iterator[Finding]:
     seconds = [episode.reset_seconds for episode in study.episodes if episode.has_reset]
     typical = statistics.median_low(seconds)
     if typical > SLOW_RESET_SECONDS and len(seconds) > 1:
-        text = f"reset() is slow: it took about {float(f'{typical:.1g}'):g} s, and all copies in the env runner wait for it"
+        text = (
+            f"reset() is slow: it took about {float(f'{typical:.1g}'):g} s, and all copies in the env runner wait "
+            "for it"
+        )
         yield warning(
             text,
             "load and build in __init__ what does not change, and only set the state in reset()",

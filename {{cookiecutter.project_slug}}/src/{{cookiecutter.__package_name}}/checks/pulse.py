@@ -15,7 +15,7 @@ CALLS = ("start", "import", "__init__", "reset", "step", "render", "close", "che
 class Beat(NamedTuple):
     """What the child was doing: the call, the step in the episode, the check and episode in words."""
 
-    count: int
+    number: int
     step: int
     call: str
     context: str

@@ -184,7 +184,7 @@ def _info_copy(info: Any) -> Any:
     if not isinstance(info, dict) or len(info) > 30:
         return None
     simple = (int, float, str, bool, np.generic)
-    kept = {}
+    kept: dict[Any, Any] = {}
     for key, value in info.items():
         if isinstance(value, np.ndarray) and value.nbytes <= 1000:
             kept[key] = value.copy()

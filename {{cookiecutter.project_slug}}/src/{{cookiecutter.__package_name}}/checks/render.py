@@ -3,87 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from .locations import described, raised, unwrapped
-from .policies import RANDOM
-from .recording import Episode, Trouble, moves
+from .locations import unwrapped
 from .registry import Finding, NotJudged, check, error, warning
+from .rendering import FRAMES, rendered_episodes
 from .sessions import difference
-from .study import Built, Study
-from .surroundings import quietly, seed_global
+from .study import Study
 from .targets import accepts
 from .values import kind, same, short
-
-FRAMES = 4
-
-
-@dataclass
-class Rendered:
-    """One episode that was rendered in one mode."""
-
-    mode: str
-    built: Built
-    episode: Episode
-    frames: list[Any] = field(default_factory=list)
-    kept: list[Any] = field(default_factory=list)
-    trouble: Trouble | None = None
 
 
 def _has_render(study: Study) -> bool:
     own = getattr(type(unwrapped(study.env)), "render", None)
     return own is not None and own is not gymnasium.Env.render
-
-
-def _modes(study: Study) -> list[str]:
-    modes = (getattr(study.env, "metadata", None) or {}).get("render_modes") or []
-    return [mode for mode in modes if isinstance(mode, str)] if isinstance(modes, list | tuple) else []
-
-
-def _session(study: Study) -> list[Rendered]:
-    """Renders an episode with seed 0 in each declared mode that needs no screen; the first two only, if slow."""
-    if "rendered" not in study.cache:
-        _ = study.episodes
-        if study.only_one:
-            raise NotJudged("no second copy can be made")
-        modes = [mode for mode in _modes(study) if mode != "human"]
-        if (
-            not accepts(study.maker, "render_mode")
-            and getattr(study.env, "spec", None) is None
-            and not isinstance(study.maker, type)
-        ):
-            plain = type(unwrapped(study.env))
-            if not accepts(plain, "render_mode"):
-                raise NotJudged("the creator takes no render_mode")
-        study.cache["rendered"] = [_render_episode(study, mode) for mode in modes[: 1 if study.slow_to_build else 4]]
-    return study.cache["rendered"]
-
-
-def _render_episode(study: Study, mode: str) -> Rendered:
-    built = study.build(study.built.config, mode)
-    episode = Episode(1, RANDOM, 0, fresh=True)
-    rendered = Rendered(mode, built, episode, trouble=built.trouble)
-    if built.env is None:
-        return rendered
-    seed_global(22)
-    chooser = RANDOM.chooser(study.space("action_space"), 0)
-    for _ in moves(built.env, episode, chooser, min(study.plan.small, 40), study.pulse):
-        if len(rendered.frames) >= FRAMES and len(episode.steps) % 4:
-            continue
-        study.pulse.call("render")
-        try:
-            frame = built.env.render()
-        except BaseException as problem:
-            rendered.trouble = Trouble("render", len(episode.steps), described(problem), raised(problem), problem)
-            break
-        rendered.frames.append(frame)
-        rendered.kept.append(frame.copy() if isinstance(frame, np.ndarray) else frame)
-    study.release(built.env)
-    return rendered
 
 
 @check()
@@ -139,18 +75,25 @@ def render_mode_kept(study: Study) -> Iterator[Finding]:
 
     Wrappers ask the environment for its mode: without it no video is recorded and no frame drawn.
     """
-    for rendered in _session(study):
+    for rendered in rendered_episodes(study):
         where = study.where("__init__")
         if rendered.built.trouble is not None:
             if isinstance(rendered.built.trouble.problem, ImportError):
                 raise NotJudged(rendered.built.trouble.text)
-            text = f"render_mode={rendered.mode!r} is declared, but the constructor fails with it: {rendered.built.trouble.text}"
+            text = (
+                f"render_mode={rendered.mode!r} is declared, but the constructor fails with it: "
+                f"{rendered.built.trouble.text}"
+            )
             yield error(
                 text, "write def __init__(self, config=None, render_mode=None)", rendered.built.trouble.where or where
             )
         elif getattr(rendered.built.env, "render_mode", None) != rendered.mode:
             got = getattr(rendered.built.env, "render_mode", None)
-            text = f"the constructor was given render_mode={rendered.mode!r}, but env.render_mode is {got!r}: it is not stored"
+            text = (
+                f"the constructor was given render_mode={rendered.mode!r}, but env.render_mode is {got!r}: it is "
+                "not "
+                "stored"
+            )
             yield error(text, "write self.render_mode = render_mode in __init__", where)
             return
 
@@ -161,7 +104,7 @@ def render_returns(study: Study) -> Iterator[Finding]:
 
     Video recording fails at the first evaluation, hours after the start of the training.
     """
-    for rendered in _session(study):
+    for rendered in rendered_episodes(study):
         trouble, where = rendered.trouble, study.where("render")
         if trouble is not None and trouble.call == "render":
             if isinstance(trouble.problem, ImportError):
@@ -199,7 +142,7 @@ def render_changes_nothing(study: Study) -> Iterator[Finding]:
 
     An environment that moves, draws random numbers or resets when it is looked at plays another episode in every video.
     """
-    for rendered in _session(study):
+    for rendered in rendered_episodes(study):
         if rendered.trouble is not None or difference(study.episodes[0], study.replays.alone) is not None:
             continue
         found = difference(study.replays.alone, rendered.episode)
@@ -223,11 +166,14 @@ def render_shows_state(study: Study) -> Iterator[Finding]:
     """
     if "render_changes_nothing" in study.failed:
         raise NotJudged("see render_changes_nothing")
-    for rendered in _session(study):
+    for rendered in rendered_episodes(study):
         frames = [frame for frame in rendered.frames if isinstance(frame, np.ndarray)]
         kept = [frame for frame in rendered.kept if isinstance(frame, np.ndarray)]
         if not all(map(same, frames, kept)):
-            text = f"a frame of render() in mode {rendered.mode!r} changed afterwards: the same array is overwritten (aliased)"
+            text = (
+                f"a frame of render() in mode {rendered.mode!r} changed afterwards: the same array is overwritten "
+                "(aliased)"
+            )
             yield warning(text, "return a copy of the frame", study.where("render"))
         elif len(kept) >= FRAMES and all(same(kept[0], frame) for frame in kept[1:]):
             moving = len(rendered.episode.steps) > 3 and not same(rendered.episode.obs, rendered.episode.steps[-1].obs)
@@ -236,29 +182,3 @@ def render_shows_state(study: Study) -> Iterator[Finding]:
                     f"render() in mode {rendered.mode!r} always shows the same picture although the observation changes"
                 )
                 yield warning(text, "draw the current state", study.where("render"))
-
-
-@check(quick=False)
-def close_twice(study: Study) -> Iterator[Finding]:
-    """`close` can be called twice, and also before the first reset.
-
-    Vector environments, wrappers and the interpreter's exit each close what may be closed already.
-    """
-    if study.slow_to_build or not hasattr(study.env, "close"):
-        raise NotJudged("the constructor is slow, or there is no close()")
-    for resets, when in ((0, "before the first reset"), (1, "twice")):
-        env = study.another()
-        if resets:
-            quietly(env.reset)
-        for _ in range(2):
-            study.pulse.call("close")
-            try:
-                env.close()
-            except BaseException as problem:
-                text = f"close() raises {described(problem)} when it is called {when}"
-                yield warning(
-                    text,
-                    "close only what is open: if self._window is not None: ...",
-                    raised(problem) or study.where("close"),
-                )
-                return

@@ -39,7 +39,8 @@ def reset_signature(study: Study) -> Iterator[Finding]:
             yield error(f"the {name} argument of reset() has no default: it is required", fix, study.where("reset"))
         elif name == "seed" and default is not None:
             text = (
-                f"the default of seed is {default!r} in reset(): every reset without a seed starts the same episode again; "
+                f"the default of seed is {default!r} in reset(): every reset without a seed starts the same episode "
+                "again; "
                 "expected None"
             )
             yield warning(text, fix, study.where("reset"))
@@ -127,6 +128,9 @@ def reset_seeds_np_random(study: Study) -> Iterator[Finding]:
         study.env.reset(seed=12345)
     if str(generator.bit_generator.state) != state and getattr(env, "_np_random", None) is generator:
         seed = getattr(env, "_np_random_seed", None)
-        text = f"reset(seed=12345) does not seed np_random (its seed is {short(seed)}) although reset() draws from it: the seed is ignored, episodes are not reproducible"
+        text = (
+            f"reset(seed=12345) does not seed np_random (its seed is {short(seed)}) although reset() draws from "
+            "it: the seed is ignored, episodes are not reproducible"
+        )
         study.cache["seed ignored"] = True
         yield error(text, "start reset() with super().reset(seed=seed)", study.where("reset"))

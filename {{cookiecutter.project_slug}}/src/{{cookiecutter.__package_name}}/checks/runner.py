@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -170,6 +171,10 @@ def run_checks(target: str | None = None, config: dict[str, Any] | None = None, 
         TargetError: If there is no such target, or importing it raises.
     """
     started = time.perf_counter()
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError) as problem:
+        raise TargetError(f"the config must hold what JSON can hold: {problem}") from problem
     with _folder() as folder:
         run = _Run(folder, target, dict(config or {}), quick)
         run.go()

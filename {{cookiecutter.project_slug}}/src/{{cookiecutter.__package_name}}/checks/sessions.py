@@ -6,13 +6,14 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .plan import Plan, make_plan
 from .policies import RANDOM, STICKY, Policy, constant_policies
-from .recording import Episode, Step, moves, play
+from .recording import Episode, moves, play
 from .surroundings import seed_global
-from .values import digest, size_in_bytes
+from .values import digest, same, size_in_bytes
 
 if TYPE_CHECKING:
-    from .study import Plan, Study
+    from .study import Study
 
 PACE_STEPS = 10  # After so many steps the pace is known.
 EXTRA_EPISODES = 30  # Further random episodes, as long as the plan's steps last.
@@ -31,11 +32,12 @@ def record_main(study: Study) -> Main:
     env, space = study.env, study.space("action_space")
     seed_global(11)
     first = Episode(1, RANDOM, 0, fresh=True)
-    running = moves(env, first, RANDOM.chooser(space, 0), 10**6, study.pulse)
-    limit = min(PACE_STEPS, study.cap or PACE_STEPS)
+    running: Any = moves(env, first, RANDOM.chooser(space, 0), 10**6, study.pulse)
+    limit = PACE_STEPS if study.cap is None else min(PACE_STEPS, study.cap)
     while len(first.steps) < limit and next(running, running) is not running:
         pass
-    plan = study.make_plan([s.seconds for s in first.steps], first.reset_seconds, size_in_bytes(first.obs))
+    speed = [step.seconds for step in first.steps]
+    plan = make_plan(speed, first.reset_seconds, size_in_bytes(first.obs), study.quick, study.cap)
     while len(first.steps) < plan.cap and next(running, running) is not running:
         pass
     running.close()
@@ -80,7 +82,7 @@ def _long_episode(study: Study, plan: Plan, episodes: list[Episode]) -> None:
     pace = seconds[len(seconds) // 2] if seconds else 1.0
     cap = next((steps for limit, steps in ((5e-5, 21_000), (2e-4, 5_000), (1e-3, 1_500)) if pace < limit), 0)
     weight = max(size_in_bytes(episodes[0].obs), 1)
-    cap = min(cap, 40_000_000 // weight, study.cap or cap)
+    cap = min(cap, 40_000_000 // weight, cap if study.cap is None else study.cap)
     if cap > plan.cap:
         episodes.append(_next(study, len(episodes) + 1, RANDOM, 6, cap))
 
@@ -156,8 +158,6 @@ def record_starts(study: Study) -> Starts:
 
 def difference(left: Episode, right: Episode) -> tuple[int, str, Any, Any] | None:
     """The first step at which two episodes differ: (step, what, left value, right value)."""
-    from .values import same
-
     if left.has_reset and right.has_reset and not same(left.obs, right.obs):
         return 0, "observation", left.obs, right.obs
     for number, (one, two) in enumerate(zip(left.steps, right.steps, strict=False), 1):
@@ -174,8 +174,3 @@ def _trouble_difference(left: Episode, right: Episode) -> tuple[int, str, Any, A
         if one.trouble is not None and two.trouble is None and len(two.steps) > len(one.steps):
             return shorter + 1, "exception", left.trouble and left.trouble.text, right.trouble and right.trouble.text
     return None
-
-
-def last_step(episode: Episode) -> Step | None:
-    """The last step of an episode."""
-    return episode.steps[-1] if episode.steps else None

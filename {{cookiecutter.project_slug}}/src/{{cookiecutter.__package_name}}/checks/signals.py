@@ -56,7 +56,8 @@ def observation_up_to_date(study: Study) -> Iterator[Finding]:
     moved = [not same(episode.steps[0].obs, episode.steps[1].obs) for episode in episodes]
     if all(late) and sum(moved) >= 0.9 * len(moved):
         text = (
-            f"the observation is one step behind (stale): in all {len(episodes)} episodes step 1 returned the observation of "
+            f"the observation is one step behind (stale): in all {len(episodes)} episodes step 1 returned the "
+            "observation of "
             "reset() once more, whatever the action, and step 2 another one"
         )
         yield warning(text, "update the state first, then compute the observation to return", study.where("step"))
@@ -81,7 +82,10 @@ def reward_changes(study: Study) -> Iterator[Finding]:
     if np.isnan(value):
         return
     count = sum(len(episode.steps) for episode in episodes)
-    text = f"the reward is constant: always {value:g} in all {count} random and constant-action steps; no learning signal was seen"
+    text = (
+        f"the reward is constant: always {value:g} in all {count} random and constant-action steps; no "
+        "learning signal was seen"
+    )
     fix = "if it is sparse on purpose, give a smaller reward on the way (shaping) or make the start easier"
     yield warning(text, fix, study.where("step"))
 
@@ -103,7 +107,10 @@ def reward_scale(study: Study) -> Iterator[Finding]:
             if np.isfinite(size) and size > largest:
                 largest, place = size, episode.at(index)
     if largest > LARGE_REWARD:
-        text = f"the reward is badly scaled: its magnitude reaches {largest:.3g} {place}, which is large for the value loss"
+        text = (
+            f"the reward is badly scaled: its magnitude reaches {largest:.3g} {place}, which is large for the "
+            "value loss"
+        )
         yield warning(
             text, "divide the reward so that an episode's return is of the order of 1 to 100", study.where("step")
         )
@@ -121,7 +128,8 @@ def reward_not_cumulative(study: Study) -> Iterator[Finding]:
     episodes = _long_enough(study, 8)
     if all(_looks_summed([number(step.reward) for step in episode.steps]) for episode in episodes):
         text = (
-            "the reward looks cumulative: in every episode, whatever the actions, it starts near zero and its magnitude grows "
+            "the reward looks cumulative: in every episode, whatever the actions, it starts near zero and its "
+            "magnitude grows "
             "with each step, as a running sum (total score) does"
         )
         yield warning(text, "return what this step earned; keep the running total in info", study.where("step"))

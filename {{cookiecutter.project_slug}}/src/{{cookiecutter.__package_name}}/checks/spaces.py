@@ -19,7 +19,8 @@ from .values import short
 NAMES = ("observation_space", "action_space")
 
 
-def _declared(study: Study) -> Iterator[tuple[str, Any]]:
+def declared(study: Study) -> Iterator[tuple[str, Any]]:
+    """The spaces that are Gymnasium spaces, with their names."""
     for name in NAMES:
         space = getattr(study.env, name, None)
         if isinstance(space, spaces.Space):
@@ -39,7 +40,7 @@ def parts(space: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 @check()
-def spaces_declared(study: Study) -> Iterator[Finding]:
+def spacesdeclared(study: Study) -> Iterator[Finding]:
     """Both spaces are set in the constructor and are Gymnasium spaces.
 
     RLlib builds the network from them before the first reset.
@@ -69,7 +70,7 @@ def spaces_well_formed(study: Study) -> Iterator[Finding]:
     Swapped bounds make every observation invalid, a part without room is a useless feature.
     """
     where = study.where("__init__")
-    for name, space in _declared(study):
+    for name, space in declared(study):
         for path, part in parts(space, name):
             yield from _ill_formed(path, part, where)
         if isinstance(space, spaces.Dict | spaces.Tuple) and not len(space.spaces):
@@ -106,7 +107,7 @@ def spaces_can_be_sampled(study: Study) -> Iterator[Finding]:
 
     Exploration and every random baseline draw from the space.
     """
-    for name, space in _declared(study):
+    for name, space in declared(study):
         try:
             value = copy.deepcopy(space).sample()
             inside = bool(space.contains(value))
@@ -130,7 +131,7 @@ def spaces_stable(study: Study) -> Iterator[Finding]:
     """
     env = unwrapped(study.env)
     where = study.where("__init__")
-    for name, space in _declared(study):
+    for name, space in declared(study):
         if getattr(env, name, None) is not getattr(env, name, None):
             text = f"{name} is a new space object at every access, not the same one each time: seeding it has no effect"
             yield warning(text, f"make it once: self.{name} = ... in __init__", where)
@@ -155,55 +156,20 @@ def spaces_same_in_copies(study: Study) -> Iterator[Finding]:
         seed_global(number)  # What a constructor draws by chance shall differ.
         others.append(study.another())
     where = study.where("__init__")
-    for name, space in _declared(study):
+    for name, space in declared(study):
         theirs = [getattr(other, name, None) for other in others]
         odd = next((their for their in theirs if their != space), None)
         if type(space) is spaces.Space:
             continue  # The abstract class: spaces_can_be_sampled tells.
         if odd is not None:
             study.cache["spaces differ"] = True
-            text = f"copies differ in {name}: {short(space)} and {short(odd)} from the same config; expected the same shape"
+            text = (
+                f"copies differ in {name}: {short(space)} and {short(odd)} from the same config; expected the same "
+                "shape"
+            )
             yield error(text, "let the space depend on the config only, not on chance or on other instances", where)
         elif theirs[0] is space:
             text = f"all copies share one {name} object (class attribute or module constant): seeding one seeds all"
             yield warning(text, f"write self.{name} = ... in __init__", where)
     for other in others:
         study.put_back(other)
-
-
-@check()
-def spaces_trainable(study: Study) -> Iterator[Finding]:
-    """PPO can learn with the spaces.
-
-    This project's adapters take any Gymnasium space except Sequence and Graph, which have no fixed size; plain
-    RLlib takes fewer and fails, or silently sends other actions.
-    """
-    where = study.where("__init__")
-    for name, space in _declared(study):
-        for path, part in parts(space, name):
-            yield from _untrainable(name, path, part, where)
-
-
-def _untrainable(name: str, path: str, part: Any, where: str | None) -> Iterator[Finding]:
-    if isinstance(part, spaces.Sequence | spaces.Graph):
-        text = f"{path} is an unsupported space for training: {type(part).__name__} has no fixed size"
-        yield warning(text, "pad to a Box of fixed shape, with a mask of what is real", where)
-    elif (
-        name == "action_space" and isinstance(part, spaces.Discrete | spaces.MultiDiscrete) and np.any(part.start != 0)
-    ):
-        text = (
-            f"{path} is {part} with a non-zero start: plain RLlib ignores start and sends actions 0..n-1, "
-            "outside the space; this project's adapter shifts them"
-        )
-        yield warning(text, "declare start=0 and add the offset in step()", where)
-    elif name == "action_space" and isinstance(part, spaces.Box) and not part.is_bounded("both"):
-        text = (
-            f"{path} is unbounded (infinite bounds): RLlib cannot scale actions to it, and PPO explores around 0 only"
-        )
-        yield warning(text, "declare finite bounds, best -1 and 1, and scale in step()", where)
-    elif name == "action_space" and isinstance(part, spaces.Text):
-        yield warning(f"{path} is a Text space: unsupported as action by plain RLlib", "declare Discrete(n)", where)
-    elif name == "observation_space" and isinstance(part, spaces.Box) and len(part.shape) == 3:
-        if part.shape[0] in (1, 3, 4) and part.shape[2] not in (1, 3, 4):
-            text = f"{path} of shape {part.shape} looks channels-first; RLlib's CNN reads the last axis as channels"
-            yield warning(text, "return np.moveaxis(image, 0, -1), that is (height, width, channels)", where)

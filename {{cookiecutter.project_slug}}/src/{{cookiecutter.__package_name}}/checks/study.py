@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 import copy
-import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from gymnasium import spaces
 
 from . import sessions
-from .locations import defined, described, raised, unwrapped
+from .building import NO_CONFIG, Built, build
+from .locations import defined, described, unwrapped
+from .plan import Plan
 from .pulse import Pulse
-from .recording import Episode, Trouble
+from .recording import Episode
 from .registry import NotJudged
-from .surroundings import Events, Snapshot, quietly, snapshot
-from .targets import WorkerConfig, make
+from .surroundings import Events, quietly
+from .targets import WorkerConfig
 from .values import copy_value
 
 SLOW_CONSTRUCTOR_SECONDS = 0.5  # From here on, copies are too dear to make them for one check each.
-
-
-@dataclass
-class Built:
-    """One call of the constructor: the environment or the trouble, and what changed around it."""
-
-    config: Any
-    config_before: Any
-    before: Snapshot
-    after: Snapshot
-    seconds: float
-    env: Any = None
-    trouble: Trouble | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much may be played: chosen in coarse grades of speed, so that reports do not depend on the load."""
-
-    total: int  # Steps of the main episodes together.
-    cap: int  # Steps of one main episode.
-    small: int  # Steps of an episode in the other probes.
-    resets: int  # Resets in the probes that need many.
-
-
-GRADES = (  # (seconds a step below which the plan holds, plan)
-    (0.0003, Plan(total=5000, cap=1200, small=150, resets=12)),
-    (0.001, Plan(total=1600, cap=500, small=80, resets=12)),
-    (0.004, Plan(total=500, cap=250, small=30, resets=10)),
-    (0.015, Plan(total=180, cap=80, small=12, resets=6)),
-    (0.06, Plan(total=80, cap=40, small=5, resets=4)),
-    (0.3, Plan(total=24, cap=12, small=3, resets=3)),
-    (float("inf"), Plan(total=6, cap=3, small=1, resets=2)),
-)
-MEMORY_BYTES = 48_000_000  # Room for recorded observations.
 
 
 class Study:
@@ -92,19 +56,9 @@ class Study:
         self.failed: set[str] = set()  # Checks that have found an error so far.
         self.facts_written = False
 
-    def build(self, config: Any, render_mode: str | None = None, *arguments: Any) -> Built:
+    def build(self, config: Any, render_mode: str | None = None) -> Built:
         """Calls the constructor once; never raises."""
-        kept = copy.deepcopy(config)
-        self.pulse.call("__init__")
-        before, start = snapshot(), time.perf_counter()
-        env, trouble = None, None
-        try:
-            env = self.maker() if config is NO_CONFIG else make(self.maker, config, render_mode)
-        except BaseException as problem:
-            trouble = Trouble("__init__", 0, described(problem), raised(problem), problem)
-        seconds = time.perf_counter() - start
-        self.pulse.call("check")
-        return Built(config, kept, before, snapshot(), seconds, env, trouble)
+        return build(self.maker, config, self.pulse, render_mode)
 
     @cached_property
     def context(self) -> Built:
@@ -206,6 +160,8 @@ class Study:
         """The main episodes and the plan that their speed led to."""
         self.space("observation_space")
         self.check_sampling()
+        if self.cap is not None and self.cap < 0:
+            raise NotJudged("reset() does not return")
         return sessions.record_main(self)
 
     @property
@@ -261,20 +217,3 @@ class Study:
             copy.deepcopy(space).sample()
         except BaseException as problem:
             raise NotJudged(f"action_space cannot be sampled: {described(problem)}") from problem
-
-    def make_plan(self, step_seconds: list[float], reset_seconds: float, obs_bytes: int) -> Plan:
-        """The plan for an environment of this speed."""
-        seconds = statistics.median(step_seconds) if step_seconds else 0.0
-        pace = max(seconds, reset_seconds / 30)
-        plan = next(plan for limit, plan in GRADES if pace < limit)
-        share = 0.2 if self.quick else 1.0
-        total = max(min(int(plan.total * share), MEMORY_BYTES // max(obs_bytes, 1)), 4)
-        cap = min(plan.cap, self.cap) if self.cap else plan.cap
-        return Plan(total, max(min(cap, total), 1), max(min(plan.small, cap), 1), plan.resets)
-
-
-class _NoConfig:
-    """Marks a construction without arguments."""
-
-
-NO_CONFIG = _NoConfig()

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-
 UNUSUAL_SEED = 1_000_003  # An environment that seeds with 0 or 42 shall leave another state than ours.
 
 
@@ -36,7 +35,7 @@ def snapshot() -> Snapshot:
     except OSError:
         cwd = "(deleted)"
     state = np.random.get_state(legacy=False)
-    numpy_rng = (state["state"]["pos"], state["state"]["key"].tobytes())  # type: ignore[call-overload]
+    numpy_rng = (state["state"]["pos"], state["state"]["key"].tobytes())
     handlers = tuple(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM))
     errors = tuple(sorted(np.geterr().items()))
     return Snapshot(cwd, random.getstate(), numpy_rng, printed_bytes(), handlers, errors)
@@ -112,7 +111,7 @@ class Events:
         self._listening = True
         sys.addaudithook(self._audit)
         warnings.simplefilter("default")
-        warnings.showwarning = self._warn
+        vars(warnings)["showwarning"] = self._warn
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and self._listening and isinstance(arguments[0], str | bytes | os.PathLike):
@@ -123,10 +122,10 @@ class Events:
             if writes and os.fspath(path) not in (os.devnull, "/dev/tty"):
                 self.written.append(os.path.abspath(os.fsdecode(os.fspath(path))))
 
-    def _warn(self, message: Any, category: Any, filename: str, line: int, *_: Any) -> None:
+    def _warn(self, message: Any, category: Any, filename: str, lineno: int, *_: Any) -> None:
         if issubclass(category, RuntimeWarning | ResourceWarning):
             text = " ".join(str(message).split())[:160]
-            self.warnings.setdefault((category.__name__, text), f"{filename}:{line}")
+            self.warnings.setdefault((category.__name__, text), f"{filename}:{lineno}")
 
 
 def quietly(function: Callable[[], Any]) -> None:

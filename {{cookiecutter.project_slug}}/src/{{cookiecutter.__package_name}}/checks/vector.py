@@ -45,7 +45,10 @@ def vector_agrees(study: Study) -> Iterator[Finding]:
     except NotJudged:
         raise
     except BaseException as problem:
-        text = f"{COPIES} copies in a gymnasium SyncVectorEnv raise {described(problem)}, as they will in RLlib's env runner"
+        text = (
+            f"{COPIES} copies in a gymnasium SyncVectorEnv raise {described(problem)}, as they will in RLlib's env "
+            "runner"
+        )
         fix = "the exception tells which value of the copies could not be merged: observation, reward, flag or info"
         yield error(text, fix, raised(problem))
     finally:
@@ -68,8 +71,10 @@ def _compare(study: Study, vector: Any, references: list[Any]) -> Iterator[Findi
                 done[index] = True
             if not done[index] and not same(_row(observations, index), expected):
                 text = (
-                    f"in a vector of {COPIES} instances, copy {index} differs from the single environment at step {number} with "
-                    f"seed {episode.seed}: {short(_row(observations, index), 50)} instead of {short(expected, 50)}; they share state?"
+                    f"in a vector of {COPIES} instances, copy {index} differs from the single environment at step "
+                    f"{number} with "
+                    f"seed {episode.seed}: {short(_row(observations, index), 50)} instead of {short(expected, 50)}; "
+                    "they share state?"
                 )
                 yield error(
                     text, "keep all state in self; declare the dtype that observations really have", study.where("step")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import CHECKS
-from .locations import described, raised, unwrapped
+from .locations import described, of_user, raised, unwrapped
 from .policies import RANDOM
 from .pulse import Pulse
 from .recording import Episode, moves
@@ -111,10 +111,10 @@ def _depends_on_order(study: Study) -> bool:
     """Whether the user's source uses sets or hashes, whose order changes from process to process."""
     for owner in type(unwrapped(study.env)).__mro__[:-1]:
         module = sys.modules.get(owner.__module__)
-        if module is None or owner.__module__.startswith("gymnasium."):
+        if not of_user(getattr(module, "__file__", None) or "<none>"):
             continue
         try:
-            tree = ast.parse(inspect.getsource(module))
+            tree = ast.parse(inspect.getsource(sys.modules[owner.__module__]))
         except (OSError, TypeError, SyntaxError):
             continue
         for node in ast.walk(tree):
