@@ -1,52 +1,117 @@
 """RLlib's env runner with what training one's own environment needs: seeds that differ, and loud failures."""
 
-import traceback
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import gymnasium as gym
+import torch
+from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
+from . import mailbox
+from .cluster import quieten
+from .failure import EnvironmentFailure, users_traceback
 from .sampling import BatchedEnvRunner
+from .spool import Spool
 
 EPISODE_RETURNS = "episode_returns"
+LOG_LINES = "log_lines"
+CLOSE_SECONDS = 2.0
+SEEDS_OF_A_PART = 1_000_000  # more copies than there ever are
 
 
-class EnvironmentFailure(Exception):
-    """The environment raised an exception; the message holds its traceback from the user's first line on."""
+class CopyLost(Exception):
+    """A process of `async` vectorization has died: the machine's fault, not the environment's."""
 
 
 class EnvRunner(BatchedEnvRunner):
-    """Samples episodes from the copies of one process."""
+    """Samples episodes from the copies of one process, and says so at once when one of them fails."""
 
     def __init__(self, **kwargs: Any) -> None:
+        quieten()
+        gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
+        self._spool = Spool()
+        self._hang = mailbox.Poll(self._spool.hang, lambda report: mailbox.post(self._facts({"message": report})))
         super().__init__(**kwargs)
+        self.begin(part=0)
+
+    def begin(self, part: int) -> None:
+        """Chooses the seeds of the copies: no two of them, in no part of a run, share one.
+
+        Args:
+            part: how often the run has been started before.
+        """
         if self.config.seed is not None:
             # Gymnasium gives copy i the seed `self._seed + i`. RLlib's own choice, seed + worker_index, would give
             # the second copy of runner 1 the same episodes as the first copy of runner 2.
-            self._seed = self.config.seed + (self.worker_index or 0) * self.config.num_envs_per_env_runner
+            first = (self.worker_index or 0) * self.config.num_envs_per_env_runner
+            self._seed = self.config.seed + part * SEEDS_OF_A_PART + first
+            if part:
+                torch.manual_seed(self._seed)  # of the actions
+        self._needs_initial_reset = True
+
+    def make_env(self) -> None:
+        """Makes the copies; tells the driver what their constructor raises."""
+        if not isinstance(self.config.env_config, _Context):
+            self.config.env_config = _Context(
+                self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers
+            )
+        try:
+            super().make_env()
+        except Exception as error:
+            facts = {"message": f"the environment can't be made:\n{users_traceback(error)}"}
+            raise self._told(EnvironmentFailure(facts)) from error
 
     def sample(self, **kwargs: Any) -> list[SingleAgentEpisode]:
-        """Samples as RLlib does; raises EnvironmentFailure for what the environment raises."""
+        """Samples as RLlib does.
+
+        Raises:
+            EnvironmentFailure: the environment is at fault; the driver has been told.
+            CopyLost: a process of `async` vectorization is gone.
+        """
         try:
-            return super().sample(**kwargs)
+            episodes = super().sample(**kwargs)
         except Exception as error:
-            cause = error.__cause__ or error  # RLlib raises an empty RuntimeError from the environment's exception
-            raise EnvironmentFailure(users_traceback(cause)) from cause
+            cause = error.__cause__ if error.__cause__ and not str(error) else error  # RLlib hides a failed reset so
+            if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
+                raise CopyLost("a process of an environment has died") from cause
+            if not isinstance(cause, EnvironmentFailure):
+                cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
+            raise self._told(cause) from error
+        if lines := self._spool.new_log_lines():
+            self.metrics.log_value(LOG_LINES, "\n".join(self._signed(lines)), reduce="item_series")
+        return episodes
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls `func` on this runner, errors included: RLlib's own would end the process and drop the message."""
         return func(self, *args, **kwargs)
 
+    def stop(self) -> None:
+        """Closes the copies."""
+        self._hang.stop()
+        if self.config.gym_env_vectorize_mode == "async" and self.env is not None:
+            self.env.close(timeout=CLOSE_SECONDS)  # the copies may be busy
+        super().stop()
+        self._spool.close()
 
-def users_traceback(error: BaseException) -> str:
-    """Formats an exception without the frames of Gymnasium and RLlib that lie above the user's own code."""
-    lines = traceback.TracebackException.from_exception(error)
-    own = str(Path(__file__).parent)
-    first = next((i for i, f in enumerate(lines.stack) if f.filename.startswith(own) and f.filename != __file__), 0)
-    lines.stack = traceback.StackSummary.from_list(lines.stack[first:])
-    return "".join(lines.format(chain=False)).rstrip()
+    def _told(self, failure: EnvironmentFailure) -> EnvironmentFailure:
+        mailbox.post(self._facts(failure.facts))
+        return failure
+
+    def _facts(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the facts with what only the env runner knows."""
+        return {**facts, "env_runner": self.worker_index, "log": self._signed(self._spool.new_log_lines())}
+
+    def _signed(self, lines: Sequence[str]) -> list[str]:
+        return [f"{line} [env runner {self.worker_index}]" if self.worker_index else line for line in lines]
+
+
+class _Context(EnvContext):
+    """RLlib's EnvContext, which stays one when RLlib adds `num_envs` to it in `vector_entry_point` mode."""
+
+    def __or__(self, other: Any) -> "_Context":
+        return _Context({**self, **other}, worker_index=self.worker_index, num_workers=self.num_workers)
 
 
 def log_episode_return(

@@ -1,43 +1,77 @@
-"""Ctrl-C and SIGTERM end a run in order: with its checkpoint, its curve and its summary."""
+"""Ctrl-C, SIGTERM and a failed environment end a run in order: with its checkpoint, its curve and its summary."""
 
+import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-PATIENCE_SECONDS = 8.0  # for the iteration at hand; then it is given up, and the last checkpoint stands
+from . import mailbox
+
+PATIENCE_SECONDS = 6.0  # for the iteration at hand; then it is given up, and the last checkpoint stands
+MERCY_SECONDS = 4.0  # for code that Python can't interrupt; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
     """While entered, a first signal asks the loop to end; a second one, or no end within PATIENCE_SECONDS, makes it.
 
+    Args:
+        finish: writes what a run leaves behind; called when nothing else ends the process.
+
     Attributes:
         reason: what was received, in words, or None.
-        exit_code: 128 + the signal's number, as shells have it, or 0.
+        exit_code: 128 + the signal's number, as shells have it; 1 for a failure; else 0.
+        failure: the facts of the environment's failure, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, finish: Callable[["Interrupt"], None]) -> None:
         self.reason: str | None = None
         self.exit_code = 0
-        self._timer: threading.Timer | None = None
+        self.failure: dict[str, Any] | None = None
+        self._finish = finish
+        self._is_over = threading.Event()
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interrupt":
         self._before = {number: signal.signal(number, self._received) for number in SIGNALS}
+        self._poll = mailbox.Poll(mailbox.read, self._failed)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._timer:
-            self._timer.cancel()
+        self._poll.stop()
+        self._is_over.set()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def forget_failure(self) -> None:
+        """Waits for the next failure of the environment, to go on in spite of this one."""
+        self._poll.stop()
+        self._is_over.set()
+        mailbox.clear()
+        if self.failure is not None:
+            self.failure = self.reason = None
+        self._is_over = threading.Event()
+        self._poll = mailbox.Poll(mailbox.read, self._failed)
+
+    def _failed(self, facts: dict[str, Any]) -> None:
+        """Ends the run because of the environment; called from the thread that polls."""
+        self.failure, self.reason, self.exit_code = facts, "the environment failed", 1
+        self._insist(2.0)  # most often the same failure comes to the loop by itself
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self.reason is not None:
             raise KeyboardInterrupt
         self.exit_code = 128 + number
         self.reason = "interrupted by Ctrl-C" if number == signal.SIGINT else "ended by SIGTERM"
-        self._timer = threading.Timer(PATIENCE_SECONDS, signal.raise_signal, [number])
-        self._timer.daemon = True
-        self._timer.start()
+        threading.Thread(target=self._insist, args=[PATIENCE_SECONDS], daemon=True).start()
+
+    def _insist(self, seconds: float) -> None:
+        """Waits for the end, then raises KeyboardInterrupt in the loop, then ends the process."""
+        is_over = self._is_over
+        if not is_over.wait(seconds):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            if not is_over.wait(MERCY_SECONDS):
+                self._finish(self)
+                os._exit(self.exit_code)

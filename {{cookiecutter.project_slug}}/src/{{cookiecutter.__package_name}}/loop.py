@@ -1,101 +1,122 @@
 """The training loop: one iteration after the other until something ends the run, with every result on disk at once."""
 
-import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any
 
-from ray.rllib.algorithms.algorithm import Algorithm
 from tensorboardX import SummaryWriter
 
+from . import mailbox
 from .cli import RunError
-from .env_runner import EPISODE_RETURNS
+from .env_runner import EPISODE_RETURNS, LOG_LINES
+from .failure import EnvironmentFailure
 from .interrupt import Interrupt
 from .progress import Progress
+from .recovery import Trainee, is_machines_fault
 from .run_folder import BEST, LAST, RunFolder
-
-WINDOW_EPISODES = 50  # the returns that are shown, compared and stopped on are means over so many episodes
-FEWEST_EPISODES = 20  # a mean over fewer is not compared with anything
+from .status import WINDOW_EPISODES, Limits, Status, reached, reached_return, seconds_left
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What ends a run; None never does."""
-
-    stop_return: float | None
-    max_env_steps: int
-    max_seconds: float | None
-
-
-@dataclass
-class Status:
-    """How far a run is. Saved with each checkpoint, so that a resumed run goes on from it."""
-
-    iteration: int = 0
-    env_steps: int = 0
-    episodes: int = 0
-    seconds: float = 0.0  # of sampling and learning, the start of Ray not counted
-    best_return: float | None = None
-    seconds_to_stop_return: float | None = None
-    recent_returns: list[float] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, facts: Mapping[str, Any]) -> "Status":
-        """Returns the status that a checkpoint was saved with."""
-        return cls(**{f.name: facts[f.name] for f in fields(cls)})
-
-    @property
-    def mean_return(self) -> float | None:
-        """The mean return of the last episodes, or None before the first has ended."""
-        return math.fsum(self.recent_returns) / len(self.recent_returns) if self.recent_returns else None
-
-    @property
-    def comparable_return(self) -> float | None:
-        """The mean return once enough episodes have ended for it to mean something, else None."""
-        return self.mean_return if len(self.recent_returns) >= FEWEST_EPISODES else None
-
-
-def train_until(
-    algorithm: Algorithm, folder: RunFolder, limits: Limits, status: Status, facts: Mapping[str, Any], debug: bool
-) -> tuple[str, int]:
-    """Trains until a limit is reached or the user interrupts; returns what ended it, in words, and the exit code.
+class Loop:
+    """Trains until a limit is reached, the user interrupts or something fails.
 
     Args:
-        algorithm: built, and restored if the run is resumed.
+        trainee: is built here.
         folder: gets a row, TensorBoard values and a checkpoint with every iteration.
         limits: what ends the run.
-        status: is moved on.
+        status: is moved on; if it has iterations, training goes on from the last checkpoint.
         facts: what each checkpoint says of itself besides the status.
-        debug: leaves the terminal alone, for a debugger's prompt.
+        keep_going: starts training anew after the environment's failures, too.
+    """
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        folder: RunFolder,
+        limits: Limits,
+        status: Status,
+        facts: Mapping[str, Any],
+        keep_going: bool,
+    ) -> None:
+        self._trainee, self._folder, self._limits, self._status = trainee, folder, limits, status
+        self._facts, self._keep_going = facts, keep_going
+
+    def run(self, interrupt: Interrupt, rewrite: bool) -> str:
+        """Returns what ended the run, in words.
+
+        Args:
+            interrupt: what ends the run from outside; entered here.
+            rewrite: shows the progress in one line of the terminal.
+
+        Raises:
+            EnvironmentFailure: the environment is at fault.
+            RunError: an iteration ended without a step, or training fails again and again.
+            OSError: something can't be written.
+        """
+        purge = self._status.env_steps + 1 if self._status.iteration else None
+        with ExitStack() as stack:
+            self._writer = stack.enter_context(SummaryWriter(str(self._folder.path), purge_step=purge))
+            self._progress = stack.enter_context(Progress(rewrite))
+            stack.enter_context(interrupt)
+            while (reason := interrupt.reason or reached(self._limits, self._status)) is None:
+                try:
+                    self._iterate()
+                except (Exception, KeyboardInterrupt) as error:
+                    self._go_on_after(error, interrupt)
+            return reason
+
+    def _iterate(self) -> None:
+        """Samples a batch, learns from it, and writes down what came of it."""
+        if self._trainee.algorithm is None:
+            self._trainee.build(self._status.part, from_checkpoint=self._status.iteration > 0)
+        start = time.perf_counter()
+        result = self._trainee.train()
+        row = move_on(self._status, self._limits, result, time.perf_counter() - start)
+        self._say(result["env_runners"].get(LOG_LINES, ()))
+        self._folder.append_row(row)
+        for name, value in row.items():
+            if value is not None and name not in ("iteration", "env_steps"):
+                self._writer.add_scalar(name, value, self._status.env_steps)
+        kept = dict(self._facts) | asdict(self._status)
+        if self._status.comparable_return is not None and self._status.comparable_return == self._status.best_return:
+            self._folder.save_checkpoint(BEST, self._trainee.save, kept)
+        self._folder.save_checkpoint(LAST, self._trainee.save, kept)
+        self._progress.show(row, seconds_left(self._limits, self._status))
+
+    def _go_on_after(self, error: BaseException, interrupt: Interrupt) -> None:
+        """Prepares to train anew from the last checkpoint after a fault; raises what must end the run."""
+        failure = interrupt.failure or mailbox.read()
+        if failure is not None:
+            self._say(failure["log"])
+            if not self._keep_going:
+                raise EnvironmentFailure(failure) from error
+            what = str(failure["message"])
+            interrupt.forget_failure()
+        elif isinstance(error, KeyboardInterrupt):
+            return
+        elif is_machines_fault(error):
+            what = f"a process that trains was lost ({type(error).__name__})"
+        else:
+            raise error
+        self._trainee.stop_to_build_anew()
+        self._status.part += 1
+        self._progress.say(f"{what}\ngoing on after iteration {self._status.iteration}")
+
+    def _say(self, lines: Sequence[str] | float) -> None:
+        """Shows what was logged in the environments, and appends it to environment.log."""
+        for line in () if isinstance(lines, float) else lines:  # NaN: nothing was
+            self._progress.say(line)
+            self._folder.append_log(line)
+
+
+def move_on(status: Status, limits: Limits, result: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Moves `status` on by an iteration of so many seconds; returns its row of progress.csv.
 
     Raises:
-        RunError: an iteration ended without a step.
+        RunError: RLlib's result has no new step.
     """
-    writer = SummaryWriter(str(folder.path), purge_step=status.env_steps + 1 if status.iteration else None)
-    with writer, Progress(rewrite=not debug) as progress, Interrupt() as interrupt:
-        while (reason := interrupt.reason or reached(limits, status)) is None:
-            try:
-                row = iterate(algorithm, status, limits)
-            except KeyboardInterrupt:
-                break
-            folder.append_row(row)
-            for name, value in row.items():
-                if value is not None and name not in ("iteration", "env_steps"):
-                    writer.add_scalar(name, value, status.env_steps)
-            kept = dict(facts) | asdict(status)
-            if status.comparable_return is not None and status.comparable_return == status.best_return:
-                folder.save_checkpoint(BEST, algorithm.save_to_path, kept)
-            folder.save_checkpoint(LAST, algorithm.save_to_path, kept)
-            progress.show(row, seconds_left(limits, status))
-        return reason or str(interrupt.reason), interrupt.exit_code
-
-
-def iterate(algorithm: Algorithm, status: Status, limits: Limits) -> dict[str, Any]:
-    """Samples a batch, learns from it, moves `status` on, and returns a row of progress.csv."""
-    start = time.perf_counter()
-    result = algorithm.train()
-    seconds = time.perf_counter() - start
     sampled = result["env_runners"]
     steps = int(result["num_env_steps_sampled_lifetime"]) - status.env_steps
     if steps <= 0:
@@ -130,28 +151,3 @@ def iterate(algorithm: Algorithm, status: Status, limits: Limits) -> dict[str, A
         "entropy": learner["entropy"],
         "kl_divergence": learner["mean_kl_loss"],
     }
-
-
-def reached_return(limits: Limits, status: Status) -> bool:
-    """Tells whether the mean return of enough episodes has reached the stop return."""
-    mean = status.comparable_return
-    return limits.stop_return is not None and mean is not None and mean >= limits.stop_return
-
-
-def reached(limits: Limits, status: Status) -> str | None:
-    """Returns the limit that ends the run, in words, or None."""
-    if reached_return(limits, status):
-        return f"solved: the mean return {status.mean_return:.4g} has reached {limits.stop_return:g}"
-    if status.env_steps >= limits.max_env_steps:
-        return f"the limit of {limits.max_env_steps:,} environment steps is reached"
-    if limits.max_seconds is not None and status.seconds >= limits.max_seconds:
-        return f"the limit of {limits.max_seconds:g} seconds is reached"
-    return None
-
-
-def seconds_left(limits: Limits, status: Status) -> float:
-    """Returns how long the run may still take before a limit other than the stop return ends it."""
-    left = (limits.max_env_steps - status.env_steps) * status.seconds / status.env_steps
-    if limits.max_seconds is not None:
-        left = min(left, limits.max_seconds - status.seconds)
-    return max(left, 0.0)

@@ -1,6 +1,5 @@
 """A trained policy, read from a checkpoint: observation in, greedy action out, without starting Ray."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from .cli import UsageError
 from .networks import greedy_action
 from .registration import ENV_ID
-from .run_folder import BEST, CHECKPOINT_FILE, LAST, RUNS, newest_run
+from .run_folder import BEST, CHECKPOINT_FILE, LAST, RUNS, newest_run, read_facts
 
 MODULE = Path("learner_group", "learner", "rl_module", "default_policy")  # where RLlib keeps it in a checkpoint
 
@@ -29,16 +28,8 @@ class Policy:
         Raises:
             UsageError: the checkpoint is of another environment, or of other spaces.
         """
-        facts = json.loads((checkpoint / CHECKPOINT_FILE).read_text(encoding="utf-8"))
-        if facts["env_id"] != ENV_ID:
-            raise UsageError(f"{checkpoint} is a policy for {facts['env_id']}, not for {ENV_ID}")
-        for name, space in (("observation", env.observation_space), ("action", env.action_space)):
-            if facts["spaces"][name] != str(space):
-                raise UsageError(
-                    f"{checkpoint} was trained with the {name} space {facts['spaces'][name]}, but the environment "
-                    f"now has {space}; train it anew"
-                )
-        self.facts = facts
+        spaces = {"observation": str(env.observation_space), "action": str(env.action_space)}
+        self.facts = read_facts(checkpoint, ENV_ID, spaces)
         self._module: Any = RLModule.from_checkpoint(str((checkpoint / MODULE).resolve()))
 
     def act(self, observation: Any) -> Any:

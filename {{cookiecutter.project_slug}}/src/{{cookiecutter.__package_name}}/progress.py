@@ -33,6 +33,10 @@ class Progress:
         if self._live:
             self._live.stop()
 
+    def say(self, line: str) -> None:
+        """Prints something above the line that moves."""
+        self.console.print(line, markup=False)
+
     def show(self, row: Mapping[str, Any], seconds_left: float | None) -> None:
         """Shows a row of progress.csv and the time that is left at most."""
         line = progress_line(row, seconds_left)

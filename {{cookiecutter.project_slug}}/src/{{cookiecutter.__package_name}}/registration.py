@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 
 from .adapters import adapt
+from .guard import Guard
 
 ENV_ID = "{{cookiecutter.__package_name}}/{{cookiecutter.__env_name}}-v0"
 
@@ -31,9 +32,14 @@ def env_creator(config: Mapping[str, Any] | None = None, render_mode: str | None
     return adapt(make_env(config, render_mode))
 
 
+def training_env(config: Mapping[str, Any] | None = None) -> gym.Env[Any, Any]:
+    """Makes one copy as `env_creator` does, with a Guard that ends training on what would only spoil it."""
+    return adapt(Guard(make_env(config)))
+
+
 def register_env() -> str:
     """Makes the environment known to RLlib, on every machine of a cluster; returns the name to use there."""
     from ray.tune.registry import register_env as register_with_ray  # late: the checks do without Ray
 
-    register_with_ray(ENV_ID, env_creator)
+    register_with_ray(ENV_ID, training_env)
     return ENV_ID

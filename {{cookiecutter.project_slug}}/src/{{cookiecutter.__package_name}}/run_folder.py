@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,6 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.progress = path / "progress.csv"
-        self.curve = path / "learning_curve.png"
 
     @classmethod
     def new(cls, name: str | None) -> "RunFolder":
@@ -80,9 +80,14 @@ class RunFolder:
         """
         final = self.checkpoint(which)
         new, old = final.with_suffix(".new"), final.with_suffix(".old")
-        shutil.rmtree(new, ignore_errors=True)
-        save(str(new.resolve()))
-        write_json(new / CHECKPOINT_FILE, facts)
+        for litter in (new, old):  # of a crash
+            shutil.rmtree(litter, ignore_errors=True)
+        try:
+            save(str(new.resolve()))
+            write_json(new / CHECKPOINT_FILE, facts)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)  # makes room on a full disk, too
+            raise
         if final.exists():
             final.rename(old)
         new.rename(final)
@@ -104,6 +109,11 @@ class RunFolder:
                 writer.writeheader()
             writer.writerow(row)
 
+    def append_log(self, line: str) -> None:
+        """Adds a line to environment.log."""
+        with (self.path / "environment.log").open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
     def rows(self) -> Iterator[dict[str, float]]:
         """Yields the iterations of progress.csv; what was not known yet is NaN."""
         if self.progress.exists():
@@ -116,28 +126,6 @@ class RunFolder:
         lines = self.progress.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= iteration]
         write_text(self.progress, "".join([lines[0], *kept]))
-
-    def draw_curve(self, stop_return: float | None) -> None:
-        """Draws learning_curve.png: the mean return over the environment's steps, with the range of its episodes."""
-        import matplotlib  # late: takes half a second, and only the end of a run needs it
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot as plt
-
-        rows = list(self.rows())
-        steps = [row["env_steps"] for row in rows]
-        figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-        low, high = ([row[f"episode_return_{end}"] for row in rows] for end in ("min", "max"))
-        axes.fill_between(steps, low, high, alpha=0.2, linewidth=0, label="lowest to highest of 50 episodes")
-        axes.plot(steps, [row["episode_return_mean"] for row in rows], label="mean of 50 episodes")
-        if stop_return is not None:
-            axes.axhline(stop_return, linestyle="--", color="grey", label=f"stop return {stop_return:g}")
-        axes.set(xlabel="environment steps", ylabel="return of an episode", title=self.path.name)
-        axes.legend(loc="lower right")
-        axes.grid(alpha=0.3)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        figure.savefig(self.curve, dpi=120)
-        plt.close(figure)
 
 
 def newest_run() -> Path:
@@ -154,7 +142,47 @@ def newest_run() -> Path:
 
 def versions() -> dict[str, str]:
     """Returns the installed version of each package that decides what a run does."""
-    return {package: metadata.version(package) for package in PACKAGES}
+    found = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):  # a cluster's job may run this project from its source
+            found[package] = metadata.version(package)
+    return found
+
+
+def read_facts(checkpoint: Path, env_id: str, spaces: Mapping[str, str]) -> dict[str, Any]:
+    """Returns what a checkpoint says of itself.
+
+    Args:
+        checkpoint: its folder.
+        env_id: the environment that it is to be used for.
+        spaces: the spaces of that environment, as text, by "observation" and "action".
+
+    Raises:
+        UsageError: it is of another environment or of other spaces, or can't be read.
+    """
+    facts = read_json(checkpoint / CHECKPOINT_FILE)
+    if facts["env_id"] != env_id:
+        raise UsageError(f"{checkpoint} is a policy for {facts['env_id']}, not for {env_id}")
+    for name, space in spaces.items():
+        if facts["spaces"][name] != space:
+            raise UsageError(
+                f"{checkpoint} was trained with the {name} space {facts['spaces'][name]}, but the environment "
+                f"now has {space}; train it anew"
+            )
+    return facts
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        UsageError: it is not there, or not whole.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read: {error}") from None
+    return content
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """Trains a policy with PPO: `python -m {{cookiecutter.__package_name}}.train --help`."""
 
-import json
-import logging
 import math
 import os
 import sys
@@ -12,12 +10,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from . import vectorization
+from . import vectorization, watchdog
 from .checks import run_checks
 from .cli import Parser, RunError, finite_number, positive_seconds, run, whole_number
+from .cluster import cluster_cpus, start_ray
+from .curve import draw_curve
 from .env import REWARD_THRESHOLD
-from .registration import ENV_ID, env_creator
-from .run_folder import BEST, CHECKPOINT_FILE, LAST, RunFolder, versions, write_json
+from .failure import EnvironmentFailure, write_failure
+from .registration import ENV_ID, env_creator, training_env
+from .run_folder import BEST, LAST, RunFolder, read_json, versions, write_json
 
 STARTED = time.perf_counter()
 DEFAULTS: dict[str, Any] = {
@@ -25,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "stop_return": REWARD_THRESHOLD,
     "max_env_steps": 1_000_000,
     "max_seconds": None,
+    "hang_seconds": 300.0,
 }
 
 
@@ -33,25 +35,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     settings = vectorization.read_settings(overrides={key: getattr(options, key) for key in vectorization.KEYS})
     folder = RunFolder.existing(options.name) if options.resume else RunFolder.new(options.name)
-    saved = json.loads((folder.path / "config.json").read_text(encoding="utf-8")) if options.resume else {}
+    saved = read_json(folder.path / "config.json") if options.resume else {}
     limits = DEFAULTS | saved.get("options", {})
     limits |= {key: value for key in DEFAULTS if (value := getattr(options, key)) is not None}
     preflight()
     if options.debug:
         settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": "sync"}
-    fitted = vectorization.fit(settings, env_creator, vectorization.available_cpus())
-    print(fitted.reason, flush=True)
+        limits["hang_seconds"] = math.inf  # a breakpoint is no hang
+    os.environ[watchdog.SECONDS] = str(limits["hang_seconds"])
     folder.make()
-    config = {
-        "env_id": ENV_ID,
-        "command": " ".join([f"python -m {__spec__.name}", *(sys.argv[1:] if arguments is None else arguments)]),
-        "started": datetime.now().isoformat(timespec="seconds"),
-        "options": limits,
-        "vectorization": asdict(fitted),
-        "versions": versions(),
-    }
-    write_json(folder.path / "config.json", config)
-    return train(folder, config, fitted, resume=options.resume, debug=options.debug)
+    try:
+        cpus = vectorization.available_cpus()
+        if options.address:
+            start_ray(options.address)
+            cpus = cluster_cpus()
+        fitted = vectorization.fit(settings, training_env, cpus)
+        print(fitted.reason, flush=True)
+        if not options.address:
+            start_ray(None)
+        config = {
+            "env_id": ENV_ID,
+            "command": " ".join([f"python -m {__spec__.name}", *(sys.argv[1:] if arguments is None else arguments)]),
+            "started": datetime.now().isoformat(timespec="seconds"),
+            "options": limits,
+            "vectorization": asdict(fitted),
+            "versions": versions(),
+        }
+        write_json(folder.path / "config.json", config)
+        return train(folder, config, fitted, options)
+    except EnvironmentFailure as failure:
+        if options.debug:
+            raise
+        raise RunError(write_failure(folder.path, failure.facts)) from None
+    except OSError as error:
+        raise RunError(f"{folder.path} can't be written: {error}; the checkpoints in it are whole") from None
 
 
 def parse(arguments: Sequence[str] | None) -> Namespace:
@@ -65,6 +82,16 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     parser.add_argument("--resume", action="store_true", help="go on with the run --name, or with the newest")
     for key in vectorization.KEYS:
         parser.add_argument(vectorization.flag(key), dest=key, help=f"goes before {vectorization.FILE}")
+    parser.add_argument("--address", help='of a Ray cluster, such as "auto" (default: this machine alone)')
+    parser.add_argument(
+        "--hang-seconds",
+        type=positive_seconds,
+        metavar="S",
+        help=f"a reset or step that takes longer ends the run; default: {DEFAULTS['hang_seconds']:g}",
+    )
+    parser.add_argument(
+        "--keep-going", action="store_true", help="after a failure of the environment, go on from the last checkpoint"
+    )
     parser.add_argument("--debug", action="store_true", help="all in this process, so that breakpoints work")
     return parser.parse_args(arguments)
 
@@ -84,55 +111,30 @@ def preflight() -> None:
         raise RunError("the environment breaks its contract, see above; the command `check` looks at all of it")
 
 
-def train(
-    folder: RunFolder, config: Mapping[str, Any], fitted: vectorization.Vectorization, *, resume: bool, debug: bool
-) -> int:
-    """Starts Ray, trains, and writes the curve and the summary, whatever ended the run."""
-    start_ray()
-    from .env_runner import EnvironmentFailure
-    from .loop import Limits, Status, train_until
-    from .ppo import ppo_config
+def train(folder: RunFolder, config: Mapping[str, Any], fitted: vectorization.Vectorization, options: Namespace) -> int:
+    """Trains, and writes the curve and the summary, whatever ended the run; returns the exit code."""
+    from .interrupt import Interrupt
+    from .loop import Loop
+    from .recovery import Trainee
+    from .status import Limits, Status
 
-    options = config["options"]
-    limits = Limits(options["stop_return"], options["max_env_steps"], options["max_seconds"])
-    status = Status()
-    algorithm = ppo_config(fitted, options["seed"]).build_algo()
+    numbers = config["options"]
+    limits = Limits(numbers["stop_return"], numbers["max_env_steps"], numbers["max_seconds"])
     facts = {"env_id": ENV_ID, "run": folder.path.name, "spaces": spaces(), "versions": config["versions"]}
-    if resume:
-        last = folder.checkpoint(LAST)
-        status = Status.read(json.loads((last / CHECKPOINT_FILE).read_text(encoding="utf-8")))
-        folder.drop_rows_after(status.iteration)
-        algorithm.restore_from_path(str(last.resolve()))
-    exit_code = 1
-    reason = "the environment raised an exception"
+    status = Status.resumed(folder, facts) if options.resume else Status()
+    trainee = Trainee(folder, fitted, numbers["seed"])
+    interrupt = Interrupt(lambda i: finish(folder, config, status, str(i.reason)))
+    reason = "an error"
     try:
-        reason, exit_code = train_until(algorithm, folder, limits, status, facts, debug)
-    except EnvironmentFailure as failure:
-        if debug:
-            raise
-        raise RunError(f"the environment raised an exception:\n{failure}") from None
+        loop = Loop(trainee, folder, limits, status, facts, options.keep_going)
+        reason = loop.run(interrupt, rewrite=not options.debug)
+    except EnvironmentFailure:
+        reason = "the environment failed"
+        raise
     finally:
         finish(folder, config, status, reason)
-    algorithm.stop()
-    return exit_code
-
-
-def start_ray() -> None:
-    """Starts Ray on this machine, quietly."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small networks more threads cost more than they bring
-    import ray
-    import ray.rllib
-    import torch
-
-    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    torch.set_num_threads(1)
-    ray.init(
-        num_cpus=max(1, vectorization.available_cpus()),
-        include_dashboard=False,
-        logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",  # nothing listens beyond this machine
-    )
+        trainee.stop()
+    return interrupt.exit_code
 
 
 def spaces() -> dict[str, str]:
@@ -165,8 +167,7 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Any, reason: st
     write_json(folder.path / "summary.json", summary)
     print(f"{reason}; {status.env_steps:,} steps in {status.seconds:.1f} s")
     if status.iteration:
-        folder.draw_curve(stop_return)
-        print(f"learning curve: {folder.curve}\ncheckpoint: {summary['checkpoint']}", flush=True)
+        print(f"learning curve: {draw_curve(folder, stop_return)}\ncheckpoint: {summary['checkpoint']}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""Ray: on this machine, or on a cluster that is there already."""
+
+import logging
+import math
+import os
+from pathlib import Path
+
+from . import vectorization, watchdog
+from .cli import RunError
+
+
+def start_ray(address: str | None) -> None:
+    """Starts Ray on this machine, or joins a cluster; quietly.
+
+    Args:
+        address: of a cluster, such as "auto" or "10.0.0.5:6379"; None starts Ray here, for this run only.
+
+    Raises:
+        RunError: there is no cluster at the address.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small networks more threads cost more than they bring
+    import ray
+    import ray.rllib
+    import torch
+
+    quieten()
+    torch.set_num_threads(1)
+    if address is None:
+        ray.init(
+            num_cpus=max(1, vectorization.available_cpus()),
+            include_dashboard=False,
+            logging_level=logging.CRITICAL,
+            _node_ip_address="127.0.0.1",  # nothing listens beyond this machine
+        )
+        return
+    # The machines of the cluster need not have this package installed: it is sent there.
+    package = {"py_modules": [str(Path(__file__).parent)], "env_vars": {watchdog.SECONDS: os.environ[watchdog.SECONDS]}}
+    try:
+        ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise RunError(f"there is no Ray cluster at --address {address}: {str(error).splitlines()[0]}") from None
+
+
+def quieten() -> None:
+    """Keeps what Ray logs from the terminal; its errors are raised as well. Call it after importing RLlib."""
+    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+
+
+def cluster_cpus() -> int:
+    """Returns the CPUs of all machines of the cluster."""
+    import ray
+
+    return math.floor(ray.cluster_resources().get("CPU", 0))

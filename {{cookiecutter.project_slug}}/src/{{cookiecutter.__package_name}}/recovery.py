@@ -1,0 +1,84 @@
+"""The algorithm of a run: built, restored, and built anew from the last checkpoint when a machine has failed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ray.exceptions import RayError, RayTaskError
+from ray.rllib.algorithms.algorithm import Algorithm
+
+from .cli import RunError
+from .cluster import cluster_cpus
+from .env_runner import CopyLost
+from .ppo import ppo_config
+from .run_folder import LAST, RunFolder
+from .vectorization import Vectorization
+
+MOST_ATTEMPTS = 3  # without a finished iteration in between; then something breaks every time
+
+
+class Trainee:
+    """Holds RLlib's algorithm, which may be another one after a fault.
+
+    Args:
+        folder: where the last checkpoint lies.
+        fitted: processes and copies to sample with; fewer processes when the cluster has lost some of its CPUs.
+        seed: of the run.
+    """
+
+    def __init__(self, folder: RunFolder, fitted: Vectorization, seed: int) -> None:
+        self.algorithm: Algorithm | None = None
+        self._folder, self._fitted, self._seed = folder, fitted, seed
+        self._attempts = 0  # since the last finished iteration
+
+    def build(self, part: int, from_checkpoint: bool) -> None:
+        """Builds the algorithm.
+
+        Args:
+            part: how often the run has been started before; each part has environment seeds of its own.
+            from_checkpoint: goes on from the last checkpoint.
+        """
+        fitted = replace(self._fitted, num_env_runners=min(self._fitted.num_env_runners, cluster_cpus()))
+        self.algorithm = ppo_config(fitted, self._seed).build_algo()
+        if from_checkpoint:
+            self.algorithm.restore_from_path(str(self._folder.checkpoint(LAST).resolve()))
+        if part:
+            self.algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.begin(part))
+
+    def train(self) -> Mapping[str, Any]:
+        """Samples a batch and learns from it; returns RLlib's result."""
+        assert self.algorithm is not None
+        result = self.algorithm.train()
+        self._attempts = 0
+        return result
+
+    def save(self, path: str) -> None:
+        """Writes RLlib's part of a checkpoint into a folder."""
+        assert self.algorithm is not None
+        self.algorithm.save_to_path(path)
+
+    def stop_to_build_anew(self) -> None:
+        """Stops what is left of the algorithm after a fault.
+
+        Raises:
+            RunError: it was built anew several times, and failed each time before an iteration was finished.
+        """
+        self._attempts += 1
+        self.stop()
+        if self._attempts > MOST_ATTEMPTS:
+            raise RunError(
+                f"training was started anew {MOST_ATTEMPTS} times and failed each time within one iteration; a crash "
+                "in the environment's own C code looks like that: run it in this process by --debug to see it"
+            )
+
+    def stop(self) -> None:
+        """Ends the env runners at once, also those that are busy, and closes the rest."""
+        algorithm, self.algorithm = self.algorithm, None
+        if algorithm is not None:
+            algorithm.env_runner_group._worker_manager.clear()  # kills them; RLlib's `stop` waits for their samples
+            algorithm.stop()
+
+
+def is_machines_fault(error: BaseException) -> bool:
+    """Tells whether a process or a machine is gone, rather than code at fault."""
+    return isinstance(error, CopyLost) or (isinstance(error, RayError) and not isinstance(error, RayTaskError))

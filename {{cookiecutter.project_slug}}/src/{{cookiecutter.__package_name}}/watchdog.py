@@ -1,0 +1,52 @@
+"""Notices a reset or a step that doesn't return."""
+
+import math
+import os
+import sys
+import threading
+import time
+import traceback
+from functools import cache
+
+from . import spool
+from .failure import users_frames
+
+SECONDS = f"{__package__.upper()}_HANG_SECONDS"  # an environment variable, so that it reaches every process
+
+
+class Watchdog(threading.Thread):
+    """A thread of each process that steps environments; to be entered around each call into one of them."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._seconds = seconds
+        self._since: float | None = None  # when the call that is under way began
+        self._caller = 0  # its thread
+        if math.isfinite(seconds):
+            self.start()
+
+    def __enter__(self) -> None:
+        self._caller = threading.get_ident()
+        self._since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._since = None
+
+    def run(self) -> None:
+        """Looks at the clock until a call has taken too long, and leaves a report of where it is."""
+        while True:
+            time.sleep(min(1.0, self._seconds / 4))
+            since = self._since
+            if since is not None and time.monotonic() - since > self._seconds:
+                return spool.report_hang(self._report())
+
+    def _report(self) -> str:
+        stack = traceback.extract_stack(sys._current_frames()[self._caller])
+        lines = "".join(traceback.format_list(list(users_frames(stack)))).rstrip()
+        return f"the environment hangs: a reset or step has not returned for {self._seconds:g} s. It is here:\n{lines}"
+
+
+@cache
+def watchdog(process: int) -> Watchdog:
+    """Returns the watchdog of a process; the argument keeps a forked one from taking its parent's."""
+    return Watchdog(float(os.environ.get(SECONDS, "inf")))
