@@ -4,9 +4,11 @@ from typing import Any
 
 import torch
 import tree
+from ray.rllib.algorithms.ppo.ppo import LEARNER_RESULTS_KL_KEY, LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.connectors.learner import GeneralAdvantageEstimation
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, Learner
 from ray.rllib.evaluation.postprocessing import Postprocessing
 from torch import nn
 
@@ -19,6 +21,8 @@ _COLUMNS = (
     Postprocessing.ADVANTAGES,
     Postprocessing.VALUE_TARGETS,
 )
+# The mean of each over the last pass; the value loss in units of the returns' variance.
+_METRICS = (Learner.TOTAL_LOSS_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, ENTROPY_KEY, LEARNER_RESULTS_KL_KEY)
 _LR_RANGE = (1e-5, 1e-2)  # the step size moves between these
 _LR_FACTOR = 1.5  # and at most so much after one minibatch
 
@@ -77,41 +81,37 @@ class PPOLearner(PPOTorchLearner):
         advantages, targets = columns[Postprocessing.ADVANTAGES], columns[Postprocessing.VALUE_TARGETS]
         # RLlib divides them by at least 1e-4, which leaves tiny rewards without effect.
         columns[Postprocessing.ADVANTAGES] = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
-        module = self.module[module_id].unwrapped()
-        variance = 1.0
+        module, variance = self.module[module_id].unwrapped(), 1.0
         if isinstance(module, NormalizedActorCritic):
             module.observe_returns(targets)
             variance = float(module.return_statistics.deviation) ** 2
-        optimizer = self.get_optimizer(module_id)
-        parameters = self._optimizer_parameters[optimizer]
         flat = tree.flatten(columns)
         minibatches = max(1, round(len(targets) / (minibatch_size or len(targets))))
         for _ in range(num_epochs):
             seen = []
             for rows in torch.randperm(len(targets), device=targets.device).tensor_split(minibatches):
                 minibatch = tree.unflatten_as(columns, [column[rows] for column in flat])
-                loss, metrics = self._loss(module_id, minibatch, variance)
-                for parameter in parameters:
-                    parameter.grad = None
-                loss.backward()
-                if self.config.grad_clip:
-                    nn.utils.clip_grad_norm_(parameters, self.config.grad_clip)
-                optimizer.step()
-                self._follow_kl(optimizer, float(metrics[-1]))
-                seen.append(metrics)
-        total, policy, value, entropy, kl = torch.stack(seen).mean(0).tolist()
-        explained = 1 - value * variance / max(float(targets.var(correction=0)), 1e-30)
-        return {
-            "total_loss": total,
-            "policy_loss": policy,
-            "vf_loss": value,
-            "vf_explained_var": explained,
-            "entropy": entropy,
-            "mean_kl_loss": kl,
-        }
+                seen.append(self._descend(module_id, minibatch, variance))
+        metrics = dict(zip(_METRICS, torch.stack(seen).mean(0).tolist(), strict=True))
+        unexplained = metrics[VF_LOSS_KEY] * variance / max(float(targets.var(correction=0)), 1e-30)
+        return metrics | {LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY: 1 - unexplained}
+
+    def _descend(self, module_id: str, minibatch: dict[str, Any], variance: float) -> torch.Tensor:
+        """Takes one step of Adam; returns _METRICS."""
+        optimizer = self.get_optimizer(module_id)
+        parameters = self._optimizer_parameters[optimizer]
+        loss, metrics = self._loss(module_id, minibatch, variance)
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()
+        if self.config.grad_clip:
+            nn.utils.clip_grad_norm_(parameters, self.config.grad_clip)
+        optimizer.step()
+        self._follow_kl(optimizer, float(metrics[-1]))
+        return metrics
 
     def _loss(self, module_id: str, batch: dict[str, Any], variance: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns RLlib's PPO loss of a minibatch, and (loss, policy loss, value loss, entropy, KL divergence)."""
+        """Returns RLlib's PPO loss of a minibatch, and _METRICS."""
         outputs = self.module[module_id].forward_train(batch)
         module = self.module[module_id].unwrapped()
         distribution = module.get_train_action_dist_cls().from_logits(outputs[Columns.ACTION_DIST_INPUTS])
