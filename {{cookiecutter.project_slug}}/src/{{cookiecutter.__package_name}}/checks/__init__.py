@@ -53,11 +53,11 @@ CONCERNS = (
     copies,
     pickling,
     render,
-    close,
     process,
     leaks,
-    vector,
+    close,
     vector_envs,
+    vector,
     outside,
 )
 order(CONCERNS)

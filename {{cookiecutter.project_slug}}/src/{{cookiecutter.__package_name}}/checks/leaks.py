@@ -20,6 +20,7 @@ from .surroundings import children, descriptors, threads
 WINDOWS = 4
 MEASURE_SECONDS = 2.0  # What takes longer to measure is not judged.
 LEAK_BYTES_PER_EPISODE = 400  # Statistics of an episode are small; observations of all its steps are not.
+LEAK_BYTES_PER_STEP = 60  # The smallest array weighs more; freed objects that NumPy keeps for later weigh less.
 LEAK_BYTES_IN_FEW_EPISODES = 20_000  # Where only a few episodes could be played, caches are still filling.
 SEVERE_BYTES_PER_EPISODE = 200_000
 
@@ -38,8 +39,10 @@ class Growth:
     @property
     def least(self) -> int:
         """The bytes a window must add to count as a leak."""
-        each = LEAK_BYTES_PER_EPISODE if self.episodes >= 4 else LEAK_BYTES_IN_FEW_EPISODES
-        return each * self.episodes
+        if self.episodes < 4:
+            return LEAK_BYTES_IN_FEW_EPISODES * self.episodes
+        windows = max(len(self.bytes) - 1, 1)
+        return max(LEAK_BYTES_PER_EPISODE * self.episodes, LEAK_BYTES_PER_STEP * self.steps // windows)
 
 
 COUNTERS: dict[str, Callable[[], int | None]] = {
@@ -68,13 +71,14 @@ def _measure(study: Study) -> Growth:
             play(study.env, episode, chooser, cap, study.pulse)
             growth.steps += len(episode.steps)
 
-    episodes(2)  # The first ones fill caches.
     start = len(study.events.written)
     deadline = time.perf_counter() + MEASURE_SECONDS
     gc.collect()
     gc.freeze()  # What lives now need not be looked at again: the collections below become cheap.
     tracemalloc.start()
     try:
+        episodes(2 * growth.episodes)  # The first ones fill caches.
+        growth.steps = 0
         for window in range(WINDOWS + 1):
             gc.collect()
             _count(growth)

@@ -31,6 +31,11 @@ class Outcome:
     replicas: list[dict[str, Any]] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
 
+    def first_stops(self) -> list[Stop]:
+        """The stops at different lines or in different calls."""
+        stops = {(stop.why, self.where(stop), stop.beat.call): stop for stop in reversed(self.stops)}
+        return [stop for stop in self.stops if stop in stops.values()]
+
     def where(self, stop: Stop) -> str | None:
         """The line of the user at which a child stopped, or where the called method begins."""
         return in_stack_dump(stop.stack) or self.facts.get(f"where {stop.beat.call}")
@@ -50,7 +55,7 @@ def process_survives(outcome: Outcome) -> Iterator[Finding]:
 
     Ray sees a dead env runner, restarts it, and it dies again; without restarts the whole training ends.
     """
-    for stop in outcome.stops:
+    for stop in outcome.first_stops():
         if stop.why == "memory":
             text = (
                 f"the environment used up the memory ({stop.code / 1e9:.0f} GB) {_place(stop.beat)}; the process "
@@ -74,7 +79,7 @@ def calls_return(outcome: Outcome) -> Iterator[Finding]:
 
     An env runner that hangs gives no samples; training waits for it without a message.
     """
-    for stop in outcome.stops:
+    for stop in outcome.first_stops():
         if stop.why == "hang":
             where = outcome.where(stop)
             if stop.beat.call == "check" and in_stack_dump(stop.stack) is None:

@@ -14,7 +14,7 @@ from .locations import described, unwrapped
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
 from .surroundings import seed_global
-from .values import short
+from .values import attribute, short
 
 NAMES = ("observation_space", "action_space")
 
@@ -22,7 +22,7 @@ NAMES = ("observation_space", "action_space")
 def declared(study: Study) -> Iterator[tuple[str, Any]]:
     """The spaces that are Gymnasium spaces, with their names."""
     for name in NAMES:
-        space = getattr(study.env, name, None)
+        space = attribute(study.env, name)
         if isinstance(space, spaces.Space):
             yield name, space
 
@@ -40,7 +40,7 @@ def parts(space: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 @check()
-def spacesdeclared(study: Study) -> Iterator[Finding]:
+def spaces_declared(study: Study) -> Iterator[Finding]:
     """Both spaces are set in the constructor and are Gymnasium spaces.
 
     RLlib builds the network from them before the first reset.

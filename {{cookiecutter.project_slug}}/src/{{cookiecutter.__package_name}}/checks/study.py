@@ -18,7 +18,7 @@ from .recording import Episode
 from .registry import NotJudged
 from .surroundings import Events, quietly
 from .targets import WorkerConfig
-from .values import copy_value
+from .values import attribute, copy_value
 
 SLOW_CONSTRUCTOR_SECONDS = 0.5  # From here on, copies are too dear to make them for one check each.
 
@@ -84,7 +84,7 @@ class Study:
                 if built.seconds > SLOW_CONSTRUCTOR_SECONDS:
                     self._time_again(built)
                 for name in ("observation_space", "action_space"):
-                    self.first_spaces[name] = copy_value(getattr(built.env, name, None))
+                    self.first_spaces[name] = copy_value(attribute(built.env, name))
                 return built
         raise NotJudged(f"the constructor raises: {self.context.trouble.text if self.context.trouble else ''}")
 
@@ -150,7 +150,7 @@ class Study:
         Raises:
             NotJudged: If it is missing or no Gymnasium space.
         """
-        space = getattr(self.env, name, None)
+        space = attribute(self.env, name)
         if not isinstance(space, spaces.Space):
             raise NotJudged(f"{name} is no Gymnasium space")
         return space

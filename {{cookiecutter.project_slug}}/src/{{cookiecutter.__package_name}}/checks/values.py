@@ -12,6 +12,14 @@ import numpy as np
 PLAIN = (int, float, complex, str, bytes, bool, np.generic, type(None))
 
 
+def attribute(thing: Any, name: str) -> Any:
+    """An attribute, or None where there is none or reading it raises."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:
+        return None
+
+
 def copy_value(value: Any) -> Any:
     """A deep copy that is fast for arrays, and the value itself where it cannot be copied."""
     if isinstance(value, np.ndarray):

@@ -28,7 +28,7 @@ def vector_agrees(study: Study) -> Iterator[Finding]:
     It is what the training does; single checks do not see infos that cannot be merged or observations that cannot
     be stacked.
     """
-    if study.failed:
+    if study.failed or study.cap is not None:
         raise NotJudged("other errors come first")
     if not isinstance(study.env, gymnasium.Env) or study.slow_to_build:
         raise NotJudged("no gymnasium.Env, or its constructor is slow")
@@ -57,6 +57,7 @@ def vector_agrees(study: Study) -> Iterator[Finding]:
 
 
 def _compare(study: Study, vector: Any, references: list[Any]) -> Iterator[Finding]:
+    study.pulse.context(f"a vector of {COPIES} copies")
     study.pulse.call("reset")
     observations, infos = vector.reset(seed=[episode.seed for episode in references])
     done = [False] * COPIES

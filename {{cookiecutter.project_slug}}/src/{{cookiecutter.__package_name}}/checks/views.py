@@ -28,12 +28,17 @@ def is_multi_agent(env: Any) -> bool:
     return bool(names & {"MultiAgentEnv", "ParallelEnv"}) and hasattr(env, "step")
 
 
+def is_view(env: Any) -> bool:
+    """Whether it is such a view."""
+    return isinstance(env, _View)
+
+
 class _View(gymnasium.Env):
     """What both views share: everything else is the environment's own."""
 
     def __init__(self, env: Any) -> None:
         self.env = env
-        self.metadata = getattr(env, "metadata", {"render_modes": []})
+        self.metadata = dict(getattr(env, "metadata", None) or {})  # A copy: SyncVectorEnv writes into it.
         self.render_mode = getattr(env, "render_mode", None)
         self.spec = getattr(env, "spec", None)
 
@@ -76,16 +81,18 @@ class AllAgents(_View):
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
+        self._present: list[Any] = []
         agents = list(getattr(env, "possible_agents", None) or getattr(env, "agents", []))
+        self._agents = agents
         self.observation_space = SomeOf({agent: _space_of(env, "observation", agent) for agent in agents})
-        self.action_space = ForPresent({agent: _space_of(env, "action", agent) for agent in agents})
+        self.action_space = spaces.Dict({agent: _space_of(env, "action", agent) for agent in agents})
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         observations, infos = self.env.reset(seed=seed, options=options)
         return self._seen(observations), infos
 
     def step(self, action: Any) -> Any:
-        present = {agent: action[agent] for agent in action if agent in self.action_space.present}
+        present = {agent: action[agent] for agent in self._present}
         observations, rewards, terminated, truncated, infos = self.env.step(present)
         wrong = [reward for reward in rewards.values() if not isinstance(reward, int | float | np.number)]
         reward = wrong[0] if wrong else float(sum(rewards.values()))
@@ -94,18 +101,12 @@ class AllAgents(_View):
 
     def _seen(self, observations: Any) -> Any:
         if isinstance(observations, dict):
-            self.action_space.present = list(observations)
+            self._present = [agent for agent in observations if agent in self._agents]
         return observations
 
 
 class SomeOf(spaces.Dict):
     """A Dict space of which an observation may lack keys: agents come and go."""
-
-
-class ForPresent(spaces.Dict):
-    """A Dict space of actions, of which only those for the agents that were seen last are used."""
-
-    present: list[Any] = []
 
 
 def _space_of(env: Any, what: str, agent: Any) -> Any:

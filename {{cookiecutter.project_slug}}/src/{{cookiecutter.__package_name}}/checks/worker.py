@@ -18,7 +18,7 @@ from .locations import described, of_user, raised, unwrapped
 from .policies import RANDOM
 from .pulse import Pulse
 from .recording import Episode, moves
-from .registry import Check, Finding, NotJudged
+from .registry import Check, Finding, NotJudged, error
 from .study import Study
 from .surroundings import Events, predictable_entropy, seed_global
 from .targets import TargetError, load
@@ -95,8 +95,12 @@ def _judge(check: Check, study: Study) -> tuple[list[Finding], str | None]:
     except NotJudged as reason:
         return findings, None if findings else str(reason) or "nothing to judge"
     except BaseException as problem:
-        if not findings:
-            return [], f"the check itself failed: {described(problem)} at {raised(problem)}"
+        where = raised(problem)
+        if where is not None and of_user(where.rpartition(":")[0]):
+            text = f"the environment raises {described(problem)} where nothing may raise ({check.name} looked at it)"
+            findings.append(error(text, "the exception tells the line", where))
+        elif not findings:
+            return [], f"the check itself failed: {described(problem)} at {where}"
     return findings, None
 
 
