@@ -6,6 +6,7 @@ At the end it prints a table: the fault, the seconds to the message or to recove
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ FAULT = '''
 
 import logging
 import os
+import resource
 import sys
 import time
 
@@ -44,6 +46,8 @@ def fail(env: Any, step: int) -> Any:
         sys.exit(0)
     if kind == "hang":
         time.sleep(3600)
+    if kind == "full":  # a disk on which a checkpoint no longer fits
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
     if kind == "log":
         logging.getLogger(__name__).info("the lights went out in step %d", step)
     return kind
@@ -311,3 +315,70 @@ def test_killed_driver_goes_on_from_the_last_checkpoint(project: BakedProject) -
     assert len(rows) > 20
     assert lost <= 1
     TABLE.append(("SIGKILL of the driver, 20 times, then --resume", 0.0, f"at most {lost} iteration each"))
+
+
+@pytest.mark.slow
+def test_full_disk_is_one_line_and_the_checkpoints_stay_whole(project: BakedProject) -> None:
+    done = end(project, "full", start(project, "full", "--num-env-runners", "0", FAULT="full:400:0"))
+    TABLE.append(("full disk (RLIMIT_FSIZE)", done.seconds, "at most one iteration"))
+    assert done.code == 1, done.output
+    assert "ERROR: runs/full can't be written: [Errno 27] File too large" in done.output
+    assert "Traceback" not in done.output
+    run = project.path / "runs" / "full"
+    assert not [path for path in run.rglob("*") if path.name.endswith((".new", ".old"))]
+    resumed = end(project, "full", start(project, "full", "--resume", "--max-env-steps", "12000"))
+    assert resumed.code == 0, resumed.output
+    rows = iterations(project, "full")
+    assert rows == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.slow
+def test_truncated_checkpoint_is_one_line(project: BakedProject) -> None:
+    name, options = "truncated", ("--max-env-steps", "4000", "--num-env-runners", "0")
+    assert end(project, name, start(project, name, *options)).code == 0
+    last = project.path / "runs" / name / "checkpoints" / "last"
+    files = sorted(path for path in last.rglob("*.pkl") if path.stat().st_size > 1000)
+    assert files
+    damaged = 0
+    for file in files:
+        whole = project.path / "whole"
+        shutil.copytree(project.path / "runs" / name, whole)
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        (project.path / f"{name}.txt").unlink()
+        done = end(project, name, start(project, name, "--resume", "--max-env-steps", "5000"))
+        assert "Traceback" not in done.output
+        assert done.code == 0 or (done.code == 1 and "is damaged" in done.output), done.output
+        damaged += done.code  # not every file matters to training
+        shutil.rmtree(project.path / "runs" / name)
+        whole.rename(project.path / "runs" / name)
+    assert damaged
+    (last / "checkpoint.json").write_text('{"env_id"')
+    done = end(project, name, start(project, name, "--resume"))
+    assert done.code == 2
+    assert "checkpoint.json can't be read" in done.output
+    TABLE.append(("truncated checkpoint files", 0.0, "-"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [HERE, RUNNER, CHILD], ids=lambda where: where[0])
+def test_log_of_the_environment_is_shown_and_kept(project: BakedProject, where: tuple[str, ...]) -> None:
+    place, runner, *options = where
+    name = f"log-{place}".replace(" ", "-")
+    done = end(project, name, start(project, name, *options, "--max-env-steps", "4000", FAULT=f"log:7:{runner}"))
+    assert done.code == 0, done.output
+    kept = project.read(f"runs/{name}/environment.log")
+    assert "INFO corridor_demo.env: the lights went out in step 7" in kept
+    assert ("[env runner 2]" in kept) == (runner == "2")
+    assert "the lights went out in step 7" in done.output
+
+
+@pytest.mark.slow
+def test_keep_going_goes_on_after_a_failure(project: BakedProject) -> None:
+    options = ("--keep-going", "--num-env-runners", "1", "--max-env-steps", "12000")
+    process = start(project, "keep", *options, FAULT="raise:500:1")
+    done = end(project, "keep", process)
+    assert done.code == 0, done.output
+    assert done.output.count("ZeroDivisionError: the simulator") >= 1
+    assert "going on after iteration" in done.output
+    rows = iterations(project, "keep")
+    assert rows == list(range(1, len(rows) + 1))

@@ -16,29 +16,33 @@ def start_ray(address: str | None) -> None:
         address: of a cluster, such as "auto" or "10.0.0.5:6379"; None starts Ray here, for this run only.
 
     Raises:
-        RunError: there is no cluster at the address.
+        RunError: it does not start, or there is no cluster at the address.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small networks more threads cost more than they bring
+    if address is None:
+        # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray
     import ray.rllib
     import torch
 
     quieten()
     torch.set_num_threads(1)
-    if address is None:
-        ray.init(
-            num_cpus=max(1, vectorization.available_cpus()),
-            include_dashboard=False,
-            logging_level=logging.CRITICAL,
-            _node_ip_address="127.0.0.1",  # nothing listens beyond this machine
-        )
-        return
-    # The machines of the cluster need not have this package installed: it is sent there.
+    # The machines of a cluster need not have this package installed: it is sent there.
     package = {"py_modules": [str(Path(__file__).parent)], "env_vars": {watchdog.SECONDS: os.environ[watchdog.SECONDS]}}
     try:
-        ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RunError(f"there is no Ray cluster at --address {address}: {str(error).splitlines()[0]}") from None
+        if address is not None:
+            ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
+        else:
+            ray.init(
+                num_cpus=max(1, vectorization.available_cpus()),
+                include_dashboard=False,
+                logging_level=logging.CRITICAL,
+                _node_ip_address="127.0.0.1",
+            )
+    except Exception as error:  # Ray raises plain ones, too
+        where = f"at --address {address}" if address else "on this machine"
+        raise RunError(f"Ray does not start {where}: {str(error).strip().splitlines()[0]}") from None
 
 
 def quieten() -> None:

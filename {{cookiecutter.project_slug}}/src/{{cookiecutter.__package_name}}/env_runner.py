@@ -80,7 +80,7 @@ class EnvRunner(BatchedEnvRunner):
                 cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
             raise self._told(cause) from error
         if lines := self._spool.new_log_lines():
-            self.metrics.log_value(LOG_LINES, "\n".join(self._signed(lines)), reduce="item_series")
+            self.metrics.log_value(LOG_LINES, self._signed(lines), reduce="item_series")
         return episodes
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ray.exceptions import RayError, RayTaskError
@@ -11,7 +12,7 @@ from .cli import RunError
 from .cluster import cluster_cpus
 from .env_runner import CopyLost
 from .ppo import ppo_config
-from .run_folder import LAST, RunFolder
+from .run_folder import BEST, LAST, RunFolder
 from .vectorization import Vectorization
 
 MOST_ATTEMPTS = 3  # without a finished iteration in between; then something breaks every time
@@ -37,13 +38,27 @@ class Trainee:
         Args:
             part: how often the run has been started before; each part has environment seeds of its own.
             from_checkpoint: goes on from the last checkpoint.
+
+        Raises:
+            RunError: the checkpoint is damaged.
         """
         fitted = replace(self._fitted, num_env_runners=min(self._fitted.num_env_runners, cluster_cpus()))
         self.algorithm = ppo_config(fitted, self._seed).build_algo()
         if from_checkpoint:
-            self.algorithm.restore_from_path(str(self._folder.checkpoint(LAST).resolve()))
+            self._restore(self.algorithm, self._folder.checkpoint(LAST))
         if part:
             self.algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.begin(part))
+
+    def _restore(self, algorithm: Algorithm, checkpoint: Path) -> None:
+        try:
+            algorithm.restore_from_path(str(checkpoint.resolve()))
+        except RayError:
+            raise
+        except Exception as error:  # unpickling raises all kinds of them
+            raise RunError(
+                f"{checkpoint} is damaged ({type(error).__name__}: {str(error)[:100]}); "
+                f"put {checkpoint.with_name(BEST)} in its place, or start a new run"
+            ) from None
 
     def train(self) -> Mapping[str, Any]:
         """Samples a batch and learns from it; returns RLlib's result."""

@@ -125,7 +125,7 @@ class RunFolder:
         """Forgets iterations that came after the checkpoint that a resumed run goes on from."""
         lines = self.progress.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= iteration]
-        write_text(self.progress, "".join([lines[0], *kept]))
+        write_text(self.progress, "".join(lines[:1] + kept))
 
 
 def newest_run() -> Path:
@@ -193,5 +193,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in one step: it is the old one or the new one, never half of either."""
     new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+    try:
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
