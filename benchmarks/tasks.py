@@ -79,10 +79,13 @@ class Task:
         if self.env_id == "corridor":
             starter = TEMPLATE / "{{cookiecutter.project_slug}}" / "starters" / "corridor"
             text = next(starter.rglob("env.py")).read_text(encoding="utf-8")
-            text = text.replace("{{cookiecutter.__class_name}}", "PanelTaskEnv")
-            text = text.replace(
-                "return self._observation(), reward,", f"return self._observation(), {self.scale!r} * reward,"
-            )
+            for old, new in (
+                ("{{cookiecutter.__class_name}}", "PanelTaskEnv"),
+                ("return self._observation(), reward,", f"return self._observation(), {self.scale!r} * reward,"),
+                ("REWARD_THRESHOLD = 0.1", f"REWARD_THRESHOLD = {self.stop_return!r}"),
+            ):
+                assert old in text
+                text = text.replace(old, new)
         else:
             text = ENV.format(
                 env_id=self.env_id,
