@@ -382,3 +382,13 @@ def test_keep_going_goes_on_after_a_failure(project: BakedProject) -> None:
     assert "going on after iteration" in done.output
     rows = iterations(project, "keep")
     assert rows == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.slow
+def test_resumed_env_runners_go_on_with_the_trained_policy(project: BakedProject) -> None:
+    options = ("--num-env-runners", "2", "--num-envs-per-env-runner", "8")
+    for more in (("--max-env-steps", "22000"), ("--resume", "--max-env-steps", "24000")):
+        done = end(project, "trained", start(project, "trained", *options, *more))
+        assert done.code == 0, done.output
+    header, *rows = (line.split(",") for line in project.read("runs/trained/progress.csv").splitlines())
+    assert float(rows[-1][header.index("episode_return_mean")]) > -0.5  # a new policy begins below -3

@@ -1,12 +1,14 @@
 """Ray: on this machine, or on a cluster that is there already."""
 
 import logging
-import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from . import vectorization, watchdog
 from .cli import RunError
+
+ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 
 
 def start_ray(address: str | None) -> None:
@@ -52,7 +54,24 @@ def quieten() -> None:
 
 
 def cluster_cpus() -> int:
-    """Returns the CPUs of all machines of the cluster."""
-    import ray
+    """Returns the CPUs of all machines of the cluster that answer.
 
-    return math.floor(ray.cluster_resources().get("CPU", 0))
+    Ray itself counts a machine that has gone for up to half a minute.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
+    if len(nodes) == 1:
+        return sum(nodes.values())
+    answer = ray.remote(num_cpus=0, max_retries=0)(lambda cpus: cpus)
+    calls = {
+        answer.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(cpus): node
+        for node, cpus in nodes.items()
+    }
+    answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=ANSWER_SECONDS)
+    cpus = 0
+    for call in answered:
+        with suppress(ray.exceptions.RayError):
+            cpus += ray.get(call)
+    return cpus

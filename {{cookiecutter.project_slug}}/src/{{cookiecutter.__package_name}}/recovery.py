@@ -44,10 +44,13 @@ class Trainee:
         """
         fitted = replace(self._fitted, num_env_runners=min(self._fitted.num_env_runners, cluster_cpus()))
         self.algorithm = ppo_config(fitted, self._seed).build_algo()
+        group = self.algorithm.env_runner_group
         if from_checkpoint:
             self._restore(self.algorithm, self._folder.checkpoint(LAST))
+            # RLlib restores remote env runners without the weights: they would sample a batch with a new policy.
+            group.sync_weights(from_worker_or_learner_group=self.algorithm.learner_group, inference_only=True)
         if part:
-            self.algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.begin(part))
+            group.foreach_env_runner(lambda runner: runner.begin(part))
 
     def _restore(self, algorithm: Algorithm, checkpoint: Path) -> None:
         try:
