@@ -179,10 +179,9 @@ def read_json(path: Path) -> dict[str, Any]:
         UsageError: it is not there, or not whole.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path} can't be read: {error}") from None
-    return content
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
