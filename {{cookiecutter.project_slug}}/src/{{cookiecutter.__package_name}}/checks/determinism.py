@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from .locations import unwrapped
-from .policies import RANDOM, constant_policies
+from .policies import RANDOM
 from .recording import Episode, play
 from .registry import Finding, NotJudged, check, error
 from .sessions import difference
 from .study import Study
 from .surroundings import seed_global
+from .suspects import changed_attributes, suspects
 from .values import same, short
 
 
@@ -51,7 +51,7 @@ def same_seed_same_episode(study: Study) -> Iterator[Finding]:
     text = (
         "not deterministic: two fresh copies with the same seed and the same actions differ in "
         f"{_shown(found, first)}; "
-        f"the episode is not reproducible{_suspects(study)}"
+        f"the episode is not reproducible{suspects(study)}"
     )
     fix = "start reset() with super().reset(seed=seed) and draw all random numbers from self.np_random"
     yield error(text, fix, where)
@@ -72,34 +72,6 @@ def _other_seeds_are_fine(study: Study) -> bool:
         played.append(episodes)
         study.release(env)
     return all(difference(left, right) is None for left, right in zip(*played, strict=True))
-
-
-def _suspects(study: Study) -> str:
-    """What probably is the source of the randomness."""
-    env = unwrapped(study.env)
-    suspects = []
-    for name, label in (
-        ("numpy_rng", "np.random (the global generator of NumPy)"),
-        ("python_rng", "the random module"),
-    ):
-        if any(touched(episode, name) for episode in study.episodes):
-            suspects.append(f"it draws from {label}")
-    for name in ("action_space", "observation_space"):
-        state = getattr(getattr(env, name, None), "_np_random", None)
-        before = getattr(study.first_spaces.get(name), "_np_random", None)
-        if state is not None and (before is None or before.bit_generator.state != state.bit_generator.state):
-            suspects.append(f"it draws from {name}.sample(), which reset(seed=...) does not seed")
-    if callable(getattr(env, "seed", None)):
-        suspects.append("it has an old seed() method, which nobody calls")
-    if getattr(env, "_np_random_seed", None) in (None, -1):
-        suspects.append("reset() does not call super().reset(seed=seed)")
-    return f" ({'; '.join(suspects)})" if suspects else " (a generator of its own, the time, a set or hash?)"
-
-
-def touched(episode: Episode, name: str) -> bool:
-    """Whether a global generator was used or seeded in an episode."""
-    shots = [shot for shot in (episode.before, episode.after_reset, episode.after_steps) if shot is not None]
-    return any(getattr(shot, name) != getattr(shots[0], name) for shot in shots)
 
 
 @check()
@@ -136,7 +108,7 @@ def reset_starts_afresh(study: Study) -> Iterator[Finding]:
             "used copy "
             f"differs from the same seed and actions before: {shown}; lengths {len(left.steps)} and {len(right.steps)}"
         )
-        yield error(text, f"set everything that step() changes in reset(){_changed_attributes(study)}", where)
+        yield error(text, f"set everything that step() changes in reset(){changed_attributes(study)}", where)
 
 
 def stale(study: Study) -> tuple[Episode, Episode, tuple[int, str, object, object]] | None:
@@ -188,21 +160,3 @@ def _second_seed_ignored(study: Study) -> bool:
 def _generator_state(env: Any) -> str | None:
     generator: Any = getattr(unwrapped(env), "_np_random", None)
     return str(generator.bit_generator.state) if hasattr(generator, "bit_generator") else None
-
-
-def _changed_attributes(study: Study) -> str:
-    """Names of attributes that differ between a used and a fresh copy: candidates for what leaks."""
-    policy = constant_policies(study.space("action_space"), 2)[-1:] or [RANDOM]
-    chooser = policy[0].chooser(study.space("action_space"), 0)
-    play(study.env, Episode(1, policy[0], 0, fresh=False), chooser, 4, study.pulse)
-    fresh, used = unwrapped(study.another()), unwrapped(study.env)
-    names = []
-    for name, value in vars(used).items() if hasattr(used, "__dict__") else ():
-        kinds = (int, float, str, bool, list, dict, tuple, set, np.ndarray)
-        if (
-            isinstance(value, kinds)
-            and not name.startswith("_np_random")
-            and short(vars(fresh).get(name)) != short(value)
-        ):
-            names.append(name)
-    return f": look at {', '.join('self.' + name for name in names[:6])}" if names else ""

@@ -15,8 +15,8 @@ from .spaces import parts
 from .study import Study
 from .values import leaves, size_in_bytes
 
-LARGE_BYTES = 2_000_000
-SCALE_LARGE = 1e4
+LARGE_BYTES = 1_000_000
+SCALE_LARGE = 1e3
 SCALE_RATIO = 1e5
 
 
@@ -120,7 +120,7 @@ def observation_not_overwritten(study: Study) -> Iterator[Finding]:
 
 @check()
 def observation_small(study: Study) -> Iterator[Finding]:
-    """One observation weighs less than two megabytes.
+    """One observation weighs less than a megabyte.
 
     PPO keeps thousands of them and sends them between processes.
     """
@@ -166,6 +166,10 @@ def observation_scale(study: Study) -> Iterator[Finding]:
                 yield warning(text, "multiply by 255 before .astype(np.uint8)", where)
             continue
         if part.dtype.kind != "f":
+            continue
+        if len(part.shape) == 3 and part.high.max() == 255 and values.max() > 2:
+            text = f"image observation{path} holds floats of 0..255: badly scaled, and four times the size of bytes"
+            yield warning(text, "declare dtype=np.uint8, which is scaled for the network, or divide by 255", where)
             continue
         flat = values.reshape(len(values), -1).astype(float)
         largest = np.abs(np.where(np.isfinite(flat), flat, 0)).max(axis=0)

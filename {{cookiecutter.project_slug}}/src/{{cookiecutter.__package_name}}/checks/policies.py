@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from .locations import described
+from .registry import NotJudged
 from .values import copy_value
 
 EXTREME = 1e6  # Bounds beyond it are no real extremes: nobody plays them.
@@ -63,6 +65,18 @@ def sample(space: Any, mask: Any = None) -> Any:
         except Exception:
             return space.sample()
     return _tame(space, space.sample())
+
+
+def must_be_sampled(space: Any) -> None:
+    """Makes sure that actions can be drawn.
+
+    Raises:
+        NotJudged: If they cannot.
+    """
+    try:
+        copy.deepcopy(space).sample()
+    except BaseException as problem:
+        raise NotJudged(f"action_space cannot be sampled: {described(problem)}") from problem
 
 
 def _tame(space: Any, action: Any) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .determinism import fresh_difference, touched
+from .determinism import fresh_difference
 from .policies import RANDOM
 from .recording import Episode, play
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
 from .surroundings import seed_global
+from .suspects import touched
 
 
 @check()

@@ -13,7 +13,7 @@ from .values import digest, number, same
 
 ENOUGH_STEPS = 20
 ENOUGH_EPISODES = 4
-LARGE_REWARD = 1e3
+LARGE_REWARD = 500.0
 
 
 def _long_enough(study: Study, steps: int) -> list[Episode]:
@@ -106,7 +106,7 @@ def reward_scale(study: Study) -> Iterator[Finding]:
             size = abs(number(step.reward))
             if np.isfinite(size) and size > largest:
                 largest, place = size, episode.at(index)
-    if largest > LARGE_REWARD:
+    if largest >= LARGE_REWARD:
         text = (
             f"the reward is badly scaled: its magnitude reaches {largest:.3g} {place}, which is large for the "
             "value loss"

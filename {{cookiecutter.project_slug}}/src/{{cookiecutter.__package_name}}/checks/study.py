@@ -11,8 +11,9 @@ from gymnasium import spaces
 
 from . import sessions
 from .building import NO_CONFIG, Built, build
-from .locations import defined, described, unwrapped
+from .locations import defined, unwrapped
 from .plan import Plan
+from .policies import must_be_sampled
 from .pulse import Pulse
 from .recording import Episode
 from .registry import NotJudged
@@ -159,7 +160,7 @@ class Study:
     def recorded(self) -> sessions.Main:
         """The main episodes and the plan that their speed led to."""
         self.space("observation_space")
-        self.check_sampling()
+        must_be_sampled(self.space("action_space"))
         if self.cap is not None and self.cap < 0:
             raise NotJudged("reset() does not return")
         return sessions.record_main(self)
@@ -205,15 +206,3 @@ class Study:
         """How episodes start with and without seeds."""
         _ = self.episodes
         return sessions.record_starts(self)
-
-    def check_sampling(self) -> None:
-        """Makes sure that actions can be drawn.
-
-        Raises:
-            NotJudged: If they cannot.
-        """
-        space = self.space("action_space")
-        try:
-            copy.deepcopy(space).sample()
-        except BaseException as problem:
-            raise NotJudged(f"action_space cannot be sampled: {described(problem)}") from problem

@@ -12,6 +12,8 @@ from .registry import Finding, check, warning
 from .spaces import declared, parts
 from .study import Study
 
+LARGE_DISCRETE = 10_000
+
 
 @check()
 def spaces_trainable(study: Study) -> Iterator[Finding]:
@@ -42,6 +44,9 @@ def _untrainable(name: str, path: str, part: Any, where: str | None) -> Iterator
         yield warning(text, "declare finite bounds, best -1 and 1, and scale in step()", where)
     elif acts and isinstance(part, spaces.Text):
         yield warning(f"{path} is a Text space: unsupported as action by plain RLlib", "declare Discrete(n)", where)
+    elif isinstance(part, spaces.Discrete) and int(part.n) > LARGE_DISCRETE:
+        text = f"{path} is {part}: as one-hot vector or list of logits it is too large a scale for a network"
+        yield warning(text, "split it into parts (MultiDiscrete), or give the numbers behind it as a Box", where)
     elif not acts and _is_channels_first(part):
         text = f"{path} of shape {part.shape} looks channels-first; RLlib's CNN reads the last axis as channels"
         yield warning(text, "return np.moveaxis(image, 0, -1), that is (height, width, channels)", where)

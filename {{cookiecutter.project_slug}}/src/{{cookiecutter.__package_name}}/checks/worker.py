@@ -15,7 +15,7 @@ from typing import Any
 
 from . import CHECKS
 from .locations import described, of_user, raised, unwrapped
-from .policies import RANDOM
+from .policies import RANDOM, must_be_sampled
 from .pulse import Pulse
 from .recording import Episode, moves
 from .registry import Check, Finding, NotJudged, error
@@ -147,7 +147,7 @@ def _replicate(study: Study, request: dict[str, Any], write: Any) -> None:
             write(fact={"trouble": {"call": "the constructor", "text": trouble.text, "where": trouble.where}})
         return
     try:
-        study.check_sampling()
+        must_be_sampled(study.space("action_space"))
         chooser = RANDOM.chooser(study.space("action_space"), 0)
     except NotJudged:
         return
