@@ -55,10 +55,10 @@ def by_settings(config: Any) -> Any:
 
 def variants() -> dict[str, Callable[[], Any]]:
     """Returns for each row a function that trains for an iteration."""
-    from panel_task.env_runner import EnvRunner
-    from panel_task.learner import PPOLearner
     from panel_task.ppo import ppo_config
     from panel_task.registration import make_env
+    from panel_task.rllib.env_runner import EnvRunner
+    from panel_task.rllib.learner import PPOLearner
     from panel_task.vectorization import Vectorization
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env

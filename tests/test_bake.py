@@ -23,6 +23,8 @@ COMMON = {
     "README.md",
     "pyproject.toml",
     "vectorization.toml",
+    "cluster/kuberay.yaml",
+    "cluster/ray-up.yaml",
     "tests/test_contract.py",
     "tests/test_env.py",
     "tests/test_registration.py",
@@ -30,10 +32,12 @@ COMMON = {
     "tests/test_vectorization.py",
 }
 MODULES = {
-    "__init__", "actions", "adapters", "check", "cli", "config", "encodings", "env", "env_runner", "evaluate",
-    "interrupt", "learner", "loop", "networks", "normalization", "observations", "policy", "ppo", "progress",
-    "registration", "run_folder", "sampling", "train", "vectorization",
-}  # fmt: skip
+    "": "check cli config env evaluate policy ppo registration replay train vectorization",
+    "adapters/": "actions encodings observations",
+    "guard/": "failure mailbox spool watchdog",
+    "rllib/": "env_runner learner networks normalization sampling",
+    "run/": "cluster curve interrupt loop progress recovery run_folder status",
+}
 
 
 @pytest.fixture(params=CHOICES, ids="-".join)
@@ -45,7 +49,8 @@ def baked(request: pytest.FixtureRequest, bake: Callable[..., BakedProject]) -> 
 
 def test_files_are_exactly_these(baked: BakedProject) -> None:
     checks = (TEMPLATE / "{{cookiecutter.project_slug}}/src/{{cookiecutter.__package_name}}/checks").glob("*.py")
-    source = {f"src/{baked.package}/{name}.py" for name in MODULES}
+    modules = {folder + name for folder, names in MODULES.items() for name in ("__init__", *names.split())}
+    source = {f"src/{baked.package}/{name}.py" for name in modules}
     source |= {f"src/{baked.package}/checks/{path.name}" for path in checks}
     license_file = set() if "none" in baked.package else {"LICENSE"}
     assert baked.files() == COMMON | source | license_file
@@ -99,7 +104,9 @@ def test_files_and_functions_are_short(baked: BakedProject) -> None:
 
 def test_readme_names_every_module(baked: BakedProject) -> None:
     readme = baked.read("README.md")
-    for name in MODULES - {"__init__"}:
-        assert f"{name}.py" in readme, name
+    for folder, names in MODULES.items():
+        assert folder in readme
+        for name in names.split():
+            assert f"{name}.py" in readme, name
     for path in baked.path.glob("tests/*.py"):
         assert path.name in readme

@@ -49,7 +49,7 @@ BOX = "spaces.Box(0.0, 1.0, (1,), np.float32)"
 DISCRETE = "spaces.Discrete(2)"
 MODES = '{"render_modes": ["rgb_array", "ansi"], "render_fps": 10}'
 CLASS = "    metadata = {"
-RENDER = '        cells = self.config.length + 1\n'
+RENDER = "        cells = self.config.length + 1\n"
 
 
 def before(text: str, *lines: str) -> tuple[str, str]:
@@ -183,9 +183,7 @@ def check(source: Source, text: str, config: str, folder: Path) -> dict[str, Any
     (folder / "pyproject.toml").touch()
     command = [sys.executable, "-m", f"{source.package}.check", "--json", "--config", config]
     environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-    )
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert done.returncode in (0, 1), done.stderr
     return json.loads(done.stdout)
 

@@ -14,7 +14,7 @@ config = ppo_config(Vectorization(0, 3, "sync", ""), seed=1)
 
 # Both runners start from the same weights and draw the same random numbers.
 SAMPLING = """
-from {package}.env_runner import EnvRunner
+from {package}.rllib.env_runner import EnvRunner
 
 def episodes(of_rllib):
     torch.manual_seed(0)
@@ -46,8 +46,8 @@ print("same episodes")
 
 # A batch of one minibatch, the advantages already standardised, no steering of the step size: RLlib's PPO to the letter.
 LEARNER = """
-from {package}.learner import PPOLearner
-from {package}.networks import ActorCritic
+from {package}.rllib.learner import PPOLearner
+from {package}.rllib.networks import ActorCritic
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch

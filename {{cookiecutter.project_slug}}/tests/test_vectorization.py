@@ -81,6 +81,6 @@ def test_auto_keeps_a_cheap_environment_in_one_process_and_spreads_a_slow_one() 
 
 
 def test_given_values_are_kept() -> None:
-    settings: vectorization.Settings = {"num_env_runners": 2, "num_envs_per_env_runner": 3, "gym_env_vectorize_mode": "async"}
+    settings: vectorization.Settings = dict(zip(vectorization.KEYS, (2, 3, "async"), strict=True))
     fitted = vectorization.fit(settings, lambda: Stopwatch(0.0), num_cpus=2)
     assert (fitted.num_env_runners, fitted.num_envs_per_env_runner, fitted.gym_env_vectorize_mode) == (2, 3, "async")

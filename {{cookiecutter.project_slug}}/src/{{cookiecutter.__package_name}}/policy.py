@@ -8,9 +8,9 @@ import torch
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from .cli import UsageError
-from .networks import greedy_action
 from .registration import ENV_ID
-from .run_folder import BEST, CHECKPOINT_FILE, LAST, RUNS, newest_run, read_facts
+from .rllib.networks import greedy_action
+from .run.run_folder import BEST, CHECKPOINT_FILE, LAST, RUNS, newest_run, read_facts
 
 MODULE = Path("learner_group", "learner", "rl_module", "default_policy")  # where RLlib keeps it in a checkpoint
 

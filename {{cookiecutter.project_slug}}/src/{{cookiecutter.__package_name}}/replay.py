@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .cli import Parser, RunError, run
-from .failure import EnvironmentFailure
 from .guard import Guard
+from .guard.failure import EnvironmentFailure
 from .registration import make_env
-from .run_folder import read_json
+from .run.run_folder import read_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,15 +10,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from . import vectorization, watchdog
+from . import vectorization
 from .checks import run_checks
 from .cli import Parser, RunError, finite_number, positive_seconds, run, whole_number
-from .cluster import cluster_cpus, start_ray
-from .curve import draw_curve
 from .env import REWARD_THRESHOLD
-from .failure import EnvironmentFailure, write_failure
+from .guard import watchdog
+from .guard.failure import EnvironmentFailure, write_failure
 from .registration import ENV_ID, env_creator, training_env
-from .run_folder import BEST, LAST, RunFolder, read_json, versions, write_json
+from .run.cluster import cluster_cpus, start_ray
+from .run.curve import draw_curve
+from .run.run_folder import BEST, LAST, RunFolder, read_json, versions, write_json
 
 STARTED = time.perf_counter()
 DEFAULTS: dict[str, Any] = {
@@ -43,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": "sync"}
         limits["hang_seconds"] = math.inf  # a breakpoint is no hang
     os.environ[watchdog.SECONDS] = str(limits["hang_seconds"])
-    folder.make()
     try:
         cpus = vectorization.available_cpus()
         if options.address:
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(fitted.reason, flush=True)
         if not options.address:
             start_ray(None)
+        folder.make()
         config = {
             "env_id": ENV_ID,
             "command": " ".join([f"python -m {__spec__.name}", *(sys.argv[1:] if arguments is None else arguments)]),
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EnvironmentFailure as failure:
         if options.debug:
             raise
+        folder.make()
         raise RunError(write_failure(folder.path, failure.facts)) from None
     except OSError as error:
         raise RunError(f"{folder.path} can't be written: {error}; the checkpoints in it are whole") from None
@@ -113,10 +115,10 @@ def preflight() -> None:
 
 def train(folder: RunFolder, config: Mapping[str, Any], fitted: vectorization.Vectorization, options: Namespace) -> int:
     """Trains, and writes the curve and the summary, whatever ended the run; returns the exit code."""
-    from .interrupt import Interrupt
-    from .loop import Loop
-    from .recovery import Trainee
-    from .status import Limits, Status
+    from .run.interrupt import Interrupt
+    from .run.loop import Loop
+    from .run.recovery import Trainee
+    from .run.status import Limits, Status
 
     numbers = config["options"]
     limits = Limits(numbers["stop_return"], numbers["max_env_steps"], numbers["max_seconds"])

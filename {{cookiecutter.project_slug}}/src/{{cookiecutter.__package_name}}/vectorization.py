@@ -104,7 +104,7 @@ def fit(settings: Settings, env_creator: Callable[[], gym.Env[Any, Any]], num_cp
     return Vectorization(int(runners), int(copies), str(mode), reason)
 
 
-COPIES = 16  # enough for batched inference to pay, few enough for fragments of 128 steps in a batch of 2,048
+COPIES = 32  # enough for batched inference to pay, few enough for fragments of 64 steps in a batch of 2,048
 SLOW_STEP_SECONDS = 1e-3  # above this, the step outweighs sending its result from one process to another
 
 

@@ -90,7 +90,9 @@ class {{cookiecutter.__class_name}}(gym.Env[np.ndarray, int]):
         """Draws the corridor, as text or as an array of shape (32, 32 * (length + 1), 3), uint8."""
         cells = self.config.length + 1
         if self.render_mode == "ansi":
-            return "".join("A" if cell == self._position else "G" if cell == cells - 1 else "." for cell in range(cells))
+            corridor = ["."] * (cells - 1) + ["G"]
+            corridor[self._position] = "A"
+            return "".join(corridor)
         if self.render_mode == "rgb_array":
             image = np.full((1, cells, 3), 255, np.uint8)
             image[0, -1] = (60, 160, 60)  # the goal, green

@@ -9,9 +9,9 @@ import traceback
 from functools import cache
 
 from . import spool
-from .failure import users_frames
+from .failure import PACKAGE, users_frames
 
-SECONDS = f"{__package__.upper()}_HANG_SECONDS"  # an environment variable, so that it reaches every process
+SECONDS = f"{PACKAGE.upper()}_HANG_SECONDS"  # an environment variable, so that it reaches every process
 
 
 class Watchdog(threading.Thread):
@@ -47,6 +47,6 @@ class Watchdog(threading.Thread):
 
 
 @cache
-def watchdog(process: int) -> Watchdog:
+def watchdog_of(process: int) -> Watchdog:
     """Returns the watchdog of a process; the argument keeps a forked one from taking its parent's."""
     return Watchdog(float(os.environ.get(SECONDS, "inf")))

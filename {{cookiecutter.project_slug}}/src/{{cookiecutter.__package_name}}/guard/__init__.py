@@ -16,7 +16,7 @@ from gymnasium import spaces
 
 from .failure import EnvironmentFailure, users_traceback
 from .spool import keep_log
-from .watchdog import watchdog
+from .watchdog import watchdog_of
 
 LONG_EPISODE_STEPS = 50_000  # an episode that takes longer is most likely one that never ends
 
@@ -41,7 +41,7 @@ class Guard(gym.Wrapper[Any, Any, Any, Any]):
         self._seeds = np.random.default_rng()
         self._seed = self._episode = 0
         self._actions: list[Any] = []
-        self._watchdog = watchdog(os.getpid())
+        self._watchdog = watchdog_of(os.getpid())
         keep_log()
         if multiprocessing.parent_process() is not None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends this one
@@ -82,7 +82,7 @@ class Guard(gym.Wrapper[Any, Any, Any, Any]):
 
     def _judge(self, observation: Any) -> None:
         """Raises EnvironmentFailure, unless only the dtype is another or a number misses its bound by rounding."""
-        from .checks.membership import problems  # late: only where something seems wrong
+        from ..checks.membership import problems  # late: only where something seems wrong
 
         for problem in problems(self.observation_space, observation):
             if problem.kind != "dtype":  # the adapters convert it

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .cli import UsageError
+from ..cli import UsageError
 from .run_folder import BEST, CHECKPOINT_FILE, LAST, RunFolder, read_facts, read_json
 
 WINDOW_EPISODES = 50  # the returns that are shown, compared and stopped on are means over so many episodes

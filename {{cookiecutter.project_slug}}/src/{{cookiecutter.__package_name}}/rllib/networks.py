@@ -19,7 +19,7 @@ from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
-from .adapters import ACTION_MASK, VECTOR
+from ..adapters import ACTION_MASK, VECTOR
 
 _FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradient is 0 rather than NaN
 

@@ -5,8 +5,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from . import vectorization, watchdog
-from .cli import RunError
+from .. import vectorization
+from ..cli import RunError
+from ..guard import watchdog
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 
@@ -31,7 +32,10 @@ def start_ray(address: str | None) -> None:
     quieten()
     torch.set_num_threads(1)
     # The machines of a cluster need not have this package installed: it is sent there.
-    package = {"py_modules": [str(Path(__file__).parent)], "env_vars": {watchdog.SECONDS: os.environ[watchdog.SECONDS]}}
+    package = {
+        "py_modules": [str(Path(__file__).parents[1])],
+        "env_vars": {watchdog.SECONDS: os.environ[watchdog.SECONDS]},
+    }
     try:
         if address is not None:
             ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)

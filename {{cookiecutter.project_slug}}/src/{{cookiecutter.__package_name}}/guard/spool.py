@@ -11,7 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-_FOLDER = f"{__package__.upper()}_SPOOL"
+from .failure import PACKAGE
+
+_FOLDER = f"{PACKAGE.upper()}_SPOOL"
 _LOG, _HANG = "log", "hang"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -20,7 +22,7 @@ class Spool:
     """The reading end, in an env runner."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{__package__}-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PACKAGE}-"))
         os.environ[_FOLDER] = str(self._folder)
         self._read = 0  # bytes of the log that have been taken
 
@@ -66,7 +68,7 @@ def keep_log() -> None:
         root.removeHandler(handler)  # of an earlier env runner in this process
     if folder:
         root.addHandler(_Handler(Path(folder, _LOG), delay=True))
-        logger = logging.getLogger(__package__)
+        logger = logging.getLogger(PACKAGE)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
 

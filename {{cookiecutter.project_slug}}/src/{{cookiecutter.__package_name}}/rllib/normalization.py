@@ -8,7 +8,7 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.core.columns import Columns
 from torch import nn
 
-from .adapters import VECTOR
+from ..adapters import VECTOR
 from .networks import ActorCritic
 
 _FARTHEST = 10.0  # standard deviations from the mean; what lies beyond would drown everything else

@@ -9,11 +9,11 @@ from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from . import mailbox
-from .cluster import quieten
-from .failure import EnvironmentFailure, users_traceback
+from ..guard import mailbox
+from ..guard.failure import EnvironmentFailure, users_traceback
+from ..guard.spool import Spool
+from ..run.cluster import quieten
 from .sampling import BatchedEnvRunner
-from .spool import Spool
 
 EPISODE_RETURNS = "episode_returns"
 LOG_LINES = "log_lines"

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .cli import UsageError
+from ..cli import UsageError
 
 RUNS = Path("runs")
 BEST, LAST = "best", "last"

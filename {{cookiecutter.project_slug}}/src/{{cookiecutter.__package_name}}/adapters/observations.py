@@ -10,14 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import iterate
 
-from .encodings import (
-    Encode,
-    Encoder,
-    UnsupportedSpace,
-    one_line,
-    require_size,
-    vector_encoder,
-)
+from .encodings import Encode, Encoder, UnsupportedSpace, one_line, require_size, vector_encoder
 
 Path = tuple[Hashable, ...]
 Leaf = tuple[Path, gym.Space[Any]]

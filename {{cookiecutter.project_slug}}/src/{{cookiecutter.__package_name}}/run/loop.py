@@ -8,10 +8,10 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from . import mailbox
-from .cli import RunError
-from .env_runner import EPISODE_RETURNS, LOG_LINES
-from .failure import EnvironmentFailure
+from ..cli import RunError
+from ..guard import mailbox
+from ..guard.failure import EnvironmentFailure
+from ..rllib.env_runner import EPISODE_RETURNS, LOG_LINES
 from .interrupt import Interrupt
 from .progress import Progress
 from .recovery import Trainee, is_machines_fault

@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .cli import RunError
+from ..cli import RunError
 
 _MAX_FEATURES = 100_000  # a first layer of 64 units holds 6.4 million weights then; more doesn't train on one machine
 _MAX_IMAGE_NUMBERS = 1_000_000  # a batch of 2,048 such images fills 8 GB

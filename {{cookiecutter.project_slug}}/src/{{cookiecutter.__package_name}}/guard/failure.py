@@ -10,8 +10,10 @@ from typing import Any
 import gymnasium as gym
 
 FILE = "failure.json"
-_GUARD = str(Path(__file__).with_name("guard.py"))
-_MACHINERY = (_GUARD, *(str(Path(__file__).with_name(name)) for name in ("env_runner.py", "sampling.py")))
+PACKAGE = __name__.partition(".")[0]
+_GUARD = str(Path(__file__).with_name("__init__.py"))
+_RLLIB = Path(__file__).parents[1] / "rllib"
+_MACHINERY = (_GUARD, *(str(_RLLIB / name) for name in ("env_runner.py", "sampling.py")))
 
 
 class EnvironmentFailure(Exception):
@@ -56,4 +58,4 @@ def write_failure(folder: Path, facts: Mapping[str, Any]) -> str:
         return message
     path = folder / FILE
     path.write_text(json.dumps(facts, default=str) + "\n", encoding="utf-8")
-    return f"{message}\nsee it again: python -m {__package__}.replay {path}"
+    return f"{message}\nsee it again: python -m {PACKAGE}.replay {path}"

@@ -8,12 +8,12 @@ from typing import Any
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
 
-from .cli import RunError
+from ..cli import RunError
+from ..ppo import ppo_config
+from ..rllib.env_runner import CopyLost
+from ..vectorization import Vectorization
 from .cluster import cluster_cpus
-from .env_runner import CopyLost
-from .ppo import ppo_config
 from .run_folder import BEST, LAST, RunFolder
-from .vectorization import Vectorization
 
 MOST_ATTEMPTS = 3  # without a finished iteration in between; then something breaks every time
 

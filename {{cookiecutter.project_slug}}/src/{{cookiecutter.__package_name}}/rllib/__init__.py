@@ -1,0 +1,1 @@
+"""What extends RLlib: networks and their normalisation, the learner, and the env runner."""

@@ -1,0 +1,1 @@
+"""What happens around training: the loop, its limits, its files, its line of progress, its faults."""
