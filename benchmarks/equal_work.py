@@ -32,7 +32,7 @@ def rllib_config() -> Any:
     from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
     model = DefaultModelConfig(fcnet_hiddens=[64, 64], vf_share_layers=False)
-    sizes = {"train_batch_size_per_learner": BATCH_STEPS, "minibatch_size": MINIBATCH, "num_epochs": EPOCHS}
+    sizes: dict[str, Any] = {"train_batch_size_per_learner": BATCH_STEPS, "minibatch_size": MINIBATCH, "num_epochs": EPOCHS}
     return (
         PPOConfig()
         .environment(register_env())
@@ -126,7 +126,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = panel_project(Path(folder))
         PANEL[0].write(project)
-        command = [project.python, "-W", "ignore", __file__, "--inside", f"--rounds={options.rounds}"]
+        command = [str(project.python), "-W", "ignore", __file__, "--inside", f"--rounds={options.rounds}"]
         subprocess.run(command, cwd=project.path, env=clean_environment(), check=True)
 
 

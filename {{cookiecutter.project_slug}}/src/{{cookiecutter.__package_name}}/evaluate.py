@@ -14,6 +14,7 @@ import numpy as np
 from .adapters import random_action
 from .cli import Parser, UsageError, run, whole_number
 from .registration import env_creator
+from .run.cluster import quieten
 
 SEED = 1_000_000  # far from the seeds of training, so that the episodes are new to the policy
 
@@ -55,6 +56,7 @@ def play(checkpoint: Path, seeds: Sequence[int]) -> dict[str, list[float]]:
 
     from .policy import Policy
 
+    quieten()
     torch.set_num_threads(1)  # one observation at a time is too little for more
     env = env_creator()
     policy = Policy(checkpoint, env)
