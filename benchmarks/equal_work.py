@@ -32,7 +32,11 @@ def rllib_config() -> Any:
     from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
     model = DefaultModelConfig(fcnet_hiddens=[64, 64], vf_share_layers=False)
-    sizes: dict[str, Any] = {"train_batch_size_per_learner": BATCH_STEPS, "minibatch_size": MINIBATCH, "num_epochs": EPOCHS}
+    sizes: dict[str, Any] = {
+        "train_batch_size_per_learner": BATCH_STEPS,
+        "minibatch_size": MINIBATCH,
+        "num_epochs": EPOCHS,
+    }
     return (
         PPOConfig()
         .environment(register_env())

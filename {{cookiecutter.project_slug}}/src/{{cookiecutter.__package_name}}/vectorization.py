@@ -99,8 +99,8 @@ def fit(settings: Settings, env_creator: Callable[[], gym.Env[Any, Any]], num_cp
     mode = settings["gym_env_vectorize_mode"]
     if mode == AUTO:
         mode = "sync"
-    where = f"in {runners} processes x {copies} copies" if runners else f"in this process x {copies} copies"
-    reason = f"a step takes {1e3 * step_seconds:.2g} ms and {num_cpus} CPUs are free: {where}, {mode}"
+    where = f"{copies} copies in each of {runners} processes" if runners else f"{copies} copies in this process"
+    reason = f"vectorization: {where}, {mode}; a step takes {1e3 * step_seconds:.2g} ms, there are {num_cpus} CPUs"
     return Vectorization(int(runners), int(copies), str(mode), reason)
 
 
