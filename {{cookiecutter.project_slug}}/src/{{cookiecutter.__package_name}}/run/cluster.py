@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ..cli import RunError
 from ..guard import watchdog
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
+CONNECT_SECONDS = 5.0
 
 
 def start_ray(address: str | None) -> None:
@@ -38,6 +40,7 @@ def start_ray(address: str | None) -> None:
     }
     try:
         if address is not None:
+            _reach(address)
             ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
         else:
             ray.init(
@@ -49,6 +52,13 @@ def start_ray(address: str | None) -> None:
     except Exception as error:  # Ray raises plain ones, too
         where = f"at --address {address}" if address else "on this machine"
         raise RunError(f"Ray does not start {where}: {str(error).strip().splitlines()[0]}") from None
+
+
+def _reach(address: str) -> None:
+    """Raises OSError where nobody listens at "host:port"; Ray would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def quieten() -> None:
