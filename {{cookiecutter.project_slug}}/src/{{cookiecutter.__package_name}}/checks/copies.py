@@ -35,7 +35,7 @@ def copies_can_be_made(study: Study) -> Iterator[Finding]:
         text = "the constructor returns the same instance again (a singleton): all copies share one state"
         yield error(text, "return a new object each time", study.where("__init__"))
     else:
-        study.put_back(built.env)
+        study.spare.append(built.env)
 
 
 @check()

@@ -172,4 +172,4 @@ def spaces_same_in_copies(study: Study) -> Iterator[Finding]:
             text = f"all copies share one {name} object (class attribute or module constant): seeding one seeds all"
             yield warning(text, f"write self.{name} = ... in __init__", where)
     for other in others:
-        study.put_back(other)
+        study.spare.append(other)

@@ -45,13 +45,10 @@ class Study:
         quick: bool = False,
         cap: int | None = None,
     ) -> None:
-        self.maker = maker
-        self.config = config
-        self.pulse = pulse
-        self.events = events
-        self.quick = quick
-        self.cap = cap
-        self.spare: list[Any] = []
+        self.maker, self.config = maker, config
+        self.pulse, self.events = pulse, events
+        self.quick, self.cap = quick, cap
+        self.spare: list[Any] = []  # copies that have not been reset, for who needs one
         self.first_spaces: dict[str, Any] = {}
         self.cache: dict[str, Any] = {}
         self.failed: set[str] = set()  # Checks that have found an error so far.
@@ -90,11 +87,10 @@ class Study:
         raise NotJudged(f"the constructor raises: {self.context.trouble.text if self.context.trouble else ''}")
 
     def _time_again(self, built: Built) -> None:
-        """Constructs once more: the first time may have imported a library or filled a cache."""
-        second = self.build(built.config)
+        second = self.build(built.config)  # The first time may have imported a library or filled a cache.
         if second.env is not None:
             built.seconds = min(built.seconds, second.seconds)
-            self.put_back(second.env)
+            self.spare.append(second.env)
 
     @property
     def env(self) -> Any:
@@ -108,7 +104,7 @@ class Study:
             return False
         second = self.build(self.built.config)
         if second.env is not None:
-            self.put_back(second.env)
+            self.spare.append(second.env)
         return second.env is None
 
     @property
@@ -128,10 +124,6 @@ class Study:
         if built.env is None:
             raise NotJudged(f"no second copy can be made: {built.trouble.text if built.trouble else ''}")
         return built.env
-
-    def put_back(self, env: Any) -> None:
-        """Keeps a copy that has not been reset for the next one who needs a fresh copy."""
-        self.spare.append(env)
 
     def release(self, env: Any) -> None:
         """Closes an extra copy."""
