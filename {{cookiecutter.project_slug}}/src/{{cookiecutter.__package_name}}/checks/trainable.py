@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from ..adapters import UnsupportedSpace, adapt
 from .registry import Finding, check, warning
 from .spaces import declared, parts
 from .study import Study
@@ -19,10 +21,15 @@ LARGE_DISCRETE = 10_000
 def spaces_trainable(study: Study) -> Iterator[Finding]:
     """PPO can learn with the spaces.
 
-    This project's adapters take any Gymnasium space except Sequence and Graph, which have no fixed size; plain
-    RLlib takes fewer and fails, or silently sends other actions.
+    This project's adapters take nearly any Gymnasium space; plain RLlib takes fewer and fails, or silently sends other
+    actions.
     """
     where = study.where("__init__")
+    if isinstance(study.env, gym.Env):
+        try:
+            adapt(study.env)
+        except UnsupportedSpace as problem:
+            yield warning(f"an unsupported space for training: {problem}", "declare one of the spaces in the tables of the README", where)
     for name, space in declared(study):
         for path, part in parts(space, name):
             yield from _untrainable(name, path, part, where)
@@ -30,10 +37,7 @@ def spaces_trainable(study: Study) -> Iterator[Finding]:
 
 def _untrainable(name: str, path: str, part: Any, where: str | None) -> Iterator[Finding]:
     acts = name == "action_space"
-    if isinstance(part, spaces.Sequence | spaces.Graph):
-        text = f"{path} is an unsupported space for training: {type(part).__name__} has no fixed size"
-        yield warning(text, "pad to a Box of fixed shape, with a mask of what is real", where)
-    elif acts and isinstance(part, spaces.Discrete | spaces.MultiDiscrete) and np.any(part.start != 0):
+    if acts and isinstance(part, spaces.Discrete | spaces.MultiDiscrete) and np.any(part.start != 0):
         text = (
             f"{path} is {part} with a non-zero start: plain RLlib ignores start and sends actions 0..n-1, outside the "
             "space; this project's adapter shifts them"
@@ -42,8 +46,6 @@ def _untrainable(name: str, path: str, part: Any, where: str | None) -> Iterator
     elif acts and isinstance(part, spaces.Box) and not part.is_bounded("both"):
         text = f"{path} is unbounded (infinite bounds): RLlib cannot scale actions to it, and PPO explores near 0 only"
         yield warning(text, "declare finite bounds, best -1 and 1, and scale in step()", where)
-    elif acts and isinstance(part, spaces.Text):
-        yield warning(f"{path} is a Text space: unsupported as action by plain RLlib", "declare Discrete(n)", where)
     elif isinstance(part, spaces.Discrete) and int(part.n) > LARGE_DISCRETE:
         text = f"{path} is {part}: as one-hot vector or list of logits it is too large a scale for a network"
         yield warning(text, "split it into parts (MultiDiscrete), or give the numbers behind it as a Box", where)
