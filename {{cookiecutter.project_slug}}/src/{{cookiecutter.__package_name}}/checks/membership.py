@@ -105,7 +105,7 @@ def _box_values(space: Any, value: Any, path: str) -> Iterator[Problem]:
     excess = float(max(float(low) - float(got), float(got) - float(high)))
     if excess <= 1e-4 * (1.0 + abs(float(got))) and value.dtype.kind == "f":
         return  # A rounding error: harmless in training.
-    text = f"{path}{list(index)} is {short(got)}, outside its bounds [{short(low)}, {short(high)}]: not in the space"
+    text = f"{path}{list(index)} is {got!s}, outside its bounds [{low!s}, {high!s}]: not in the space"
     mild = value.dtype.kind == "f" and excess <= FAR_RANGES * (float(high) - float(low))
     fix = "clip the value with np.clip, scale it, or declare the bounds that it really has"
     yield Problem("bounds", path, text, fix, mild)

@@ -25,12 +25,14 @@ def spaces_trainable(study: Study) -> Iterator[Finding]:
     actions.
     """
     where = study.where("__init__")
-    if isinstance(study.env, gym.Env):
+    found = list(declared(study))
+    if isinstance(study.env, gym.Env) and len(found) == 2:
         try:
             adapt(study.env)
         except UnsupportedSpace as problem:
-            yield warning(f"an unsupported space for training: {problem}", "declare one of the spaces in the tables of the README", where)
-    for name, space in declared(study):
+            text = f"an unsupported space for training: {problem}"
+            yield warning(text, "declare one of the spaces in the tables of the README", where)
+    for name, space in found:
         for path, part in parts(space, name):
             yield from _untrainable(name, path, part, where)
 
