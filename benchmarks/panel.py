@@ -1,11 +1,12 @@
 """How soon PPO learns each environment of a panel: a baked project, Stable-Baselines3 and RLlib, each as it comes.
 
-    .venv/bin/pip install stable-baselines3 swig Box2D
+    .venv/bin/pip install stable-baselines3 swig Box2D pygame
     .venv/bin/python benchmarks/panel.py --seeds 3 --max-seconds 300 --json panel.json
 
 Every run is a process of its own; the three libraries take turns on the same machine. A return counts as reached when
 the mean of the last 50 finished episodes (all, where fewer than 50 and at least 20 have finished) reaches it. Seconds
-count from the first sample on. What isn't solved counts as the limit, so its ratio is a lower bound (`>`).
+count from the first sample on. What isn't solved counts as the limit, so its ratio is a lower bound (`>`). Nobody waits
+longer than `--most-times` the seconds in which the template has solved the row with the same seed.
 """
 
 import argparse
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--scales", nargs="*", type=float, default=[1e-3, 1e3], help="of the rewards of --scaled-rows")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1; default: %(default)s")
     parser.add_argument("--max-seconds", type=float, default=300.0, help="of a run; default: %(default)s")
+    parser.add_argument("--most-times", type=float, default=20.0, metavar="R", help="default: %(default)g")
     parser.add_argument("--libraries", nargs="*", default=[OURS, *OTHERS], choices=[OURS, *OTHERS])
     parser.add_argument("--copies", type=int, default=1, help="of Stable-Baselines3; default: 1, as it has it")
     parser.add_argument("--json", type=Path, help="keep all results in this file")
@@ -113,11 +115,14 @@ def main() -> None:
             task.write(project)
             runs = results.setdefault(task.name, {library: [] for library in options.libraries})
             for seed in range(options.seeds):
+                limit = options.max_seconds
                 for library in options.libraries:
                     if library == OURS:
-                        result = train(project, f"{len(results)}-{seed}", seed, options.max_seconds)
+                        result = train(project, f"{len(results)}-{seed}", seed, limit)
+                        if result["solved"]:
+                            limit = min(limit, options.most_times * result["seconds"])
                     else:
-                        result = train_other(project, library, task, seed, options.max_seconds, options.copies)
+                        result = train_other(project, library, task, seed, limit, options.copies)
                     runs[library].append(result)
                     print(time.strftime("%H:%M:%S"), task.name, library, f"seed {seed}", result, flush=True)
                     if options.json:

@@ -40,7 +40,8 @@ def load(text: str | None) -> Callable[..., Any]:
     """
     if text is None:
         package = __name__.rpartition(".checks.")[0]
-        return _import(lambda: importlib.import_module(f"{package}.registration"), package).make_env
+        registration = _import(lambda: importlib.import_module(f"{package}.registration"), package)
+        return registration.make_vector_env if registration.is_vector_env() else registration.make_env
     place, colon, attribute = text.rpartition(":")
     if not colon or not place or not attribute:
         raise TargetError(f"TARGET must read module:attr or file.py:attr, got {text!r}")

@@ -75,6 +75,10 @@ class FirstCopy(_View):
             obs = first_row(infos.get("final_obs", observations))
         return obs, rewards[0], terminated[0], truncated[0], first_info(infos)
 
+    def render(self) -> Any:
+        frames = self.env.render()
+        return frames[0] if isinstance(frames, tuple) and frames else frames
+
 
 class AllAgents(_View):
     """All agents of a multi-agent environment as one: dicts of observations and actions, the sum of the rewards."""
