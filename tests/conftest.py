@@ -120,6 +120,12 @@ def corridor(bake: Callable[..., BakedProject]) -> BakedProject:
 
 
 @pytest.fixture(scope="session")
+def vector(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example that steps all its copies at once, installed."""
+    return bake(project_name="Corridors", starter="vector").install()
+
+
+@pytest.fixture(scope="session")
 def stub(bake: Callable[..., BakedProject]) -> BakedProject:
     """The stub with the default answers, installed, nothing filled in."""
     return bake().install()

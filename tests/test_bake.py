@@ -34,7 +34,7 @@ COMMON = {
 MODULES = {
     "": "check cli config env evaluate policy ppo registration replay train vectorization",
     "adapters/": "actions encodings observations",
-    "guard/": "failure mailbox spool watchdog",
+    "guard/": "failure mailbox spool vector watchdog",
     "rllib/": "env_runner learner networks normalization sampling",
     "run/": "cluster curve interrupt loop progress recovery run_folder status",
 }

@@ -19,7 +19,7 @@ SPACES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["corridor", "stub"])
+@pytest.fixture(params=["corridor", "stub", "vector"])
 def project(request: pytest.FixtureRequest) -> BakedProject:
     """Each starter, installed."""
     return request.getfixturevalue(request.param)
