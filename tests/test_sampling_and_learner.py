@@ -98,8 +98,50 @@ for name, weights in theirs.items():
 print("same weights")
 """
 
+# Generalised advantage estimation, written out: only a terminated episode is worth nothing after its last step.
+TARGETS = """
+from {package}.rllib.learner import PPOLearner
+from {package}.registration import env_creator
+from ray.rllib.core.learner.training_data import TrainingData
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-@pytest.mark.parametrize(("script", "words"), [(SAMPLING, "same episodes"), (LEARNER, "same weights")])
+env, size, value = env_creator(), 5, 10.0
+rewards = np.arange(1.0, 1.0 + size)
+learner = PPOLearner(config=config, module_spec=config.get_rl_module_spec(env=env))
+learner.build()
+learner.module["default_policy"].unwrapped().return_statistics.mean.fill_(value)  # what its new network says of all
+
+def targets(**end):
+    episode = SingleAgentEpisode(
+        observations=list(np.linspace(0, 1, size + 1, dtype=np.float32)[:, None]),
+        observation_space=env.observation_space,
+        actions=[np.int64(1)] * size,
+        action_space=env.action_space,
+        rewards=list(rewards),
+        extra_model_outputs={{"action_logp": [-0.7] * size, "action_dist_inputs": [np.zeros(2, np.float32)] * size}},
+        len_lookback_buffer=0,
+        **end,
+    )
+    columns = learner._make_batch_if_necessary(TrainingData(episodes=[episode])).policy_batches["default_policy"]
+    return columns["value_targets"][columns["loss_mask"]].numpy()
+
+def expected(after_the_end):
+    advantage, found, next_value = 0.0, [], after_the_end
+    for reward in reversed(rewards):
+        advantage = reward + config.gamma * next_value - value + config.gamma * config.lambda_ * advantage
+        found.append(advantage + value)
+        next_value = value
+    return found[::-1]
+
+np.testing.assert_allclose(targets(terminated=True), expected(after_the_end=0.0), rtol=1e-5)
+np.testing.assert_allclose(targets(truncated=True), expected(after_the_end=value), rtol=1e-5)
+np.testing.assert_allclose(targets(), expected(after_the_end=value), rtol=1e-5)  # goes on in the next batch
+print("right targets")
+"""
+SCRIPTS = [(SAMPLING, "same episodes"), (LEARNER, "same weights"), (TARGETS, "right targets")]
+
+
+@pytest.mark.parametrize(("script", "words"), SCRIPTS, ids=[words for _, words in SCRIPTS])
 def test_agrees_with_rllib(corridor: BakedProject, script: str, words: str) -> None:
     code = (SETUP + script).format(package=corridor.package)
     assert words in corridor.run("-W", "ignore", "-c", code, check=True).stdout
