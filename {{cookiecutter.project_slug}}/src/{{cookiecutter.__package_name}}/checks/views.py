@@ -77,7 +77,7 @@ class FirstCopy(_View):
 
     def render(self) -> Any:
         frames = self.env.render()
-        return frames[0] if isinstance(frames, tuple) and frames else frames
+        return frames[0] if isinstance(frames, tuple | list) and len(frames) == self.env.num_envs else frames
 
 
 class AllAgents(_View):
