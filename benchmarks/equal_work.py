@@ -47,14 +47,38 @@ def rllib_config() -> Any:
     )
 
 
-def by_settings(config: Any) -> Any:
-    """Turns off what CartPole doesn't need."""
-    config.environment(normalize_actions=False)
-    config.training(use_kl_loss=False)
-    config.debugging(log_sys_usage=False)
+def without_normalizing(config: Any) -> Any:
+    """Leaves out what turns a policy's actions into the bounds of a Box."""
+    return config.environment(normalize_actions=False)
+
+
+def without_metrics(config: Any) -> Any:
+    """Leaves out the KL loss, and what is logged of the machine and of each gradient."""
+    config = without_normalizing(config).training(use_kl_loss=False).debugging(log_sys_usage=False)
     config.log_gradients = False
     config.torch_skip_nan_gradients = True
     return config
+
+
+def by_settings(config: Any) -> Any:
+    """Leaves out the connectors that CartPole doesn't need, too: all that RLlib's settings can do."""
+    from ray.rllib.connectors import env_to_module, module_to_env
+
+    return without_metrics(config).env_runners(
+        add_default_connectors_to_env_to_module_pipeline=False,
+        env_to_module_connector=lambda env, spaces, device: [
+            env_to_module.AddObservationsFromEpisodesToBatch(),
+            env_to_module.BatchIndividualItems(),
+            env_to_module.NumpyToTensor(device=device),
+        ],
+        add_default_connectors_to_module_to_env_pipeline=False,
+        module_to_env_connector=lambda env, spaces: [
+            module_to_env.GetActions(),
+            module_to_env.TensorToNumpy(),
+            module_to_env.UnBatchToIndividualItems(),
+            module_to_env.ListifyDataForVectorEnv(),
+        ],
+    )
 
 
 def variants() -> dict[str, Callable[[], Any]]:
@@ -71,9 +95,11 @@ def variants() -> dict[str, Callable[[], Any]]:
     both.training(train_batch_size_per_learner=BATCH_STEPS, minibatch_size=MINIBATCH, num_epochs=EPOCHS)
     configs = {
         "RLlib": rllib_config(),
-        "RLlib by settings": by_settings(rllib_config()),
-        "  and the template's env runner": by_settings(rllib_config()).env_runners(env_runner_cls=EnvRunner),
-        "  and the template's learner": by_settings(rllib_config()).learners(learner_class=PPOLearner),
+        "- without normalised actions": without_normalizing(rllib_config()),
+        "- nor KL loss and metrics": without_metrics(rllib_config()),
+        "- nor connectors: RLlib by settings": by_settings(rllib_config()),
+        "+ the template's env runner": without_metrics(rllib_config()).env_runners(env_runner_cls=EnvRunner),
+        "+ the template's learner": by_settings(rllib_config()).learners(learner_class=PPOLearner),
         "template, equal work": both,
         SHIPPED: ppo_config(Vectorization(0, 32, "sync", ""), seed=0),
     }
