@@ -33,3 +33,35 @@ def test_scale_does_not_matter(bake: Callable[..., BakedProject], reward: float,
     assert json.loads(project.read("runs/run/summary.json"))["seconds_to_stop_return"] is not None
     report = project.command("evaluate", "run", "--json", check=True).stdout
     assert json.loads(report)["policy"]["mean"] > THRESHOLD / 2 * reward  # the statistics lie in the checkpoint
+
+
+MATCH = """
+    def __init__(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> None:
+        self.config = read_config(EnvConfig, config)
+        self.render_mode = render_mode
+        self.observation_space = spaces.Discrete(6)
+        self.action_space = spaces.Discrete(6)
+        self._shown = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._shown = int(self.np_random.integers(6))
+        return np.int64(self._shown), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = float(action == (self._shown + 1) % 6)
+        self._shown = int(self.np_random.integers(6))
+        return np.int64(self._shown), reward, False, False, {}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [1, 3000])
+def test_length_of_episodes_does_not_matter(bake: Callable[..., BakedProject], steps: int) -> None:
+    project = bake(project_name="Match", max_episode_steps=str(steps)).install()
+    file = project.source / "env.py"
+    head = file.read_text(encoding="utf-8").split("    def __init__")[0]
+    file.write_text(head + MATCH, encoding="utf-8")
+    done = project.command("train", "--name", "run", "--stop-return", str(0.9 * steps), "--max-env-steps", "200_000")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(project.read("runs/run/summary.json"))["seconds_to_stop_return"] is not None, done.stdout
