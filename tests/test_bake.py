@@ -32,7 +32,7 @@ COMMON = {
     "tests/test_vectorization.py",
 }
 MODULES = {
-    "": "check cli config env evaluate policy ppo registration replay train vectorization",
+    "": "benchmark check cli config env evaluate fit grid measure pace policy ppo registration replay train vectorization",
     "adapters/": "actions encodings observations",
     "guard/": "failure mailbox spool vector watchdog",
     "rllib/": "env_runner learner networks normalization sampling",

@@ -14,9 +14,10 @@ from . import vectorization
 from .checks import run_checks
 from .cli import Parser, RunError, finite_number, positive_seconds, run, whole_number
 from .env import REWARD_THRESHOLD
+from .fit import VECTOR_MODE, fit
 from .guard import watchdog
 from .guard.failure import EnvironmentFailure, write_failure
-from .registration import ENV_ID, env_creator, training_env
+from .registration import ENV_ID, env_creator, is_vector_env, training_env
 from .run.cluster import cluster_cpus, start_ray
 from .run.curve import draw_curve
 from .run.run_folder import BEST, LAST, RunFolder, read_json, versions, write_json
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits |= {key: value for key in DEFAULTS if (value := getattr(options, key)) is not None}
     preflight()
     if options.debug:
-        settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": "sync"}
+        settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if is_vector_env() else "sync"}
         limits["hang_seconds"] = math.inf  # a breakpoint is no hang
     os.environ[watchdog.SECONDS] = str(limits["hang_seconds"])
     try:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.address:
             start_ray(options.address)
             cpus = cluster_cpus()
-        fitted = vectorization.fit(settings, training_env, cpus)
+        fitted = fit(settings, training_env, cpus, is_vector_env())
         print(fitted.reason, flush=True)
         if not options.address:
             start_ray(None)

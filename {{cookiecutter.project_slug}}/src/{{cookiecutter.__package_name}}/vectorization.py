@@ -1,18 +1,16 @@
-"""How many copies of the environment are stepped at once: reads `vectorization.toml`, and fits "auto" to the machine."""
+"""How many copies of the environment are stepped at once: reads and writes `vectorization.toml`."""
 
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from .adapters import random_action
 from .cli import UsageError
+from .run.run_folder import write_text
 
 FILE = Path("vectorization.toml")
 MODES = ("sync", "async", "vector_entry_point")
@@ -29,7 +27,17 @@ class Vectorization:
     num_env_runners: int
     num_envs_per_env_runner: int
     gym_env_vectorize_mode: str
-    reason: str  # one line for the user: what was chosen, and why
+    reason: str = ""  # one line for the user: what was chosen, and why
+
+    @property
+    def processes(self) -> int:
+        """The processes that sample: the training process where there are no env runners."""
+        return max(1, self.num_env_runners)
+
+    @property
+    def copies(self) -> int:
+        """The copies of the environment in all processes together."""
+        return self.processes * self.num_envs_per_env_runner
 
 
 def read_settings(path: Path = FILE, overrides: Mapping[str, str | None] | None = None) -> Settings:
@@ -50,6 +58,14 @@ def read_settings(path: Path = FILE, overrides: Mapping[str, str | None] | None 
         if override is not None:
             settings[key] = _checked(flag(key), key, int(override) if override.isdecimal() else override)
     return settings
+
+
+def write_settings(vectorization: Vectorization, path: Path = FILE) -> None:
+    """Writes the three values into the file, in one step; its comments stay."""
+    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    for key in KEYS:
+        document[key] = getattr(vectorization, key)
+    write_text(path, tomlkit.dumps(document))
 
 
 def flag(key: str) -> str:
@@ -75,49 +91,3 @@ def _checked(where: str, key: str, value: Any) -> int | str:
 def available_cpus() -> int:
     """The CPUs that this process may use (an affinity mask or a container can allow fewer than the machine has)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def fit(settings: Settings, env_creator: Callable[[], gym.Env[Any, Any]], num_cpus: int) -> Vectorization:
-    """Replaces each "auto" by what fits this environment and `num_cpus` CPUs.
-
-    Raises:
-        UsageError: more env runners than CPUs; Ray would wait for them for ever.
-    """
-    runners = settings["num_env_runners"]
-    if runners != AUTO and int(runners) > num_cpus:
-        raise UsageError(
-            f"num_env_runners = {runners}, but there are {num_cpus} CPUs and each env runner takes one; "
-            f'write {num_cpus} or fewer, or "{AUTO}"'
-        )
-    step_seconds = measure_step(env_creator)
-    slow = step_seconds > SLOW_STEP_SECONDS
-    if runners == AUTO:
-        runners = num_cpus if slow and num_cpus > 1 else 0
-    copies = settings["num_envs_per_env_runner"]
-    if copies == AUTO:
-        copies = max(1, COPIES // max(1, int(runners)))
-    mode = settings["gym_env_vectorize_mode"]
-    if mode == AUTO:
-        mode = "sync"
-    where = f"{copies} copies in each of {runners} processes" if runners else f"{copies} copies in this process"
-    reason = f"vectorization: {where}, {mode}; a step takes {1e3 * step_seconds:.2g} ms, there are {num_cpus} CPUs"
-    return Vectorization(int(runners), int(copies), str(mode), reason)
-
-
-COPIES = 32  # enough for batched inference to pay, few enough for fragments of 64 steps in a batch of 2,048
-SLOW_STEP_SECONDS = 1e-3  # above this, the step outweighs sending its result from one process to another
-
-
-def measure_step(env_creator: Callable[[], gym.Env[Any, Any]], seconds: float = 0.2) -> float:
-    """Returns the mean time of a step of random actions in seconds, episode starts included."""
-    env = env_creator()
-    env.action_space.seed(0)
-    observation, _ = env.reset(seed=0)
-    steps, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < seconds:
-        observation, _, terminated, truncated, _ = env.step(random_action(env, observation))
-        steps += 1
-        if terminated or truncated:
-            observation, _ = env.reset()
-    env.close()
-    return elapsed / steps

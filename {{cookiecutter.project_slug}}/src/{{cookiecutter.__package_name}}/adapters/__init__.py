@@ -19,14 +19,14 @@ from .actions import action_adapter
 from .encodings import Encode, UnsupportedSpace, image_encoder, is_image
 from .observations import Leaf, Limits, Path, leaves, name_of, parts_encoder
 
-__all__ = ["ACTION_MASK", "VECTOR", "UnsupportedSpace", "adapt", "adapt_vector", "random_action"]
+__all__ = ["ACTION_MASK", "VECTOR", "UnsupportedSpace", "adapt", "adapt_vector", "random_action", "random_actions"]
 
 ACTION_MASK = "action_mask"  # the key of a Dict observation that says which actions are allowed
 VECTOR = "vector"  # the key of what is neither the mask nor an image, where the policy sees several parts
 
 
 def adapt(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """Wraps an environment so that a network sees float32 arrays and every action lies in the environment's own space.
+    """Wraps an environment so that a network sees arrays, float32 but for images of bytes, and every action lies in the environment's own space.
 
     A Dict observation with the key `action_mask` next to a Discrete, MultiDiscrete or MultiBinary action space declares
     which actions are allowed: one entry for each value of each choice, 1 where it is allowed.
@@ -63,8 +63,19 @@ def random_action(env: gym.Env[Any, Any], observation: Any) -> Any:
     """Draws an action for an adapted environment, and only from what the observation's mask allows."""
     if not isinstance(env, _AllowedActions):
         return env.action_space.sample()
-    allowed = tuple(np.split(observation[ACTION_MASK], env.starts[1:]))
-    return env.action_space.sample(allowed[0] if isinstance(env.action_space, spaces.Discrete) else allowed)
+    return _sample_allowed(env.action_space, observation[ACTION_MASK])
+
+
+def random_actions(env: gym.vector.VectorEnv[Any, Any, Any], observations: Any) -> Any:
+    """Draws an action for each copy of an adapted VectorEnv, likewise."""
+    if not _is_masked(env.single_observation_space):
+        return env.action_space.sample()
+    return np.stack([_sample_allowed(env.single_action_space, mask) for mask in observations[ACTION_MASK]])
+
+
+def _sample_allowed(space: gym.Space[Any], mask: np.ndarray) -> Any:
+    starts = np.cumsum(_counts(space))[:-1]
+    return space.sample(mask if isinstance(space, spaces.Discrete) else tuple(np.split(mask, starts)))
 
 
 def _is_masked(seen: gym.Space[Any]) -> bool:
@@ -102,7 +113,7 @@ def _counts(chosen: gym.Space[Any]) -> np.ndarray:
 def _observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Space[Any], Callable[[Any], Any]]:
     """Returns what the policy sees of a space, and the function that makes it from an observation.
 
-    One vector or one image comes as a float32 Box of shape (n,) or (height, width, channels). Otherwise there is a Dict
+    One vector or one image comes as a Box of shape (n,) or (height, width, channels). Otherwise there is a Dict
     of `action_mask` (MultiBinary), `image_0`, `image_1`, ... and `vector`, which holds all the rest.
 
     Raises:
@@ -119,7 +130,7 @@ def _observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Spa
             assert isinstance(leaf, spaces.Box)
             key = f"image_{len(parts.keys() - {ACTION_MASK})}"
             encoder = image_encoder(leaf, name_of("observation_space", path))
-            parts[key] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
+            parts[key] = spaces.Box(encoder.low, encoder.high, dtype=encoder.low.dtype.type)
             encoders[key] = partial(_encode_at, path, encoder.encode)
         else:
             rest.append((path, leaf))

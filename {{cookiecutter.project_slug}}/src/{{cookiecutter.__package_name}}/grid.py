@@ -1,0 +1,103 @@
+"""The settings of `benchmark`: which are tried, how often, and what they were measured at."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+from .fit import candidates, choose, environment_seconds, reason
+from .measure import measure
+from .registration import is_vector_env, training_env
+from .run.cluster import start_ray
+from .run.run_folder import versions
+from .vectorization import AUTO, KEYS, Vectorization, available_cpus
+
+FINALISTS = 3  # the fastest are measured again, and what "auto" chooses with them: a first look is noisy
+FINAL_ROUNDS = 2
+MOST_SECONDS = 10  # a setting whose copies take so many times the seconds for a single step is left out
+Row = dict[str, Any]  # the three keys of vectorization.toml, and what was measured
+
+
+class Grid:
+    """All settings that are worth a try on this machine, and what they were measured at.
+
+    Args:
+        seconds: for a setting.
+        is_quiet: shows no progress.
+    """
+
+    def __init__(self, seconds: float, is_quiet: bool) -> None:
+        self._seconds, self._is_quiet = seconds, is_quiet
+        self._start = time.perf_counter()
+        self._cpus = available_cpus()
+        profile = measure(training_env, is_vector_env())
+        settings = candidates(dict.fromkeys(KEYS, AUTO), self._cpus, is_vector_env())
+        self.auto = choose(settings, profile, self._cpus)
+        self.auto = replace(self.auto, reason=reason(self.auto, profile, self._cpus))
+
+        def seconds_of_all(one: Vectorization) -> float:
+            return one.copies * environment_seconds(one, profile, self._cpus)
+
+        limit = max(MOST_SECONDS * seconds, seconds_of_all(self.auto))
+        self._settings = [one for one in settings if seconds_of_all(one) <= limit]
+        self.measured: dict[Vectorization, list[dict[str, float]]] = {}
+
+    def run(self) -> None:
+        """Measures each setting once, then the fastest of them again, in turns."""
+        from rich.console import Console
+        from rich.progress import Progress
+
+        if not self._is_quiet:
+            print(self.auto.reason, flush=True)
+        start_ray(None)
+        from .pace import Pace  # late: RLlib takes two seconds that --help shouldn't
+
+        again = FINAL_ROUNDS * (FINALISTS + 1)
+        with Progress(console=Console(stderr=True), disable=self._is_quiet, transient=True) as bar, Pace() as pace:
+            task = bar.add_task("measuring", total=len(self._settings) + again)
+            for one in self._settings:
+                self.measured.setdefault(one, []).append(pace.measure(one, self._seconds))
+                bar.advance(task)
+            finalists = {replace(self.auto, reason=""), *self._ranked()[:FINALISTS]}
+            for turn in range(FINAL_ROUNDS):
+                # The last of a turn is the first of the next, so that its processes stay.
+                for one in sorted(finalists, key=lambda one: one.num_env_runners, reverse=turn % 2 == 1):
+                    self.measured[one].append(pace.measure(one, self._seconds))
+                    bar.advance(task)
+
+    def _speed(self, one: Vectorization) -> float:
+        return median(measured["steps_per_second"] for measured in self.measured[one])
+
+    def _ranked(self) -> list[Vectorization]:
+        return sorted(self.measured, key=self._speed, reverse=True)
+
+    @property
+    def best(self) -> Vectorization:
+        """The fastest of those that were measured most often."""
+        most = max(len(times) for times in self.measured.values())
+        return next(one for one in self._ranked() if len(self.measured[one]) == most)
+
+    def report(self) -> dict[str, Any]:
+        """Returns what was measured, the fastest first, as JSON values."""
+        rows = []
+        for one in self._ranked():
+            speeds = {key: round(median(m[key] for m in self.measured[one]), 1) for key in self.measured[one][0]}
+            rows.append({key: getattr(one, key) for key in KEYS} | speeds)
+        best, auto = row_of(self.best, rows), row_of(self.auto, rows)
+        share = None if auto is None or best is None else auto["steps_per_second"] / best["steps_per_second"]
+        return {
+            "cpus": self._cpus,
+            "seconds": round(time.perf_counter() - self._start, 1),
+            "best": best,
+            "auto": auto,
+            "auto_reason": self.auto.reason,
+            "auto_of_best": None if share is None else round(share, 3),
+            "settings": rows,
+            "versions": versions(),
+        }
+
+
+def row_of(one: Vectorization, rows: Sequence[Row]) -> Row | None:
+    """Returns the row of a setting, if it was measured."""
+    return next((row for row in rows if all(row[key] == getattr(one, key) for key in KEYS)), None)
