@@ -1,7 +1,6 @@
-"""Encodes one observation of a space with a fixed size as a float32 array; `observations.py` puts them together.
+"""Encodes one observation of a space with a fixed size as an array; `observations.py` puts them together.
 
-Gymnasium's own `flatten` takes an index below the range for one counted from the end, orders the characters of a Text
-by the hash seed of the process, and leaves bytes unscaled; so the encoding is spelled out here.
+Gymnasium's own `flatten` orders the characters of a Text by the hash seed of the process, and leaves bytes unscaled.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from gymnasium import spaces
 from ..cli import RunError
 
 _MAX_FEATURES = 100_000  # a first layer of 64 units holds 6.4 million weights then; more doesn't train on one machine
-_MAX_IMAGE_NUMBERS = 1_000_000  # a batch of 2,048 such images fills 8 GB
+_MAX_IMAGE_NUMBERS = 1_000_000  # a batch of 2,048 such images fills 2 GB as bytes, 8 GB as floats
 _WIDEST_LINEAR_RANGE = 65_535  # integers of up to 16 bits are divided by their range, wider ones get a logarithm
 _SMALLEST_SIDE = 5  # pixels: below, one 3x3 filter sees nearly all of an image at once
 _MOST_CHANNELS = 16  # four stacked colour images have 12
@@ -29,7 +28,7 @@ Encode = Callable[[Any], np.ndarray]
 
 
 class Encoder(NamedTuple):
-    """One observation in, one float32 array out, from `low` to `high`, which have its shape."""
+    """One observation in, one array out, float32 or the bytes of an image, from `low` to `high`, which have its shape."""
 
     encode: Encode
     low: np.ndarray
@@ -46,11 +45,8 @@ def vector_encoder(space: gym.Space[Any], name: str) -> Encoder:
     """Encodes Box, Discrete, MultiDiscrete, MultiBinary and Text as an array of shape (n,).
 
     Floats stay as they are. Integers are scaled to [0, 1] by their range, or to sign(x) log(1 + |x|) if it is wide.
-    What is chosen from a set is one-hot: an index, each index, each character (zeros after a Text's end).
-
-    Args:
-        space: what the environment declares.
-        name: where in the observation the space stands, for the error message.
+    What is chosen from a set is one-hot: an index, each index, each character (zeros after a Text's end). The `name`
+    says where in the observation the space stands.
 
     Raises:
         UnsupportedSpace: another kind of space, or too large for a network.
@@ -83,9 +79,8 @@ def vector_encoder(space: gym.Space[Any], name: str) -> Encoder:
 def is_image(space: gym.Space[Any]) -> bool:
     """Says whether a space is taken for an image, which a convolutional network looks at.
 
-    A Box of rank 3 is an image if its first or its last side counts channels: at most 16, and fewer than the other two
-    sides, which have at least 5 pixels. A Box of rank 4 is one if it stacks such images. A uint8 Box of rank 2 is a
-    grey image. Integers must lie within 65,535 of each other.
+    A Box of rank 3 is one if its first or its last side counts channels: at most 16, and fewer than the other two have
+    pixels, at least 5. So is a Box of rank 4 that stacks them, and a uint8 Box of rank 2. Integers span at most 65,535.
     """
     if not isinstance(space, spaces.Box) or len(space.shape) not in (2, 3, 4):
         return False
@@ -104,7 +99,8 @@ def is_image(space: gym.Space[Any]) -> bool:
 def image_encoder(space: spaces.Box, name: str) -> Encoder:
     """Encodes a space for which `is_image` holds as an array of shape (height, width, channels).
 
-    Bounds become 0 and 1, but for floats that lie within [-1, 1] already or have none. Stacked images become channels.
+    Bytes stay bytes, a quarter of the memory; the network scales them. Other bounds become 0 and 1, but for floats that
+    lie within [-1, 1] already or have none. Stacked images become channels.
 
     Raises:
         UnsupportedSpace: the image is too large to keep thousands of them.
@@ -118,6 +114,8 @@ def image_encoder(space: spaces.Box, name: str) -> Encoder:
             "for example by gymnasium.wrappers.ResizeObservation."
         )
     low, high = float(space.low.min()), float(space.high.max())
+    if space.dtype == np.uint8 and high - low == 255:
+        return Encoder(pixels := partial(_pixels, axes, shape), pixels(space.low), pixels(space.high))
     if np.issubdtype(space.dtype, np.floating) and ((low >= -1 and high <= 1) or not np.isfinite(high - low)):
         low, high = 0.0, 1.0
     encode = partial(_image, axes, shape, np.float32(low), np.float32(max(high - low, 1.0)))
@@ -149,9 +147,12 @@ def _image_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (0, 1)
 
 
+def _pixels(axes: tuple[int, ...], shape: tuple[int, ...], x: Any) -> np.ndarray:
+    return np.array(np.asarray(x).transpose(axes).reshape(shape), order="C")  # a copy, in the order of the axes
+
+
 def _image(axes: tuple[int, ...], shape: tuple[int, ...], low: np.float32, span: np.float32, x: Any) -> np.ndarray:
-    image = np.asarray(x).transpose(axes).reshape(shape)
-    return np.ascontiguousarray((image - low) / span, dtype=np.float32)
+    return ((_pixels(axes, shape, x) - low) / span).astype(np.float32)
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
 class Network(nn.Module):
     """Images through convolutions, then beside the vector through hidden layers, then a linear head.
 
-    Takes a float32 tensor of shape (batch, n) or (batch, height, width, channels), or a dict of these.
+    Takes a tensor of shape (batch, n) or (batch, height, width, channels), float32 or uint8, or a dict of these.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ def _convolutions(shape: tuple[int, ...], features: int) -> nn.Module:
 
 class _ChannelsFirst(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return image.permute(0, 3, 1, 2)
+        return (image.float() / 255 if image.dtype == torch.uint8 else image).permute(0, 3, 1, 2)
 
 
 def _orthogonal(layer: nn.Module, gain: float) -> nn.Module:
