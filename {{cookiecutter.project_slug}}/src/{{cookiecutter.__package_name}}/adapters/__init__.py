@@ -26,7 +26,9 @@ VECTOR = "vector"  # the key of what is neither the mask nor an image, where the
 
 
 def adapt(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """Wraps an environment so that a network sees arrays, float32 but for images of bytes, and every action lies in the environment's own space.
+    """Wraps an environment so that a network sees arrays, and every action lies in the environment's own space.
+
+    The arrays are float32, but for images of bytes.
 
     A Dict observation with the key `action_mask` next to a Discrete, MultiDiscrete or MultiBinary action space declares
     which actions are allowed: one entry for each value of each choice, 1 where it is allowed.
