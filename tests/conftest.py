@@ -129,3 +129,23 @@ def vector(bake: Callable[..., BakedProject]) -> BakedProject:
 def stub(bake: Callable[..., BakedProject]) -> BakedProject:
     """The stub with the default answers, installed, nothing filled in."""
     return bake().install()
+
+
+@pytest.fixture(scope="session")
+def faulty(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example, made to fail on demand."""
+    from faults import make_faulty
+
+    return make_faulty(bake(project_name="Corridor Demo", starter="corridor"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what the faults have cost."""
+    from faults import TABLE
+
+    if TABLE:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(f"{'fault':70} {'seconds':>8} {'steps lost':>11}")
+    for name, seconds, lost in TABLE:
+        numbers = ["-" if seconds is None else f"{seconds:.1f}", "-" if lost is None else f"{lost:,}"]
+        terminalreporter.write_line(f"{name:70} {numbers[0]:>8} {numbers[1]:>11}")

@@ -36,7 +36,7 @@ MODULES = {
     "adapters/": "actions encodings observations",
     "guard/": "failure mailbox spool vector watchdog",
     "rllib/": "env_runner learner networks normalization sampling",
-    "run/": "cluster curve interrupt loop progress recovery run_folder status",
+    "run/": "cluster curve files interrupt loop options progress recovery run_folder status storage summary",
 }
 
 

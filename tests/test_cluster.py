@@ -1,21 +1,22 @@
 """A cluster of two Ray nodes, on this machine: both sample, one is killed, the run ends well."""
 
 import json
-import os
 import secrets
-import signal
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import ray
 import yaml
 from conftest import BakedProject, clean_environment
-from test_faults import children, end, iterations, start, wait_for_iteration
+from faults import TABLE, assert_whole, end, env_runners, iterations, kill, start, wait_for_iteration
+from test_faults import DEADLINE_SECONDS, EXCEPTION, ITERATION_STEPS, SLACK
 
 # Ray's ports are open to the network here, as a cluster's are: only who has this token may join or give orders.
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -32,15 +33,15 @@ def free_port() -> int:
 class Node:
     """One Ray node, which does not have the project installed."""
 
-    def __init__(self, python: Path, folder: Path, *options: str) -> None:
+    def __init__(self, python: Path, folder: Path, options: list[str], environment: dict[str, str]) -> None:
         folder.mkdir()
         command = [str(python), "-c", "from ray.scripts.scripts import main; main()", "start", "--block"]
-        self.log = folder / "log.txt"
+        self.log, self.mark = folder / "log.txt", str(folder)
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
-                [*command, "--num-cpus=1", "--disable-usage-stats", *options],
+                [*command, "--disable-usage-stats", *options],
                 cwd=folder,
-                env=clean_environment() | TOKEN,
+                env=clean_environment() | TOKEN | {"TESTED_RUN": self.mark} | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -48,43 +49,35 @@ class Node:
 
     def kill(self) -> None:
         """Ends all its processes at once, as a power failure does."""
-        for process in [*children(self.process.pid), self.process.pid]:
-            try:
-                os.kill(process, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        kill(self.mark)
         self.process.wait()
 
 
 @pytest.fixture(scope="module")
-def demo(bake: Callable[..., BakedProject]) -> BakedProject:
-    """The worked example, installed on the machine that the driver runs on."""
-    return bake(project_name="Corridor Demo", starter="corridor").install()
+def bare(bake: Callable[..., BakedProject]) -> Path:
+    """The Python of a machine that has Ray, but not the project."""
+    machine = bake(project_name="Bare Machine")
+    machine.make_venv()
+    return machine.python
 
 
-@pytest.fixture
-def cluster(bake: Callable[..., BakedProject], tmp_path: Path) -> Iterator[tuple[str, list[Node]]]:
-    """Starts a head and a worker, each in a folder of its own; gives the address and the two."""
-    bare = bake(project_name="Bare Machine")
-    bare.make_venv()
-    temporary = Path("/tmp") / f"ray{os.getpid()}"  # the paths of Unix sockets must be short
-    head = Node(
-        bare.python,
-        tmp_path / "head",
-        *("--head", "--port=0", f"--temp-dir={temporary}"),
-        "--include-dashboard=false",
-    )
-    nodes = [head]
+@contextmanager
+def two_nodes(bare: Path, folder: Path, **environment: str) -> Iterator[tuple[str, list[Node]]]:
+    """Starts a head with one CPU and a worker with two, each in a folder of its own; gives the address and the two."""
+    temporary = Path("/tmp") / f"ray{secrets.token_hex(3)}"  # the paths of Unix sockets must be short
+    options = ["--head", "--port=0", "--num-cpus=1", f"--temp-dir={temporary}", "--include-dashboard=false"]
+    nodes = [Node(bare, folder / "head", options, environment)]
     try:
-        wait_for("Ray runtime started", head)
-        address = head.log.read_text().split("ray start --address='")[1].split("'")[0]
-        worker = Node(bare.python, tmp_path / "worker", f"--address={address}", f"--node-ip-address={WORKER}")
-        nodes.append(worker)
-        wait_for("Ray runtime started", worker)
+        wait_for("Ray runtime started", nodes[0])
+        address = nodes[0].log.read_text().split("ray start --address='")[1].split("'")[0]
+        options = [f"--address={address}", "--num-cpus=2", f"--node-ip-address={WORKER}"]
+        nodes.append(Node(bare, folder / "worker", options, environment))
+        wait_for("Ray runtime started", nodes[1])
         yield address, nodes
     finally:
         for node in reversed(nodes):
             node.kill()
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def wait_for(text: str, node: Node) -> None:
@@ -96,30 +89,44 @@ def wait_for(text: str, node: Node) -> None:
         time.sleep(0.2)
 
 
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="127.0.0.2 is another address only there")
+
+
+@linux
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="127.0.0.2 is another address only there")
-def test_node_that_leaves_is_done_without(demo: BakedProject, cluster: tuple[str, list[Node]]) -> None:
-    address, nodes = cluster
-    options = ("--address", address, "--num-env-runners", "2", "--max-env-steps", "80000")
-    process = start(demo, "two-nodes", *options, **TOKEN)
-    wait_for_iteration(demo, "two-nodes", 3)
-    samplers = [sum("EnvRunner" in line for line in command_lines(children(node.process.pid))) for node in nodes]
-    assert samplers == [1, 1]  # both sample
-    nodes[1].kill()
-    killed, before = time.time(), len(iterations(demo, "two-nodes"))
-    wait_for_iteration(demo, "two-nodes", before + 2)
-    print(f"\nnode killed: {time.time() - killed:.1f} s to recovery, at most one iteration lost", file=sys.__stderr__)
-    done = end(demo, "two-nodes", process)
+def test_node_that_leaves_is_done_without(faulty: BakedProject, bare: Path, tmp_path: Path) -> None:
+    name = "two-nodes"
+    count = {"COUNT_FILE": str(faulty.path / f"{name}.count")}
+    with two_nodes(bare, tmp_path, **count) as (address, nodes):
+        options = ("--address", address, "--num-env-runners", "3", "--max-env-steps", "80000")
+        process = start(faulty, name, *options, **TOKEN)
+        wait_for_iteration(faulty, name, 3)
+        assert [len(env_runners(node.mark)) for node in nodes] == [1, 2]  # both sample
+        nodes[1].kill()
+        killed, before = time.time(), len(iterations(faulty, name))
+        wait_for_iteration(faulty, name, before + 2)
+        seconds = time.time() - killed
+        done = end(faulty, name, process)
+    TABLE.append(("one of two nodes is killed", seconds, done.lost))
     assert done.code == 0, done.output
-    rows = iterations(demo, "two-nodes")
-    assert rows == list(range(1, len(rows) + 1))
-    assert json.loads(demo.read("runs/two-nodes/summary.json"))["env_steps"] >= 80000
+    assert_whole(faulty, name)
+    assert json.loads(faulty.read(f"runs/{name}/summary.json"))["env_steps"] >= 80000
+    assert done.lost <= ITERATION_STEPS
 
 
-def command_lines(process_ids: list[int]) -> list[str]:
-    """Returns the command lines of processes."""
-    numbers = ",".join(map(str, process_ids))
-    return subprocess.run(["ps", "-o", "args=", "-p", numbers], capture_output=True, text=True).stdout.splitlines()
+@linux
+@pytest.mark.slow
+def test_raise_in_one_runner_of_three_ends_the_run(faulty: BakedProject, bare: Path, tmp_path: Path) -> None:
+    name = "one-of-three"
+    files = {f"{kind.upper()}_FILE": str(faulty.path / f"{name}.{kind}") for kind in ("fault", "count")}
+    with two_nodes(bare, tmp_path, FAULT="raise:500:2", **files) as (address, _):
+        options = ("--address", address, "--num-env-runners", "3", "--num-envs-per-env-runner", "1")
+        done = end(faulty, name, start(faulty, name, *options, **TOKEN))
+    TABLE.append(("raise in one runner of three, on two nodes", done.seconds, done.lost))
+    assert done.code == 1, done.output
+    assert EXCEPTION in done.output and "in step" in done.output
+    assert "env.py" in done.output and ", in fail" in done.output
+    assert done.seconds < DEADLINE_SECONDS * SLACK
 
 
 def test_wrong_address_is_one_line(demo: BakedProject) -> None:

@@ -10,8 +10,9 @@ from .cli import Parser, RunError, positive_seconds, run
 from .grid import Grid
 from .guard import watchdog
 from .guard.failure import EnvironmentFailure
+from .run.options import DEFAULTS
 from .run.run_folder import RUNS
-from .train import DEFAULTS, preflight
+from .train import preflight
 from .vectorization import FILE, read_settings, write_settings
 
 PICTURE = RUNS / "benchmark.png"

@@ -1,5 +1,6 @@
 """A trained policy, read from a checkpoint: observation in, greedy action out, without starting Ray."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,17 @@ class Policy:
             env: an environment with the spaces that the policy was trained on.
 
         Raises:
-            UsageError: the checkpoint is of another environment, or of other spaces.
+            UsageError: the checkpoint is damaged, of another environment or of other spaces.
         """
         spaces = {"observation": str(env.observation_space), "action": str(env.action_space)}
         self.facts = read_facts(checkpoint, ENV_ID, spaces)
-        self._module: Any = RLModule.from_checkpoint(str((checkpoint / MODULE).resolve()))
+        try:
+            self._module: Any = RLModule.from_checkpoint(str((checkpoint / MODULE).resolve()))
+        except Exception as error:  # unpickling raises all kinds of them
+            raise UsageError(
+                f"{checkpoint} can't be loaded ({type(error).__name__}: {str(error)[:100]}): it is damaged, or not of "
+                f"the installed versions; it was made with {self.facts['versions']}"
+            ) from None
 
     def act(self, observation: Any) -> Any:
         """Returns the most likely action for one observation, both as `env_creator`'s environment has them."""
@@ -51,5 +58,7 @@ def find_checkpoint(given: str | None) -> Path:
     path = newest_run() if given is None else Path(given)
     for candidate in (path, *(base / "checkpoints" / which for base in (path, RUNS / path) for which in (BEST, LAST))):
         if (candidate / CHECKPOINT_FILE).is_file() and (candidate / MODULE).is_dir():
+            if RUNS.resolve() not in candidate.resolve().parents:
+                print(f"{candidate} holds pickled code, which runs: only from people you trust", file=sys.stderr)
             return candidate
     raise UsageError(f"{path} is neither a checkpoint nor a run with one; give a folder such as {RUNS / 'NAME'}")

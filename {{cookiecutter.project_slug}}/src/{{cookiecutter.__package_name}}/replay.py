@@ -7,7 +7,7 @@ from .cli import Parser, RunError, run
 from .guard import Guard
 from .guard.failure import EnvironmentFailure
 from .registration import make_env
-from .run.run_folder import read_json
+from .run.files import read_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from .cli import UsageError
-from .run.run_folder import write_text
+from .run.files import write_text
 
 FILE = Path("vectorization.toml")
 MODES = ("sync", "async", "vector_entry_point")

@@ -19,6 +19,7 @@ from .spool import keep_log
 from .watchdog import watchdog_of
 
 LONG_EPISODE_STEPS = 50_000  # an episode that takes longer is most likely one that never ends
+LONG_EPISODE = "does it ever end?"  # how the driver knows the warning, to show it once a run
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Guard(gym.Wrapper[Any, Any, Any, Any]):
 def warn_of_long_episode() -> None:
     """Says that an episode may never end; the cache makes it once a process."""
     logger.warning(
-        f"an episode has taken {LONG_EPISODE_STEPS:,} steps; does it ever end? "
+        f"an episode has taken {LONG_EPISODE_STEPS:,} steps; {LONG_EPISODE} "
         "No return is known before it does. MAX_EPISODE_STEPS in env.py sets a limit"
     )
 
@@ -132,10 +133,16 @@ def membership(space: gym.Space[Any]) -> Callable[[Any], bool]:
         return _box_membership(space)
     if isinstance(space, spaces.Dict):
         parts = {key: membership(part) for key, part in space.spaces.items()}
-        return lambda value: value.keys() == parts.keys() and all(parts[key](value[key]) for key in parts)
+        return lambda value: (
+            isinstance(value, dict) and value.keys() == parts.keys() and all(parts[key](value[key]) for key in parts)
+        )
     if isinstance(space, spaces.Tuple):
         each = [membership(part) for part in space.spaces]
-        return lambda value: len(value) == len(each) and all(f(v) for f, v in zip(each, value, strict=True))
+        return lambda value: (
+            isinstance(value, tuple | list)
+            and len(value) == len(each)
+            and all(f(v) for f, v in zip(each, value, strict=True))
+        )
     return space.contains
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ import gymnasium as gym
 
 FILE = "failure.json"
 PACKAGE = __name__.partition(".")[0]
-_GUARD = str(Path(__file__).with_name("__init__.py"))
+_GUARDS = tuple(str(Path(__file__).with_name(name)) for name in ("__init__.py", "vector.py"))
 _RLLIB = Path(__file__).parents[1] / "rllib"
-_MACHINERY = (_GUARD, *(str(_RLLIB / name) for name in ("env_runner.py", "sampling.py")))
+_MACHINERY = (*_GUARDS, *(str(_RLLIB / name) for name in ("env_runner.py", "sampling.py")))
 
 
 class EnvironmentFailure(Exception):
@@ -41,10 +42,20 @@ def users_traceback(error: BaseException) -> str:
 
 def users_frames(stack: Sequence[traceback.FrameSummary]) -> Sequence[traceback.FrameSummary]:
     """Returns the frames from the user's first line on: those below the Guard's, and below Gymnasium's wrappers."""
-    first = max((i + 1 for i, frame in enumerate(stack) if frame.filename == _GUARD), default=0)
+    first = max((i + 1 for i, frame in enumerate(stack) if frame.filename in _GUARDS), default=0)
     while first < len(stack) - 1 and _is_machinery(stack[first].filename):
         first += 1
     return stack[first:]
+
+
+def dumped_stack(text: str) -> str:
+    """Formats the stack of the thread that called the environment, out of what `faulthandler` has written."""
+    threads = [re.findall(r'File "(.+)", line (\d+) in (.+)', thread) for thread in text.split("hread 0x")]
+    for thread in threads:
+        if any(file in _GUARDS for file, _, _ in thread):
+            stack = [traceback.FrameSummary(file, int(line), name) for file, line, name in reversed(thread)]
+            return "".join(traceback.format_list(list(users_frames(stack)))).rstrip()
+    return text
 
 
 def _is_machinery(file: str) -> bool:

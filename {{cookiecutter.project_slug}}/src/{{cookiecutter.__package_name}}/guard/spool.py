@@ -5,16 +5,20 @@ the processes of `async` vectorization; the env runner takes out what lies in it
 """
 
 import logging
+import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
-from .failure import PACKAGE
+from .failure import PACKAGE, dumped_stack
 
+RUN = f"{PACKAGE.upper()}_RUN"  # an environment variable: what tells the folders of this run from others' on a machine
 _FOLDER = f"{PACKAGE.upper()}_SPOOL"
-_LOG, _HANG = "log", "hang"
+_LOG, _HANG, _STACK = "log", "hang", "stack"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -22,7 +26,7 @@ class Spool:
     """The reading end, in an env runner."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{PACKAGE}-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=_prefix()))
         os.environ[_FOLDER] = str(self._folder)
         self._read = 0  # bytes of the log that have been taken
 
@@ -47,6 +51,47 @@ class Spool:
         """Removes the folder."""
         os.environ.pop(_FOLDER, None)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _prefix() -> str:
+    return f"{PACKAGE}-{os.environ.get(RUN, 'run')}-"
+
+
+def _folders() -> Iterator[Path]:
+    return Path(tempfile.gettempdir()).glob(f"{_prefix()}*")
+
+
+def remains() -> str | None:
+    """Returns where a process of this run hung on this machine, if one was ended for it with all it could have told."""
+    for folder in _folders():
+        for path in folder.glob(f"{_STACK}-*"):
+            if text := path.read_text(encoding="utf-8", errors="replace"):
+                return (
+                    f"the environment hangs in a call that does not let Python run. It is here:\n{dumped_stack(text)}"
+                )
+    return None
+
+
+def clean() -> None:
+    """Removes what this run's processes have left on this machine; an env runner that is killed can't do it."""
+    for folder in _folders():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def stack_file() -> TextIO:
+    """Opens the file for the stack of this process if it hangs; the driver's goes to the terminal."""
+    folder = os.environ.get(_FOLDER)
+    if folder is None or is_driver():
+        return sys.stderr
+    return Path(folder, f"{_STACK}-{os.getpid()}").open("w", encoding="utf-8")
+
+
+def is_driver() -> bool:
+    """Tells whether this is the process of the command, not one of its helpers."""
+    if multiprocessing.parent_process() is not None:
+        return False
+    ray = sys.modules.get("ray")
+    return not (ray and ray.is_initialized() and ray.get_runtime_context().get_actor_id())
 
 
 def report_hang(text: str) -> None:

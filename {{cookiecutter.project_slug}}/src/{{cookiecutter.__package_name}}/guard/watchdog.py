@@ -1,5 +1,6 @@
 """Notices a reset or a step that doesn't return."""
 
+import faulthandler
 import math
 import os
 import sys
@@ -12,6 +13,19 @@ from . import spool
 from .failure import PACKAGE, users_frames
 
 SECONDS = f"{PACKAGE.upper()}_HANG_SECONDS"  # an environment variable, so that it reaches every process
+GRACE_SECONDS = 2.0  # for this thread, before Python's own watchdog speaks
+
+_forking = threading.Lock()
+
+
+def _before_fork() -> None:
+    """Ends faulthandler's thread: a forked process would wait for ever for the one that it doesn't have."""
+    _forking.acquire()
+    faulthandler.cancel_dump_traceback_later()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_forking.release, after_in_child=_forking.release)
 
 
 class Watchdog(threading.Thread):
@@ -33,11 +47,20 @@ class Watchdog(threading.Thread):
         self._since = None
 
     def run(self) -> None:
-        """Looks at the clock until a call has taken too long, and leaves a report of where it is."""
+        """Looks at the clock until a call has taken too long, and leaves a report of where it is.
+
+        A call into C code that keeps Python's global lock stops this thread, too. `faulthandler` has one that needs no
+        lock: it writes the stack and ends the process, unless it is put off again and again.
+        """
+        tick = min(1.0, self._seconds / 4)
+        file = spool.stack_file()
         while True:
-            time.sleep(min(1.0, self._seconds / 4))
+            with _forking:
+                faulthandler.dump_traceback_later(self._seconds + tick + GRACE_SECONDS, exit=True, file=file)
+            time.sleep(tick)
             since = self._since
             if since is not None and time.monotonic() - since > self._seconds:
+                faulthandler.cancel_dump_traceback_later()
                 return spool.report_hang(self._report())
 
     def _report(self) -> str:

@@ -9,9 +9,8 @@ from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from ..guard import mailbox
+from ..guard import mailbox, spool
 from ..guard.failure import EnvironmentFailure, users_traceback
-from ..guard.spool import Spool
 from ..run.cluster import quieten
 from .sampling import BatchedEnvRunner
 
@@ -31,7 +30,7 @@ class EnvRunner(BatchedEnvRunner):
     def __init__(self, **kwargs: Any) -> None:
         quieten()
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
-        self._spool = Spool()
+        self._spool = spool.Spool()
         self._hang = mailbox.Poll(self._spool.hang, lambda report: mailbox.post(self._facts({"message": report})))
         super().__init__(**kwargs)
         self.begin(part=0)
@@ -57,6 +56,8 @@ class EnvRunner(BatchedEnvRunner):
             self.config.env_config = _Context(
                 self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers
             )
+        if report := spool.remains():  # of the env runner that this one is to replace
+            raise self._told(EnvironmentFailure({"message": report}))
         try:
             super().make_env()
         except Exception as error:
@@ -75,6 +76,8 @@ class EnvRunner(BatchedEnvRunner):
         except Exception as error:
             cause = error.__cause__ if error.__cause__ and not str(error) else error  # RLlib hides a failed reset so
             if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
+                if report := spool.remains():
+                    raise self._told(EnvironmentFailure({"message": report})) from error
                 raise CopyLost("a process of an environment has died") from cause
             if not isinstance(cause, EnvironmentFailure):
                 cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})

@@ -2,13 +2,14 @@
 
 import logging
 import os
+import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
 
 from .. import vectorization
 from ..cli import RunError
-from ..guard import watchdog
+from ..guard import spool, watchdog
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
@@ -27,31 +28,41 @@ def start_ray(address: str | None) -> None:
     if address is None:
         # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray
-    import ray.rllib
     import torch
 
     quieten()
     torch.set_num_threads(1)
-    # The machines of a cluster need not have this package installed: it is sent there.
-    package = {
-        "py_modules": [str(Path(__file__).parents[1])],
-        "env_vars": {watchdog.SECONDS: os.environ[watchdog.SECONDS]},
-    }
+    sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        if address is not None:
-            _reach(address)
-            ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
-        else:
-            ray.init(
-                num_cpus=max(1, vectorization.available_cpus()),
-                include_dashboard=False,
-                logging_level=logging.CRITICAL,
-                _node_ip_address="127.0.0.1",
-            )
+        _init(address)
     except Exception as error:  # Ray raises plain ones, too
         where = f"at --address {address}" if address else "on this machine"
         raise RunError(f"Ray does not start {where}: {str(error).strip().splitlines()[0]}") from None
+    except SystemExit:  # of the handler of SIGTERM that Ray puts in the place of ours
+        signal.signal(signal.SIGTERM, sigterm)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, sigterm)
+
+
+def _init(address: str | None) -> None:
+    import ray
+
+    if address is None:
+        ray.init(
+            num_cpus=max(1, vectorization.available_cpus()),
+            include_dashboard=False,
+            logging_level=logging.CRITICAL,
+            _node_ip_address="127.0.0.1",
+        )
+        return
+    _reach(address)
+    # The machines of a cluster need not have this package installed: it is sent there.
+    package = {
+        "py_modules": [str(Path(__file__).parents[1])],
+        "env_vars": {name: os.environ[name] for name in (watchdog.SECONDS, spool.RUN) if name in os.environ},
+    }
+    ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
 
 
 def _reach(address: str) -> None:

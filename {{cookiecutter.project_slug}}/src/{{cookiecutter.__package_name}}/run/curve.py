@@ -25,6 +25,11 @@ def draw_curve(folder: RunFolder, stop_return: float | None) -> Path:
     axes.grid(alpha=0.3)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     path = folder.path / "learning_curve.png"
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    new = path.with_suffix(".new")
+    try:
+        figure.savefig(new, dpi=120, format="png")
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+        plt.close(figure)
     return path

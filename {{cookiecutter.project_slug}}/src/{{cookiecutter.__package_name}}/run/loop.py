@@ -9,7 +9,7 @@ from typing import Any
 from tensorboardX import SummaryWriter
 
 from ..cli import RunError
-from ..guard import mailbox
+from ..guard import LONG_EPISODE, mailbox
 from ..guard.failure import EnvironmentFailure
 from ..rllib.env_runner import EPISODE_RETURNS, LOG_LINES
 from .interrupt import Interrupt
@@ -17,6 +17,7 @@ from .progress import Progress
 from .recovery import Trainee, is_machines_fault
 from .run_folder import BEST, LAST, RunFolder
 from .status import WINDOW_EPISODES, Limits, Status, reached, reached_return, seconds_left
+from .storage import Storage
 
 
 class Loop:
@@ -29,6 +30,7 @@ class Loop:
         status: is moved on; if it has iterations, training goes on from the last checkpoint.
         facts: what each checkpoint says of itself besides the status.
         keep_going: starts training anew after the environment's failures, too.
+        storage: gets a copy of the folder now and then.
     """
 
     def __init__(
@@ -39,15 +41,17 @@ class Loop:
         status: Status,
         facts: Mapping[str, Any],
         keep_going: bool,
+        storage: Storage | None = None,
     ) -> None:
         self._trainee, self._folder, self._limits, self._status = trainee, folder, limits, status
-        self._facts, self._keep_going = facts, keep_going
+        self._facts, self._keep_going, self._storage = facts, keep_going, storage
+        self._has_warned = False  # of an episode without an end
 
     def run(self, interrupt: Interrupt, rewrite: bool) -> str:
         """Returns what ended the run, in words.
 
         Args:
-            interrupt: what ends the run from outside; entered here.
+            interrupt: what ends the run from outside.
             rewrite: shows the progress in one line of the terminal.
 
         Raises:
@@ -59,18 +63,22 @@ class Loop:
         with ExitStack() as stack:
             self._writer = stack.enter_context(SummaryWriter(str(self._folder.path), purge_step=purge))
             self._progress = stack.enter_context(Progress(rewrite))
-            stack.enter_context(interrupt)
+            stack.callback(interrupt.stop_insisting)
+            interrupt.listen()
             while (reason := interrupt.reason or reached(self._limits, self._status)) is None:
                 try:
+                    if self._trainee.algorithm is None:
+                        self._trainee.build(self._status.part, from_checkpoint=self._status.iteration > 0)
+                    interrupt.is_patient = True
                     self._iterate()
                 except (Exception, KeyboardInterrupt) as error:
                     self._go_on_after(error, interrupt)
+                finally:
+                    interrupt.is_patient = False
             return reason
 
     def _iterate(self) -> None:
         """Samples a batch, learns from it, and writes down what came of it."""
-        if self._trainee.algorithm is None:
-            self._trainee.build(self._status.part, from_checkpoint=self._status.iteration > 0)
         start = time.perf_counter()
         result = self._trainee.train()
         row = move_on(self._status, self._limits, result, time.perf_counter() - start)
@@ -83,6 +91,8 @@ class Loop:
         if self._status.comparable_return is not None and self._status.comparable_return == self._status.best_return:
             self._folder.save_checkpoint(BEST, self._trainee.save, kept)
         self._folder.save_checkpoint(LAST, self._trainee.save, kept)
+        if self._storage:
+            self._storage.copy(self._folder, self._status.iteration)
         self._progress.show(row, seconds_left(self._limits, self._status))
 
     def _go_on_after(self, error: BaseException, interrupt: Interrupt) -> None:
@@ -107,6 +117,10 @@ class Loop:
     def _say(self, lines: Sequence[str] | float) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in () if isinstance(lines, float) else lines:  # NaN: nothing was
+            if LONG_EPISODE in line:  # each process says it
+                if self._has_warned:
+                    continue
+                self._has_warned = True
             self._progress.say(line)
             self._folder.append_log(line)
 

@@ -1,21 +1,22 @@
 """A run's folder: what lies in it, and how it is written so that a crash never leaves half a file."""
 
 import csv
-import json
-import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ..cli import UsageError
+from .files import read_json, write_json, write_text
 
 RUNS = Path("runs")
 BEST, LAST = "best", "last"
 CHECKPOINT_FILE = "checkpoint.json"  # beside RLlib's own files: what the checkpoint is of, and how far the run was
+LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
 PACKAGES = ("ray", "gymnasium", "torch", "numpy", "{{cookiecutter.project_slug}}")
 
 
@@ -25,6 +26,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.progress = path / "progress.csv"
+        self._lock_file: TextIO | None = None
 
     @classmethod
     def new(cls, name: str | None) -> "RunFolder":
@@ -36,35 +38,53 @@ class RunFolder:
         path = RUNS / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
         if path.parent != RUNS or path.name in ("", ".."):
             raise UsageError(f"--name {name} is not the name of a folder below {RUNS}; write one without a slash")
-        if path.exists():
+        folder = cls(path)
+        if folder.has_checkpoint() or (path.exists() and any(path.iterdir()) and not (path / LOCK).exists()):
             raise UsageError(f"{path} exists; go on with it by --resume, or choose another --name")
-        return cls(path)
+        return folder
+
+    @classmethod
+    def earlier(cls, name: str | None) -> "RunFolder":
+        """Names the folder of an earlier run; without a name, the newest."""
+        return cls(RUNS / name if name else newest_run())
+
+    def has_checkpoint(self) -> bool:
+        """Tells whether the run has come so far that there is something to go on from."""
+        return any(self.checkpoint(LAST).with_suffix(suffix).is_dir() for suffix in ("", ".old"))
 
     def make(self) -> None:
-        """Makes the folder, if it is not there.
+        """Makes the folder or, of an earlier run, takes it; what a run without a checkpoint has left is removed.
 
         Raises:
-            UsageError: it can't be made.
+            UsageError: it can't be made, or another process trains in it.
         """
+        if self._lock_file:
+            return
         try:
-            self.checkpoint(LAST).parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock()
+            if self.has_checkpoint():
+                self._recover()
+                return
+            for left in set(self.path.iterdir()) - {self.path / LOCK}:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            self.checkpoint(LAST).parent.mkdir()
         except OSError as error:
             raise UsageError(f"{self.path} can't be made: {error.strerror}; work in a folder you may write") from None
 
-    @classmethod
-    def existing(cls, name: str | None) -> "RunFolder":
-        """Opens the folder of an earlier run; without a name, the newest.
+    def _lock(self) -> None:
+        """Takes the folder for this process until its end, however it ends."""
+        self._lock_file = (self.path / LOCK).open("w")
+        if sys.platform == "win32":
+            return
+        import fcntl
 
-        Raises:
-            UsageError: there is no such run, or it has no checkpoint yet.
-        """
-        folder = cls(RUNS / name if name else newest_run())
-        if not folder.path.is_dir():
-            raise UsageError(f"there is no run {folder.path}; start it without --resume")
-        folder.recover()
-        if not folder.checkpoint(LAST).is_dir():
-            raise UsageError(f"{folder.path} has no checkpoint to go on from; start a new run under another --name")
-        return folder
+        try:
+            fcntl.lockf(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process trains in {self.path}; wait for it, or choose another --name") from None
+        except OSError:  # a file system without locks
+            return
 
     def checkpoint(self, which: str) -> Path:
         """Returns the folder of the best or the last checkpoint."""
@@ -93,7 +113,7 @@ class RunFolder:
         new.rename(final)
         shutil.rmtree(old, ignore_errors=True)
 
-    def recover(self) -> None:
+    def _recover(self) -> None:
         """Puts back a checkpoint that a crash left between its two names."""
         for which in (BEST, LAST):
             final = self.checkpoint(which)
@@ -161,6 +181,8 @@ def read_facts(checkpoint: Path, env_id: str, spaces: Mapping[str, str]) -> dict
         UsageError: it is of another environment or of other spaces, or can't be read.
     """
     facts = read_json(checkpoint / CHECKPOINT_FILE)
+    if not facts.keys() >= {"env_id", "spaces", "versions"}:
+        raise UsageError(f"{checkpoint / CHECKPOINT_FILE} is not what train writes")
     if facts["env_id"] != env_id:
         raise UsageError(f"{checkpoint} is a policy for {facts['env_id']}, not for {env_id}")
     for name, space in spaces.items():
@@ -170,31 +192,3 @@ def read_facts(checkpoint: Path, env_id: str, spaces: Mapping[str, str]) -> dict
                 f"now has {space}; train it anew"
             )
     return facts
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-        UsageError: it is not there, or not whole.
-    """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path} can't be read: {error}") from None
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file in one step."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file in one step: it is the old one or the new one, never half of either."""
-    new = path.with_name(path.name + ".new")
-    try:
-        new.write_text(text, encoding="utf-8")
-        os.replace(new, path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..cli import UsageError
-from .run_folder import BEST, CHECKPOINT_FILE, LAST, RunFolder, read_facts, read_json
+from .files import read_json
+from .run_folder import BEST, CHECKPOINT_FILE, LAST, RunFolder, read_facts
 
 WINDOW_EPISODES = 50  # the returns that are shown, compared and stopped on are means over so many episodes
 FEWEST_EPISODES = 20  # a mean over fewer is not compared with anything
@@ -56,6 +57,7 @@ class Status:
         if folder.checkpoint(BEST).is_dir():  # a crash can leave one that is newer than the last
             status.best_return = read_json(folder.checkpoint(BEST) / CHECKPOINT_FILE)["best_return"]
         folder.drop_rows_after(status.iteration)
+        print(f"going on after iteration {status.iteration} of {folder.checkpoint(LAST)}")
         return status
 
     @property
