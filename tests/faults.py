@@ -25,13 +25,21 @@ import sys
 import time
 
 
+def note(name: str, text: str) -> None:
+    """Adds to a file that all processes add to, if there is one."""
+    if name in os.environ:
+        file = os.open(os.environ[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, text.encode())
+        os.close(file)
+
+
 def fail(env: Any, when: str) -> Any:
     """Does what FAULT asks for, if it is time to; returns a replacement for the step's result."""
     is_training = "corridor_demo.rllib.env_runner" in sys.modules
-    if is_training and "COUNT_FILE" in os.environ and int(when) > 0:
-        file = os.open(os.environ["COUNT_FILE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(file, b".")
-        os.close(file)
+    if is_training and int(when) > 0:
+        note("COUNT_FILE", ".")
+    if is_training and when == "-1":
+        note("SEED_FILE", f"{env.config.worker_index} {env._first_seed} {env.np_random_seed}\\n")
     kind, at, runner = os.environ.get("FAULT", "::0").split(":")
     is_time = is_training and when == at
     if at == "seed":
@@ -61,6 +69,7 @@ _EDITS = {
     "MAX_EPISODE_STEPS = 60": "import os\n\nENDLESS = 'ENDLESS' in os.environ\nMAX_EPISODE_STEPS = None if ENDLESS else 60",
     "        self._position = 0  # cells": "        self._life = self._steps = 0\n        self._position = 0  # cells",
     "        super().reset(seed=seed)\n": "        super().reset(seed=seed)\n        self._steps = 0\n"
+    "        self._first_seed = getattr(self, '_first_seed', self.np_random_seed)\n"
     "        self._is_bad = self.np_random.uniform() < 0.01\n        fail(self, '-1' if self._life else '-2')\n",
     "        # Move, but": "        time.sleep(float(os.environ.get('STEP_SECONDS', '0')))\n"
     "        self._life += 1\n        self._steps += 1\n        fault = fail(self, str(self._life))\n        # Move, but",

@@ -316,3 +316,63 @@ def without_times(row: str) -> list[str]:
     """Returns a row of progress.csv without the columns that hold times."""
     values = row.split(",")
     return values[:3] + values[5:]
+
+
+@pytest.mark.slow
+def test_same_seed_gives_each_copy_in_env_runners_the_same_seeds(faulty: BakedProject) -> None:
+    runs = []
+    for name in ("seeds1", "seeds2"):
+        seeds = faulty.path / f"{name}.seeds"
+        options = ("--num-env-runners", "2", "--num-envs-per-env-runner", "4", "--max-env-steps", "6000", "--seed", "3")
+        done = end(faulty, name, start(faulty, name, *options, SEED_FILE=str(seeds)))
+        assert done.code == 0, done.output
+        copies: dict[tuple[str, ...], list[str]] = {}
+        for line in seeds.read_text().splitlines():
+            worker, first, seed = line.split()
+            copies.setdefault((worker, first), []).append(seed)
+        runs.append(copies)
+    one, other = runs
+    assert one.keys() == other.keys() and len(one) == 8
+    for copy, seeds_of_one in one.items():
+        count = min(len(seeds_of_one), len(other[copy]))
+        assert count > 3
+        assert seeds_of_one[:count] == other[copy][:count]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("env_id", "other/Env-v0", "is a policy for other/Env-v0, not for corridor_demo/CorridorDemo-v0"),
+        (
+            "spaces",
+            {"observation": "Box(2,)", "action": "Discrete(2)"},
+            "was trained with the observation space Box(2,)",
+        ),
+        ("versions", {"ray": "2.40.0"}, "was trained with Ray 2.40.0, not 2.60.0, and can't go on with another"),
+    ],
+)
+def test_checkpoint_of_something_else_is_refused(faulty: BakedProject, key: str, value: object, message: str) -> None:
+    run = faulty.path / "runs" / "other"
+    if not run.exists():
+        options = ("--num-env-runners", "0", "--max-env-steps", "2000")
+        assert end(faulty, "other", start(faulty, "other", *options)).code == 0
+    file = run / "checkpoints" / "last" / "checkpoint.json"
+    before = file.read_text()
+    file.write_text(json.dumps(json.loads(before) | {key: value}))
+    done = faulty.command("train", "--name", "other", "--resume", "--max-env-steps", "4000")
+    file.write_text(before)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert message in line
+    assert_whole(faulty, "other")
+
+
+def test_folder_that_cannot_be_made_is_one_line(corridor: BakedProject) -> None:
+    runs = corridor.path / "runs"
+    runs.write_text("a file where the folder should be")
+    done = corridor.command("train", "--name", "nowhere", "--num-env-runners", "0")
+    runs.unlink()
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ERROR: runs/nowhere can't be made: ")
