@@ -28,6 +28,7 @@ def start_ray(address: str | None) -> None:
     if address is None:
         # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    import ray.rllib  # noqa: F401  its import sets the levels that `quieten` sets
     import torch
 
     quieten()
