@@ -134,7 +134,8 @@ def test_one_failed_runner_ends_the_run_while_the_other_is_slow(faulty: BakedPro
 
 def test_iteration_without_a_step_ends_the_run(faulty: BakedProject) -> None:
     code = (
-        "from corridor_demo.rllib.env_runner import EnvRunner; EnvRunner.sample = lambda self, **_: [];"
+        "from corridor_demo.run.recovery import Trainee;"
+        "Trainee.train = lambda self: {'env_runners': {}, 'num_env_steps_sampled_lifetime': 0};"
         "from corridor_demo.cli import run; from corridor_demo.train import main;"
         "run(lambda: main(['--name', 'nothing', '--num-env-runners', '0']))"
     )
@@ -148,8 +149,9 @@ def test_episode_without_end_is_one_warning(faulty: BakedProject) -> None:
     options = ("--num-env-runners", "2", "--num-envs-per-env-runner", "2", "--max-env-steps", "8000")
     done = end(faulty, "endless", start(faulty, "endless", *options, ENDLESS="1"))
     assert done.code == 0, done.output
-    assert done.output.count("an episode has taken 300 steps; does it ever end?") == 1
-    assert faulty.read("runs/endless/environment.log").count("does it ever end?") == 1
+    warning = "WARNING corridor_demo.guard: an episode has taken 300 steps; does it ever end?"
+    assert done.output.count(warning) == 1
+    assert faulty.read("runs/endless/environment.log").count(warning) == 1
 
 
 @pytest.mark.slow

@@ -82,8 +82,8 @@ class EnvRunner(BatchedEnvRunner):
             if not isinstance(cause, EnvironmentFailure):
                 cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
             raise self._told(cause) from error
-        if lines := self._spool.new_log_lines():
-            self.metrics.log_value(LOG_LINES, self._signed(lines), reduce="item_series")
+        for line in self._signed(self._spool.new_log_lines()):
+            self.metrics.log_value(LOG_LINES, line, reduce="item_series")
         return episodes
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
