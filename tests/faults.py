@@ -58,7 +58,7 @@ def fail(env: Any, when: str) -> Any:
     if kind == "gil":
         ctypes.PyDLL(None).sleep(3600)  # C code that keeps Python's lock
     if kind == "full":  # a disk on which a checkpoint no longer fits
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
     if kind == "log":
         facts = env.config.worker_index, env.config.num_workers
         logging.getLogger(__name__).info("the lights went out at worker %d of %d", *facts)
@@ -71,7 +71,8 @@ _EDITS = {
     "        super().reset(seed=seed)\n": "        super().reset(seed=seed)\n        self._steps = 0\n"
     "        self._first_seed = getattr(self, '_first_seed', self.np_random_seed)\n"
     "        self._is_bad = self.np_random.uniform() < 0.01\n        fail(self, '-1' if self._life else '-2')\n",
-    "        # Move, but": "        time.sleep(float(os.environ.get('STEP_SECONDS', '0')))\n"
+    "        # Move, but": "        if 'STEP_SECONDS' in os.environ:\n"
+    "            time.sleep(float(os.environ['STEP_SECONDS']))\n"
     "        self._life += 1\n        self._steps += 1\n        fault = fail(self, str(self._life))\n        # Move, but",
     "        terminated = self._position ==": "        terminated = not ENDLESS and self._position ==",
     "        return self._observation(), reward, terminated": "        if fault in ('nan', 'inf'):\n"

@@ -12,7 +12,18 @@ import time
 
 import pytest
 from conftest import BakedProject
-from faults import TABLE, assert_whole, end, env_runners, family, iterations, mark_of, start, wait_for_iteration
+from faults import (
+    TABLE,
+    assert_whole,
+    command_line,
+    end,
+    env_runners,
+    family,
+    iterations,
+    mark_of,
+    start,
+    wait_for_iteration,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits as Unix has them")
 
@@ -32,8 +43,9 @@ MISTAKES = {
     "observation outside its space": ("outside:20", "observation[0] is 9.9, outside its bounds [0.0, 1.0]"),
     "infinite observation": ("infinite:20", "observation[0] is inf: NaN or infinite, not finite"),
 }
-HERE = ("this process", "0", "--num-env-runners", "0")
-RUNNER = ("a runner of two", "2", "--num-env-runners", "2")
+SYNC = ("--vectorize-mode", "sync")
+HERE = ("this process", "0", "--num-env-runners", "0", *SYNC)
+RUNNER = ("a runner of two", "2", "--num-env-runners", "2", *SYNC)
 CHILD = ("an async copy", "0", "--num-env-runners", "0", "--num-envs-per-env-runner", "2", "--vectorize-mode", "async")
 PLACES = (HERE, RUNNER, CHILD)
 QUICK = [("raise in step 500", HERE), ("infinite observation", RUNNER)]
@@ -206,7 +218,7 @@ def is_copy(process: int) -> bool:
 @pytest.mark.slow
 def test_keep_going_goes_on_after_a_failure(faulty: BakedProject) -> None:
     options = ("--keep-going", "--num-env-runners", "1", "--max-env-steps", "12000")
-    done = end(faulty, "keep", start(faulty, "keep", *options, FAULT="raise:500:1"))
+    done = end(faulty, "keep", start(faulty, "keep", *options, FAULT="raise:200:1"))
     assert done.code == 0, done.output
     assert done.output.count(EXCEPTION) >= 1
     assert "going on after iteration" in done.output
@@ -243,13 +255,14 @@ def test_nothing_listens_beyond_this_machine(faulty: BakedProject) -> None:
     process = start(faulty, "quiet", "--num-env-runners", "2", "--max-env-steps", "200000")
     wait_for_iteration(faulty, "quiet", 1)
     listening = [address for number in family(mark_of(faulty, "quiet")) for address in listens(number)]
-    commands = [open(f"/proc/{number}/cmdline").read() for number in family(mark_of(faulty, "quiet"))]
+    commands = [command_line(number) for number in family(mark_of(faulty, "quiet"))]
     process.send_signal(signal.SIGTERM)
     end(faulty, "quiet", process)
     assert listening  # Ray's own
     assert set(listening) <= {"127.0.0.1", "::1"}, listening
     assert any("raylet" in command for command in commands)
-    assert not [command for command in commands if "dashboard/dashboard.py" in command]
+    dashboards = [command for command in commands if "dashboard/dashboard.py" in command]
+    assert all("--minimal" in command and "--disable-frontend" in command for command in dashboards)
 
 
 def listens(process: int) -> list[str]:

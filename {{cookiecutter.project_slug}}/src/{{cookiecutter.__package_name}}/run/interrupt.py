@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-PATIENCE_SECONDS = 6.0  # for the iteration at hand; then it is given up, and the last checkpoint stands
-MERCY_SECONDS = 4.0  # for code that Python can't interrupt; then the process ends where it is
+PATIENCE_SECONDS = 4.0  # for the iteration at hand; then it is given up, and the last checkpoint stands
+MERCY_SECONDS = 3.0  # for code that Python can't interrupt; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
