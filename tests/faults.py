@@ -132,8 +132,10 @@ def start(project: BakedProject, name: str, *options: str, **environment: str) -
         )
 
 
-def end(project: BakedProject, name: str, process: subprocess.Popen[str], since: float | None = None) -> Ended:
-    """Waits for the end of a run, and asserts that it leaves no process behind."""
+def end(
+    project: BakedProject, name: str, process: subprocess.Popen[str], since: float | None = None, linger: float = 20.0
+) -> Ended:
+    """Waits for the end of a run, and asserts that it leaves no process behind for longer than `linger` seconds."""
     try:
         code = process.wait(timeout=240)
     except subprocess.TimeoutExpired:
@@ -142,7 +144,7 @@ def end(project: BakedProject, name: str, process: subprocess.Popen[str], since:
     now, file = time.time(), project.path / f"{name}.fault"
     began = since or (float(file.read_text()) if file.exists() else now)
     output = project.read(f"{name}.txt")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + linger
     while left := family(mark_of(project, name)):
         assert time.monotonic() < deadline, f"left behind: {[command_line(process) for process in left]}\n{output}"
         time.sleep(0.2)

@@ -124,7 +124,8 @@ def test_hang_is_reported_with_its_stack(faulty: BakedProject, where: tuple[str,
 def test_hang_in_c_code_that_keeps_pythons_lock_is_reported(faulty: BakedProject, where: tuple[str, ...]) -> None:
     place, runner, *options = where
     name = f"gil-{place}".replace(" ", "-")
-    done = end(faulty, name, start(faulty, name, *options, "--hang-seconds", "3", FAULT=f"gil:300:{runner}"))
+    process = start(faulty, name, *options, "--hang-seconds", "3", FAULT=f"gil:300:{runner}")
+    done = end(faulty, name, process, linger=120.0)  # Ray's agents take a minute to see that the driver is gone
     TABLE.append((f"hang in C code, {place} (--hang-seconds 3)", done.seconds, done.lost))
     assert done.code == 1, done.output
     assert re.search(r'env\.py", line \d+,? in fail', done.output), done.output
