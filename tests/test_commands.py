@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from conftest import BakedProject
 
-COMMANDS = ("check", "train", "evaluate")
+COMMANDS = ("check", "train", "evaluate", "benchmark")
 
 
 def assert_refused(project: BakedProject, message: str, *command: str, code: int = 2) -> None:
@@ -41,6 +41,9 @@ def test_help_starts_at_once_and_without_ray(corridor: BakedProject, name: str) 
         ("num_env_runners = 1000, but there are", ("train", "--num-env-runners", "1000")),
         ("--num-envs-per-env-runner: num_envs_per_env_runner = 0 is not", ("train", "--num-envs-per-env-runner", "0")),
         ('write "sync", "async"', ("train", "--vectorize-mode", "SYNC")),
+        ("its class is no VectorEnv; write", ("train", "--vectorize-mode", "vector_entry_point")),
+        ("argument --seconds: expected a number of seconds above 0, got '0'", ("benchmark", "--seconds", "0")),
+        ("unrecognized arguments: --fast", ("benchmark", "--fast")),
         ("there is no run", ("train", "--resume", "--name", "nothing-here")),
         ("there is no run", ("evaluate",)),
         ("neither a checkpoint nor a run with one", ("evaluate", "nothing-here")),
@@ -63,7 +66,8 @@ def test_wrong_use_is_refused(corridor: BakedProject, message: str, command: tup
 def test_wrong_toml_is_refused(bake: Callable[..., BakedProject], text: str, message: str) -> None:
     project = bake(starter="corridor").install()
     (project.path / "vectorization.toml").write_text(text)
-    assert_refused(project, message, "train")
+    for command in ("train", "benchmark"):
+        assert_refused(project, message, command)
 
 
 def test_stub_says_what_is_to_do_and_train_refuses_it_before_ray_starts(stub: BakedProject) -> None:

@@ -228,6 +228,8 @@ def test_readme_commands_work(trained: BakedProject) -> None:
         _, *arguments = line.replace(" --debug", " --debug --max-env-steps 1").split()
         if "--stop-return" in arguments:
             arguments += ["--max-env-steps", "3000"]
+        if "--write" in arguments:
+            arguments += ["--seconds", "0.05"]
         trained.run(*arguments, check=True)
 
 

@@ -2,13 +2,14 @@
 
 import json
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .cli import Parser, RunError, positive_seconds, run
 from .grid import Grid
-from .guard import watchdog
+from .guard import spool, watchdog
 from .guard.failure import EnvironmentFailure
 from .run.options import DEFAULTS
 from .run.run_folder import RUNS
@@ -28,9 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read_settings()  # a mistake in the file is said before the measurement
     preflight()
     os.environ[watchdog.SECONDS] = str(DEFAULTS["hang_seconds"])
-    grid = Grid(options.seconds, is_quiet=options.json)
+    os.environ[spool.RUN] = secrets.token_hex(8)
     try:
-        grid.run()
+        grid = Grid(options.seconds)
+        if not options.json:
+            print(grid.auto.reason, flush=True)
+        if code := grid.run():
+            if grid.measured and not options.json:
+                print(as_table(grid.report()))
+            return code
         report = grid.report()
         if options.write:
             write_settings(grid.best)
@@ -38,12 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report["picture"] = str(draw(report))
     except EnvironmentFailure as failure:
         raise RunError(str(failure)) from None
-    except KeyboardInterrupt:
-        if grid.measured and not options.json:
-            print(as_table(grid.report()), flush=True)
-        raise
     except OSError as error:
         raise RunError(f"{error.filename} can't be written: {error.strerror}") from None
+    finally:
+        spool.clean()
     print(json.dumps(report, indent=2) if options.json else as_text(report), flush=True)
     return 0
 

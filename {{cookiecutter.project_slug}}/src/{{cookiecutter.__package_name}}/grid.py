@@ -1,15 +1,18 @@
 """The settings of `benchmark`: which are tried, how often, and what they were measured at."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from statistics import median
 from typing import Any
 
 from .fit import candidates, choose, environment_seconds, reason
+from .guard.failure import EnvironmentFailure
 from .measure import measure
 from .registration import is_vector_env, training_env
 from .run.cluster import start_ray
+from .run.interrupt import Interrupt
 from .run.run_folder import versions
 from .vectorization import AUTO, KEYS, Vectorization, available_cpus
 
@@ -24,11 +27,10 @@ class Grid:
 
     Args:
         seconds: for a setting.
-        is_quiet: shows no progress.
     """
 
-    def __init__(self, seconds: float, is_quiet: bool) -> None:
-        self._seconds, self._is_quiet = seconds, is_quiet
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._start = time.perf_counter()
         self._cpus = available_cpus()
         profile = measure(training_env, is_vector_env())
@@ -43,28 +45,60 @@ class Grid:
         self._settings = [one for one in settings if seconds_of_all(one) <= limit]
         self.measured: dict[Vectorization, list[dict[str, float]]] = {}
 
-    def run(self) -> None:
-        """Measures each setting once, then the fastest of them again, in turns."""
+    def run(self) -> int:
+        """Measures each setting once, then the fastest of them again, in turns.
+
+        Returns:
+            0; as an exit code, what has interrupted it.
+
+        Raises:
+            EnvironmentFailure: the environment is at fault.
+        """
+        interrupt = Interrupt()
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(interrupt)
+                start_ray(None)
+                interrupt.listen()
+                from .pace import Pace  # late: RLlib takes two seconds that --help shouldn't
+
+                pace = stack.enter_context(Pace())
+                bar = stack.enter_context(self._bar())
+                interrupt.is_patient = True  # what is being measured comes to its end
+                for one in bar(self._order()):
+                    if interrupt.reason:
+                        break
+                    speeds = pace.measure(one, self._seconds)
+                    self.measured.setdefault(one, []).append(speeds)
+        except KeyboardInterrupt as error:
+            if interrupt.failure:
+                raise EnvironmentFailure(interrupt.failure) from error
+        except Exception as error:
+            from .guard import mailbox
+
+            if failure := interrupt.failure or mailbox.read():
+                raise EnvironmentFailure(failure) from error
+            raise
+        return interrupt.exit_code
+
+    def _order(self) -> Iterator[Vectorization]:
+        """Yields each setting, then the fastest again."""
+        yield from self._settings
+        finalists = {replace(self.auto, reason=""), *self._ranked()[:FINALISTS]}
+        for turn in range(FINAL_ROUNDS):
+            # The last of a turn is the first of the next, so that its processes stay.
+            yield from sorted(finalists, key=lambda one: one.num_env_runners, reverse=turn % 2 == 0)
+
+    @contextmanager
+    def _bar(self) -> Iterator[Callable[[Iterator[Vectorization]], Iterable[Vectorization]]]:
+        """Shows on a terminal how far the iteration over something is."""
         from rich.console import Console
         from rich.progress import Progress
 
-        if not self._is_quiet:
-            print(self.auto.reason, flush=True)
-        start_ray(None)
-        from .pace import Pace  # late: RLlib takes two seconds that --help shouldn't
-
-        again = FINAL_ROUNDS * (FINALISTS + 1)
-        with Progress(console=Console(stderr=True), disable=self._is_quiet, transient=True) as bar, Pace() as pace:
-            task = bar.add_task("measuring", total=len(self._settings) + again)
-            for one in self._settings:
-                self.measured.setdefault(one, []).append(pace.measure(one, self._seconds))
-                bar.advance(task)
-            finalists = {replace(self.auto, reason=""), *self._ranked()[:FINALISTS]}
-            for turn in range(FINAL_ROUNDS):
-                # The last of a turn is the first of the next, so that its processes stay.
-                for one in sorted(finalists, key=lambda one: one.num_env_runners, reverse=turn % 2 == 1):
-                    self.measured[one].append(pace.measure(one, self._seconds))
-                    bar.advance(task)
+        console = Console(stderr=True)
+        total = len(self._settings) + FINAL_ROUNDS * (FINALISTS + 1)
+        with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+            yield lambda steps: progress.track(steps, total=total, description="measuring")
 
     def _speed(self, one: Vectorization) -> float:
         return median(measured["steps_per_second"] for measured in self.measured[one])

@@ -1,23 +1,19 @@
 """How many steps of the environment a training takes in a second, measured with RLlib's own parts."""
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from typing import Any
 
+import numpy as np
+import tree
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from .guard import mailbox
-from .guard.failure import EnvironmentFailure
 from .ppo import BATCH_STEPS, ppo_config
 from .rllib.env_runner import EnvRunner
 from .vectorization import Vectorization
 
-PATIENCE_SECONDS = 2.0
 ROUNDS = 4  # the time for a setting is divided among at least so many
 
 
@@ -31,6 +27,7 @@ class Pace:
     def __init__(self) -> None:
         self._algorithm: Algorithm | None = None
         self._processes = -1
+        self._episode: SingleAgentEpisode  # the last one
         self._update_seconds: dict[int, float] = {}  # of a batch, by the number of copies
 
     def __enter__(self) -> "Pace":
@@ -40,16 +37,11 @@ class Pace:
         self._stop()
 
     def measure(self, one: Vectorization, seconds: float) -> dict[str, float]:
-        """Samples for about so many seconds; returns the steps per second of sampling and of whole iterations.
-
-        Raises:
-            EnvironmentFailure: the environment is at fault.
-        """
-        with environment_failures():
-            self._prepare(one)
-            step_seconds, episodes = self._sample(one, seconds)
-            if one.copies not in self._update_seconds:
-                self._update_seconds[one.copies] = self._update(episodes, seconds)
+        """Samples for about so many seconds; returns the steps per second of sampling and of whole iterations."""
+        self._prepare(one)
+        step_seconds = self._sample(one, seconds)
+        if one.copies not in self._update_seconds:
+            self._update_seconds[one.copies] = self._update(one.copies, seconds)
         update = self._update_seconds[one.copies] / BATCH_STEPS
         return {"steps_per_second": 1 / (step_seconds + update), "sampling_steps_per_second": 1 / step_seconds}
 
@@ -59,56 +51,64 @@ class Pace:
             self._stop()
             self._processes = one.num_env_runners
             self._algorithm = ppo_config(one, seed=0).build_algo()
-            self._update(self._round(one.num_envs_per_env_runner), seconds=0.0)  # loads code and makes buffers
+            self._round(one.num_envs_per_env_runner)
+            self._update(one.copies, seconds=0.0)  # loads code and makes buffers
         else:
             self._each(lambda runner: refit(runner, one.num_envs_per_env_runner, one.gym_env_vectorize_mode))
         self._round(one.num_envs_per_env_runner)  # resets the copies
 
-    def _sample(self, one: Vectorization, seconds: float) -> tuple[float, list[SingleAgentEpisode]]:
-        """Returns the median time of a step, and the longest batch, at most one of `train`."""
+    def _sample(self, one: Vectorization, seconds: float) -> float:
+        """Returns the median time of a step, in batches that are as long as the seconds allow."""
         steps, most = one.num_envs_per_env_runner, BATCH_STEPS // one.processes
         times: list[float] = []
         left = seconds
         while left > 0:
             start = time.perf_counter()
-            episodes = self._round(steps)
+            sampled = self._round(steps)
             took = time.perf_counter() - start
             if steps < most and took < seconds / ROUNDS:
                 steps = min(2 * steps, most)
             else:
-                times.append(took / sum(len(episode) for episode in episodes))
+                times.append(took / sampled)
                 left -= took
-        return median(times), episodes
+        return median(times)
 
-    def _round(self, steps: int) -> list[SingleAgentEpisode]:
-        """Samples as `train` does, so many steps in each process, with new weights before it and metrics after it."""
+    def _round(self, steps: int) -> int:
+        """Samples as `train` does, with new weights before it and metrics after it.
+
+        Args:
+            steps: of each process.
+
+        Returns:
+            The steps of all processes.
+        """
         assert self._algorithm is not None
         group = self._algorithm.env_runner_group
         group.sync_weights(from_worker_or_learner_group=self._algorithm.learner_group, inference_only=True)
         shares = self._each(lambda runner: (runner.sample(num_timesteps=steps), runner.get_metrics()))
-        return [episode for share, _ in shares for episode in share]
+        self._episode = shares[0][0][0]
+        return sum(len(episode) for share, _ in shares for episode in share)
 
     def _each(self, function: Any) -> list[Any]:
         """Calls a function with each env runner."""
         assert self._algorithm is not None
         return self._algorithm.env_runner_group.foreach_env_runner(function, local_env_runner=self._processes == 0)
 
-    def _update(self, episodes: list[SingleAgentEpisode], seconds: float) -> float:
-        """Returns the time of an update from a whole batch, reckoned from one with these episodes."""
-        assert self._algorithm is not None
-        config = self._algorithm.config
-        steps = sum(len(episode) for episode in episodes)
+    def _update(self, copies: int, seconds: float) -> float:
+        """Returns the median time of an update from a batch that so many copies have sampled."""
+        assert self._algorithm is not None and self._algorithm.config is not None
         times: list[float] = []
         while not times or sum(times) < seconds / 2:
+            episodes = [stretched(self._episode, BATCH_STEPS // copies) for _ in range(copies)]
             start = time.perf_counter()
             self._algorithm.learner_group.update(
                 episodes=episodes,
                 timesteps={"num_env_steps_sampled_lifetime": 0, "num_module_steps_trained_lifetime": 0},
-                num_epochs=config.num_epochs,
-                minibatch_size=config.minibatch_size,
+                num_epochs=self._algorithm.config.num_epochs,
+                minibatch_size=self._algorithm.config.minibatch_size,
             )
             times.append(time.perf_counter() - start)
-        return median(times) * BATCH_STEPS / steps
+        return median(times)
 
     def _stop(self) -> None:
         algorithm, self._algorithm = self._algorithm, None
@@ -117,29 +117,28 @@ class Pace:
             algorithm.stop()
 
 
+def stretched(episode: SingleAgentEpisode, steps: int) -> SingleAgentEpisode:
+    """Returns an episode of so many steps: the first step of the given one, over and over, with random rewards."""
+
+    def column(length: int, part: Any) -> np.ndarray:
+        return np.repeat(np.asarray(part)[None], length, axis=0)
+
+    return SingleAgentEpisode(
+        observations=tree.map_structure(partial(column, steps + 1), episode.get_observations(0)),
+        observation_space=episode.observation_space,
+        actions=tree.map_structure(partial(column, steps), episode.get_actions(0)),
+        action_space=episode.action_space,
+        rewards=np.random.default_rng(0).normal(size=steps),
+        infos=[{}] * (steps + 1),
+        extra_model_outputs={
+            key: column(steps, episode.get_extra_model_outputs(key, 0)) for key in episode.extra_model_outputs
+        },
+        len_lookback_buffer=0,
+    )
+
+
 def refit(runner: EnvRunner, copies: int, mode: str) -> None:
     """Makes the copies of an env runner anew: so many, stepped so."""
     runner.config = runner.config.copy(copy_frozen=False)
     runner.config.env_runners(num_envs_per_env_runner=copies, gym_env_vectorize_mode=mode)
     runner.make_env()
-
-
-@contextmanager
-def environment_failures() -> Iterator[None]:
-    """Turns what an env runner has told of a failure, from whatever process, into the EnvironmentFailure."""
-    is_over = threading.Event()
-
-    def insist(_: Any) -> None:
-        if not is_over.wait(PATIENCE_SECONDS):  # most often the failure comes by itself; one that hangs doesn't
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    poll = mailbox.Poll(mailbox.read, insist)
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:
-        if facts := mailbox.read():
-            raise EnvironmentFailure(facts) from error
-        raise
-    finally:
-        is_over.set()
-        poll.stop()
