@@ -52,7 +52,8 @@ class Pace:
             self._processes = one.num_env_runners
             self._algorithm = ppo_config(one, seed=0).build_algo()
             self._round(one.num_envs_per_env_runner)
-            self._update(one.copies, seconds=0.0)  # loads code and makes buffers
+            if not self._update_seconds:
+                self._update(one.copies, seconds=0.0)  # loads code
         else:
             self._each(lambda runner: refit(runner, one.num_envs_per_env_runner, one.gym_env_vectorize_mode))
         self._round(one.num_envs_per_env_runner)  # resets the copies
