@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -196,7 +197,7 @@ def test_full_disk_is_one_line_and_the_checkpoints_stay_whole(faulty: BakedProje
     done = end(faulty, name, start(faulty, name, *HERE[2:], FAULT=f"full:{step}:0"))
     TABLE.append((f"full disk (RLIMIT_FSIZE) in step {step} of each copy", done.seconds, done.lost))
     assert done.code == 1, done.output
-    assert f"ERROR: runs/{name} can't be written: [Errno 27] File too large" in done.output
+    assert re.search(rf"^ERROR: runs/{name} can't be written: \[Errno 27\] .*File too large", done.output, re.MULTILINE)
     assert "Traceback" not in done.output
     assert done.lost <= ITERATION_STEPS
     run = faulty.path / "runs" / name

@@ -40,7 +40,7 @@ def ppo_config(vectorization: Vectorization, seed: int, env_config: Mapping[str,
         .learners(learner_class=PPOLearner, num_learners=0)  # the update runs in this process
         .fault_tolerance(restart_failed_env_runners=False)  # an error in the environment ends the run, loudly
         .callbacks(on_episode_end=log_episode_return)
-        .debugging(seed=seed, log_level="ERROR", log_sys_usage=False)
+        .debugging(seed=seed, log_level=None, log_sys_usage=False)
     )
     return _learning(config)
 

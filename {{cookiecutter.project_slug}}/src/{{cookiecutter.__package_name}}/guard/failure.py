@@ -48,14 +48,14 @@ def users_frames(stack: Sequence[traceback.FrameSummary]) -> Sequence[traceback.
     return stack[first:]
 
 
-def dumped_stack(text: str) -> str:
-    """Formats the stack of the thread that called the environment, out of what `faulthandler` has written."""
+def dumped_stack(text: str) -> str | None:
+    """Formats the stack of the thread that called the environment, if one has, out of what `faulthandler` has written."""
     threads = [re.findall(r'File "(.+)", line (\d+) in (.+)', thread) for thread in text.split("hread 0x")]
     for thread in threads:
         if any(file in _GUARDS for file, _, _ in thread):
             stack = [traceback.FrameSummary(file, int(line), name) for file, line, name in reversed(thread)]
             return "".join(traceback.format_list(list(users_frames(stack)))).rstrip()
-    return text
+    return None
 
 
 def _is_machinery(file: str) -> bool:

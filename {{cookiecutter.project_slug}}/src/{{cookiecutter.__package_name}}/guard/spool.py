@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -62,13 +63,12 @@ def _folders() -> Iterator[Path]:
 
 
 def remains() -> str | None:
-    """Returns where a process of this run hung on this machine, if one was ended for it with all it could have told."""
-    for folder in _folders():
-        for path in folder.glob(f"{_STACK}-*"):
-            if text := path.read_text(encoding="utf-8", errors="replace"):
-                return (
-                    f"the environment hangs in a call that does not let Python run. It is here:\n{dumped_stack(text)}"
-                )
+    """Returns, once, where a process of this run hung on this machine that was ended for it with all it could tell."""
+    for path in [path for folder in _folders() for path in folder.glob(f"{_STACK}-*")]:
+        with suppress(FileNotFoundError):  # another env runner has told it
+            if stack := dumped_stack(path.read_text(encoding="utf-8", errors="replace")):
+                path.unlink()  # the run may go on in spite of it
+                return f"the environment hangs in a call that does not let Python run. It is here:\n{stack}"
     return None
 
 

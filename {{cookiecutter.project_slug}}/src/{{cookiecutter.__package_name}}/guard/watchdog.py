@@ -47,21 +47,22 @@ class Watchdog(threading.Thread):
         self._since = None
 
     def run(self) -> None:
-        """Looks at the clock until a call has taken too long, and leaves a report of where it is.
+        """Looks at the clock, and leaves a report of where a call is that has taken too long.
 
         A call into C code that keeps Python's global lock stops this thread, too. `faulthandler` has one that needs no
         lock: it writes the stack and ends the process, unless it is put off again and again.
         """
         tick = min(1.0, self._seconds / 4)
         file = spool.stack_file()
+        reported = None
         while True:
             with _forking:
                 faulthandler.dump_traceback_later(self._seconds + tick + GRACE_SECONDS, exit=True, file=file)
             time.sleep(tick)
             since = self._since
-            if since is not None and time.monotonic() - since > self._seconds:
-                faulthandler.cancel_dump_traceback_later()
-                return spool.report_hang(self._report())
+            if since is not None and since != reported and time.monotonic() - since > self._seconds:
+                spool.report_hang(self._report())
+                reported = since
 
     def _report(self) -> str:
         stack = traceback.extract_stack(sys._current_frames()[self._caller])

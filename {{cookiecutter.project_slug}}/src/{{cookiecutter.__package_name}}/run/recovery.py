@@ -15,6 +15,7 @@ from ..vectorization import Vectorization
 from .cluster import cluster_cpus
 from .run_folder import BEST, LAST, RunFolder
 
+RL_MODULE = "learner/rl_module"  # RLlib's name for the networks in a learner's state
 MOST_ATTEMPTS = 3  # without a finished iteration in between; then something breaks every time
 
 
@@ -47,8 +48,10 @@ class Trainee:
         group = self.algorithm.env_runner_group
         if from_checkpoint:
             self._restore(self.algorithm, self._folder.checkpoint(LAST))
-            # RLlib restores remote env runners without the weights: they would sample a batch with a new policy.
-            group.sync_weights(from_worker_or_learner_group=self.algorithm.learner_group, inference_only=True)
+            # RLlib sends the weights, too, but drops them where an env runner is still busy with its first ones: it would
+            # sample a batch with a new policy. Without their number they are taken in any case.
+            weights = self.algorithm.learner_group.get_state(components=[RL_MODULE], inference_only=True)["learner"]
+            group.foreach_env_runner(lambda runner: runner.set_state({"rl_module": weights["rl_module"]}))
         if part:
             group.foreach_env_runner(lambda runner: runner.begin(part))
 
