@@ -225,16 +225,16 @@ def test_truncated_checkpoint_is_one_line(faulty: BakedProject) -> None:
         assert "Traceback" not in done.output
         assert done.code == 0 or (done.code == 1 and "is damaged" in done.output), done.output
         damaged += done.code  # not every file matters to training
-        evaluated = faulty.command("evaluate", str(last), "--episodes", "2")
-        assert "Traceback" not in evaluated.stderr
-        assert evaluated.returncode == 0 or "it is damaged" in evaluated.stderr
+        if file.parent.name == "default_policy":
+            evaluated = faulty.command("evaluate", str(last), "--episodes", "2")
+            assert evaluated.returncode == 2 and "it is damaged" in evaluated.stderr, evaluated.stderr
         shutil.rmtree(faulty.path / "runs" / name)
         whole.rename(faulty.path / "runs" / name)
     assert damaged
     (last / "checkpoint.json").write_text('{"env_id"')
-    done = end(faulty, name, start(faulty, name, "--resume"))
-    assert done.code == 2
-    assert "checkpoint.json can't be read" in done.output
+    refused = faulty.command("train", "--name", name, "--resume")
+    assert refused.returncode == 2
+    assert "checkpoint.json can't be read" in refused.stderr
 
 
 def test_run_that_failed_before_its_first_checkpoint_can_be_started_again(faulty: BakedProject) -> None:
