@@ -129,23 +129,23 @@ def test_raise_in_one_runner_of_three_ends_the_run(faulty: BakedProject, bare: P
     assert done.seconds < DEADLINE_SECONDS * SLACK
 
 
-def test_wrong_address_is_one_line(demo: BakedProject) -> None:
-    done = demo.command("train", "--name", "nowhere", "--address", f"127.0.0.1:{free_port()}")
+def test_wrong_address_is_one_line(corridor: BakedProject) -> None:
+    done = corridor.command("train", "--name", "nowhere", "--address", f"127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert "Ray does not start at --address" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_ray_up_file_keeps_to_rays_schema(demo: BakedProject) -> None:
+def test_ray_up_file_keeps_to_rays_schema(corridor: BakedProject) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(Path(ray.__file__).with_name("autoscaler").joinpath("ray-schema.json").read_text())
-    config = yaml.safe_load(demo.read("cluster/ray-up.yaml"))
+    config = yaml.safe_load(corridor.read("cluster/ray-up.yaml"))
     jsonschema.validate(config, schema)
     assert config["max_workers"] >= 1
 
 
-def test_kuberay_file_has_what_kuberay_requires(demo: BakedProject) -> None:
-    job = yaml.safe_load(demo.read("cluster/kuberay.yaml"))
+def test_kuberay_file_has_what_kuberay_requires(corridor: BakedProject) -> None:
+    job = yaml.safe_load(corridor.read("cluster/kuberay.yaml"))
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     assert job["metadata"]["name"] == "corridor-demo"
     assert "corridor_demo.train --address auto" in job["spec"]["entrypoint"]

@@ -28,18 +28,18 @@ STARTED = time.perf_counter()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Checks the command and the environment, trains, and returns the exit code."""
     options = parse(arguments)
-    settings = vectorization.read_settings(overrides={key: getattr(options, key) for key in vectorization.KEYS})
     with Interrupt() as interrupt:
         try:
-            return begin(options, settings, interrupt)
+            return begin(options, interrupt)
         except KeyboardInterrupt:
             print(interrupt.reason)
             return interrupt.exit_code
 
 
-def begin(options: Namespace, settings: vectorization.Settings, interrupt: Interrupt) -> int:
+def begin(options: Namespace, interrupt: Interrupt) -> int:
     """Readies the run's folder, the environment and Ray, then trains; returns the exit code."""
     folder, storage, limits = places(options)
+    settings = vectorization.read_settings(overrides={key: limits[key] for key in vectorization.KEYS})
     preflight()
     if options.debug:
         settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if is_vector_env() else "sync"}

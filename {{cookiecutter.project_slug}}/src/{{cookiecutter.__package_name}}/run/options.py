@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "max_seconds": None,
     "hang_seconds": 300.0,
     "storage": None,
+    **dict.fromkeys(vectorization.KEYS),
 }
 
 
@@ -89,7 +90,8 @@ def config_of(limits: Mapping[str, Any], fitted: vectorization.Vectorization, op
     """Returns what config.json holds; its "command" does the same run again, whatever is "auto" or the default by then."""
     words = list(COMMAND)
     for key, value in limits.items():
-        words += [f"--{key.replace('_', '-')}", str(value)] if value is not None else []
+        if value is not None and key not in vectorization.KEYS:
+            words += [f"--{key.replace('_', '-')}", str(value)]
     for key in vectorization.KEYS:
         words += [vectorization.flag(key), str(getattr(fitted, key))]
     words += ["--address", options.address] if options.address else []
