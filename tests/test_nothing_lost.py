@@ -220,14 +220,14 @@ def test_truncated_checkpoint_is_one_line(faulty: BakedProject) -> None:
         whole = faulty.path / "whole"
         shutil.copytree(faulty.path / "runs" / name, whole)
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        if file.parent.name == "default_policy":
+            evaluated = faulty.command("evaluate", str(last), "--episodes", "2")
+            assert evaluated.returncode == 2 and "it is damaged" in evaluated.stderr, evaluated.stderr
         (faulty.path / f"{name}.txt").unlink()
         done = end(faulty, name, start(faulty, name, "--resume", "--max-env-steps", "5000"))
         assert "Traceback" not in done.output
         assert done.code == 0 or (done.code == 1 and "is damaged" in done.output), done.output
         damaged += done.code  # not every file matters to training
-        if file.parent.name == "default_policy":
-            evaluated = faulty.command("evaluate", str(last), "--episodes", "2")
-            assert evaluated.returncode == 2 and "it is damaged" in evaluated.stderr, evaluated.stderr
         shutil.rmtree(faulty.path / "runs" / name)
         whole.rename(faulty.path / "runs" / name)
     assert damaged
