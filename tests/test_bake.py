@@ -32,11 +32,12 @@ COMMON = {
     "tests/test_vectorization.py",
 }
 MODULES = {
-    "": "benchmark check cli config env evaluate fit grid measure pace policy ppo registration replay train vectorization",
+    "": "benchmark check cli config env evaluate policy ppo registration replay train vectorization",
     "adapters/": "actions encodings observations",
     "guard/": "failure mailbox spool vector watchdog",
     "rllib/": "env_runner learner networks normalization sampling",
     "run/": "cluster curve files interrupt loop options progress recovery run_folder status storage summary",
+    "speed/": "fit grid measure pace",
 }
 
 

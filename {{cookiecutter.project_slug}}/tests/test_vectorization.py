@@ -8,8 +8,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from {{cookiecutter.__package_name}} import fit, measure, vectorization
+from {{cookiecutter.__package_name}} import vectorization
 from {{cookiecutter.__package_name}}.cli import UsageError
+from {{cookiecutter.__package_name}}.speed import fit, measure
 from {{cookiecutter.__package_name}}.vectorization import Vectorization
 
 AUTO: vectorization.Settings = dict.fromkeys(vectorization.KEYS, "auto")

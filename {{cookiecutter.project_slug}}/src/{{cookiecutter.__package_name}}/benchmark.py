@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .cli import Parser, RunError, positive_seconds, run
-from .grid import Grid
 from .guard import spool, watchdog
 from .guard.failure import EnvironmentFailure
 from .run.options import DEFAULTS
 from .run.run_folder import RUNS
+from .speed.grid import Grid
 from .train import preflight
 from .vectorization import FILE, read_settings, write_settings
 

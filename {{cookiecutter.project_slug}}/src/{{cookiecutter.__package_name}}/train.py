@@ -12,7 +12,6 @@ from typing import Any
 from . import vectorization
 from .checks import run_checks
 from .cli import RunError, run
-from .fit import VECTOR_MODE, fit
 from .guard import spool, watchdog
 from .guard.failure import EnvironmentFailure, write_failure
 from .registration import ENV_ID, env_creator, is_vector_env, training_env
@@ -21,6 +20,7 @@ from .run.files import write_json
 from .run.interrupt import Interrupt
 from .run.options import config_of, parse, places
 from .run.run_folder import RunFolder
+from .speed.fit import VECTOR_MODE, fit
 
 STARTED = time.perf_counter()
 

@@ -7,7 +7,6 @@ import gymnasium as gym
 import torch
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
-from ray.rllib.utils.debug import deterministic
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from ..guard import mailbox, spool
@@ -19,11 +18,6 @@ EPISODE_RETURNS = "episode_returns"
 LOG_LINES = "log_lines"
 CLOSE_SECONDS = 2.0
 SEEDS_OF_A_PART = 1_000_000  # more copies than there ever are
-
-if torch.version.cuda is None:
-    # With the seed, RLlib asks torch for deterministic algorithms, for which torch imports its compiler: a second in each
-    # process. On a processor and with one thread they are deterministic as they are.
-    deterministic.set_torch_seed = torch.manual_seed
 
 
 class CopyLost(Exception):

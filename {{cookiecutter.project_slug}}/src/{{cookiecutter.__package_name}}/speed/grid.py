@@ -7,14 +7,14 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
+from ..guard.failure import EnvironmentFailure
+from ..registration import is_vector_env, training_env
+from ..run.cluster import start_ray
+from ..run.interrupt import Interrupt
+from ..run.run_folder import versions
+from ..vectorization import AUTO, KEYS, Vectorization, available_cpus
 from .fit import candidates, choose, environment_seconds, reason
-from .guard.failure import EnvironmentFailure
 from .measure import measure
-from .registration import is_vector_env, training_env
-from .run.cluster import start_ray
-from .run.interrupt import Interrupt
-from .run.run_folder import versions
-from .vectorization import AUTO, KEYS, Vectorization, available_cpus
 
 FINALISTS = 3  # the fastest are measured again, and what "auto" chooses with them: a first look is noisy
 FINAL_ROUNDS = 2
@@ -74,7 +74,7 @@ class Grid:
             if interrupt.failure:
                 raise EnvironmentFailure(interrupt.failure) from error
         except Exception as error:
-            from .guard import mailbox
+            from ..guard import mailbox
 
             if failure := interrupt.failure or mailbox.read():
                 raise EnvironmentFailure(failure) from error

@@ -10,9 +10,9 @@ import tree
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from .ppo import BATCH_STEPS, ppo_config
-from .rllib.env_runner import EnvRunner
-from .vectorization import Vectorization
+from ..ppo import BATCH_STEPS, ppo_config
+from ..rllib.env_runner import EnvRunner
+from ..vectorization import Vectorization
 
 ROUNDS = 4  # the time for a setting is divided among at least so many
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from .cli import UsageError
+from ..cli import UsageError
+from ..vectorization import AUTO, Settings, Vectorization
 from .measure import Profile, measure
-from .vectorization import AUTO, Settings, Vectorization
 
 VECTOR_MODE = "vector_entry_point"
 COPIES = (8, 16, 32, 64)  # in all processes; more cut a batch of 2,048 steps into pieces too short to learn from

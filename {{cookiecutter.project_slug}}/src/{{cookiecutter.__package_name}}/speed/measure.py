@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from .adapters import random_action, random_actions
+from ..adapters import random_action, random_actions
 
 SECONDS = 0.2  # of an environment that steps one copy; a step that takes longer is finished
 FEW, MANY = 8, 64  # copies that an environment which steps them all is measured with

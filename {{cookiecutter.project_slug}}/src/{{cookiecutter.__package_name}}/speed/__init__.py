@@ -1,0 +1,1 @@
+"""How fast the environment trains on this machine: what "auto" chooses, and what `benchmark` measures."""
