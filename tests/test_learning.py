@@ -1,5 +1,6 @@
 """One configuration learns whatever the scale of rewards and observations, and acts on the same scale afterwards."""
 
+import csv
 import json
 from collections.abc import Callable
 
@@ -33,6 +34,21 @@ def test_scale_does_not_matter(bake: Callable[..., BakedProject], reward: float,
     assert json.loads(project.read("runs/run/summary.json"))["seconds_to_stop_return"] is not None
     report = project.command("evaluate", "run", "--json", check=True).stdout
     assert json.loads(report)["policy"]["mean"] > THRESHOLD / 2 * reward  # the statistics lie in the checkpoint
+
+
+def test_rewards_times_1024_make_the_same_run(bake: Callable[..., BakedProject]) -> None:
+    """A power of two changes no digit of a number: every action, and every return but for the factor, is the same."""
+    runs = []
+    for scale in (1.0, 1024.0):
+        project = bake(project_name="Corridor Demo", starter="corridor").install()
+        rescale(project, scale, 1.0)
+        limits = ("--stop-return", "1e9", "--max-env-steps", "8_000", "--num-env-runners", "0")
+        project.command("train", "--name", "run", *limits, "--num-envs-per-env-runner", "32", check=True)
+        with (project.path / "runs/run/progress.csv").open(encoding="utf-8") as file:
+            rows = [(int(row["env_steps"]), float(row["episode_return_mean"]) / scale) for row in csv.DictReader(file)]
+        runs.append(rows)
+    assert runs[0] == runs[1]
+    assert len({returned for _, returned in runs[0]}) >= 4
 
 
 MATCH = """
