@@ -9,7 +9,7 @@ from gymnasium.vector import VectorEnv
 
 from .adapters import adapt, adapt_vector
 from .checks.views import FirstCopy
-from .env import {{cookiecutter.__class_name}}
+from .env import MAX_EPISODE_STEPS, {{cookiecutter.__class_name}}
 from .guard import Guard
 from .guard.vector import VectorGuard
 
@@ -48,8 +48,13 @@ def make_vector_env(
         config: as of `make_env`; its `num_envs` goes before the argument.
         render_mode: as of `make_env`.
         num_envs: how many copies it steps.
-        max_episode_steps: what `make_vec` passes on; the environment itself ends its episodes.
+        max_episode_steps: what `make_vec` passes on.
+
+    Raises:
+        ValueError: another time limit than that of env.py, which the environment itself keeps to.
     """
+    if max_episode_steps not in (None, MAX_EPISODE_STEPS):
+        raise ValueError(f"max_episode_steps is {MAX_EPISODE_STEPS}: a VectorEnv counts itself; change it in env.py")
     own: Any = {} if config is None else copy.deepcopy(config)
     own.setdefault("num_envs", num_envs)
     return {{cookiecutter.__class_name}}(own, render_mode=render_mode)
