@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .config import read_config
+from .kit.config import read_config
 
 MAX_EPISODE_STEPS = 60  # the time limit: after so many steps an episode is truncated
 REWARD_THRESHOLD = 0.1  # the mean return at which the task counts as solved; the best possible is 0.2

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .config import read_config
+from .kit.config import read_config
 
 MAX_EPISODE_STEPS = {{cookiecutter.max_episode_steps}}  # the time limit: after so many steps an episode is truncated
 REWARD_THRESHOLD = None  # the mean return at which the task counts as solved; training stops there

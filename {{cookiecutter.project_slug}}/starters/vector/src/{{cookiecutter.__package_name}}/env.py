@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .config import read_config
+from .kit.config import read_config
 
 MAX_EPISODE_STEPS = 60  # the time limit: after so many steps an episode is truncated
 REWARD_THRESHOLD = 0.1  # the mean return at which the task counts as solved; the best possible is 0.2

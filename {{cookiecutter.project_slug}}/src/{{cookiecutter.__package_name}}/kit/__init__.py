@@ -1,0 +1,1 @@
+"""The machinery of a project: the same files in every one, replaced as a whole by an update. Its README is the map."""

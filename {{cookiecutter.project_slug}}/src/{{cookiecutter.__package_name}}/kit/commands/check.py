@@ -1,0 +1,77 @@
+"""Checks an environment against the contract.
+
+python -m {package}.check [TARGET] [--config JSON] [--json]
+
+TARGET is `module:attr` or `file.py:attr`: a class or a creator that is called with one config. Without TARGET it is
+this project's environment. Exit code: 0 no errors, 1 the environment is at fault, 2 the command was used wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from ..contract import Report, TargetError, run_checks
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.check", description="Checks an environment.")
+    parser.add_argument(
+        "target", nargs="?", metavar="TARGET", help="module:attr or file.py:attr (default: this project's environment)"
+    )
+    parser.add_argument(
+        "--config", default="{}", metavar="JSON", help="the environment's config, e.g. '{\"length\": 8}'"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    return parser.parse_args(arguments)
+
+
+def read_config(text: str) -> dict[str, Any]:
+    """The config from the command line.
+
+    Raises:
+        TargetError: If it is no JSON object.
+    """
+    try:
+        config = json.loads(text)
+    except ValueError as problem:
+        raise TargetError(f"--config is no valid JSON ({problem}), got {text!r}") from problem
+    if not isinstance(config, dict):
+        raise TargetError('--config must be a JSON object such as {"length": 8}, got ' + repr(text))
+    return config
+
+
+def show(report: Report) -> None:
+    """Prints a report for people."""
+    for failure in report.failures:
+        print(f"{failure.severity.upper()} {failure.check}{f'  {failure.where}' if failure.where else ''}")
+        print(f"  {failure.message}")
+        print(f"  Fix: {failure.fix}\n")
+    errors = sum(failure.severity == "error" for failure in report.failures)
+    warnings = len(report.failures) - errors
+    print(
+        f"{report.target}: {report.checks_run} checks in {report.seconds:.1f} s, {errors} error{'s' * (errors != 1)}, "
+        f"{warnings} warning{'s' * (warnings != 1)}{f', {len(report.skipped)} not judged' if report.skipped else ''}"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    options = parse(arguments)
+    try:
+        report = run_checks(options.target, read_config(options.config))
+    except TargetError as problem:
+        print(f"ERROR: {problem}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(report.to_json())
+    else:
+        show(report)
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

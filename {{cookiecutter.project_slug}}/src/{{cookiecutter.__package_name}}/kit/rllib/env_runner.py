@@ -1,0 +1,129 @@
+"""RLlib's env runner with what training one's own environment needs: seeds that differ, and loud failures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import torch
+from ray.rllib.env.env_context import EnvContext
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
+
+from ..guard import mailbox, spool
+from ..guard.failure import EnvironmentFailure, users_traceback
+from ..training.cluster import quieten
+from .sampling import BatchedEnvRunner
+
+EPISODE_RETURNS = "episode_returns"
+LOG_LINES = "log_lines"
+CLOSE_SECONDS = 2.0
+SEEDS_OF_A_PART = 1_000_000  # more copies than there ever are
+
+
+class CopyLost(Exception):
+    """A process of `async` vectorization has died: the machine's fault, not the environment's."""
+
+
+class EnvRunner(BatchedEnvRunner):
+    """Samples episodes from the copies of one process, and says so at once when one of them fails."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        quieten()
+        gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
+        self._spool = spool.Spool()
+        self._hang = mailbox.Poll(self._spool.hang, lambda report: mailbox.post(self._facts({"message": report})))
+        super().__init__(**kwargs)
+        self.begin(part=0)
+
+    def begin(self, part: int) -> None:
+        """Chooses the seeds of the copies: no two of them, in no part of a run, share one.
+
+        Args:
+            part: how often the run has been started before.
+        """
+        if self.config.seed is not None:
+            # Gymnasium gives copy i the seed `self._seed + i`. RLlib's own choice, seed + worker_index, would give
+            # the second copy of runner 1 the same episodes as the first copy of runner 2.
+            first = (self.worker_index or 0) * self.config.num_envs_per_env_runner
+            self._seed = self.config.seed + part * SEEDS_OF_A_PART + first
+            if part:
+                torch.manual_seed(self._seed)  # of the actions
+        self._needs_initial_reset = True
+
+    def make_env(self) -> None:
+        """Makes the copies; tells the driver what their constructor raises."""
+        if not isinstance(self.config.env_config, _Context):
+            self.config.env_config = _Context(
+                self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers
+            )
+        if report := spool.remains():  # of the env runner that this one is to replace
+            raise self._told(EnvironmentFailure({"message": report}))
+        try:
+            super().make_env()
+        except Exception as error:
+            facts = {"message": f"the environment can't be made:\n{users_traceback(error)}"}
+            raise self._told(EnvironmentFailure(facts)) from error
+
+    def sample(self, **kwargs: Any) -> list[SingleAgentEpisode]:
+        """Samples as RLlib does.
+
+        Raises:
+            EnvironmentFailure: the environment is at fault; the driver has been told.
+            CopyLost: a process of `async` vectorization is gone.
+        """
+        try:
+            episodes = super().sample(**kwargs)
+        except Exception as error:
+            cause = error.__cause__ if error.__cause__ and not str(error) else error  # RLlib hides a failed reset so
+            if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
+                if report := spool.remains():
+                    raise self._told(EnvironmentFailure({"message": report})) from error
+                raise CopyLost("a process of an environment has died") from cause
+            if not isinstance(cause, EnvironmentFailure):
+                cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
+            raise self._told(cause) from error
+        for line in self._signed(self._spool.new_log_lines()):
+            self.metrics.log_value(LOG_LINES, line, reduce="item_series")
+        return episodes
+
+    def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls `func` on this runner, errors included: RLlib's own would end the process and drop the message."""
+        return func(self, *args, **kwargs)
+
+    def stop(self) -> None:
+        """Closes the copies."""
+        self._hang.stop()
+        if self.config.gym_env_vectorize_mode == "async" and self.env is not None:
+            self.env.close(timeout=CLOSE_SECONDS)  # the copies may be busy
+        super().stop()
+        self._spool.close()
+
+    def _told(self, failure: EnvironmentFailure) -> EnvironmentFailure:
+        mailbox.post(self._facts(failure.facts))
+        return failure
+
+    def _facts(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the facts with what only the env runner knows."""
+        return {**facts, "env_runner": self.worker_index, "log": self._signed(self._spool.new_log_lines())}
+
+    def _signed(self, lines: Sequence[str]) -> list[str]:
+        return [f"{line} [env runner {self.worker_index}]" if self.worker_index else line for line in lines]
+
+
+class _Context(EnvContext):
+    """RLlib's EnvContext, which stays one when RLlib adds `num_envs` to it in `vector_entry_point` mode."""
+
+    def __or__(self, other: Any) -> "_Context":
+        return _Context({**self, **other}, worker_index=self.worker_index, num_workers=self.num_workers)
+
+
+def log_episode_return(
+    *,
+    episode: SingleAgentEpisode,
+    prev_episode_chunks: Sequence[SingleAgentEpisode] = (),
+    metrics_logger: MetricsLogger,
+    **_: Any,
+) -> None:
+    """An RLlib callback: reports each finished episode's return, so that `train` can average over episodes."""
+    episode_return = sum(chunk.get_return() for chunk in (*prev_episode_chunks, episode))
+    metrics_logger.log_value(EPISODE_RETURNS, float(episode_return), reduce="item_series")

@@ -1,0 +1,135 @@
+"""The task: all that the machinery is told about a project's environment, and every way to make it."""
+
+import copy
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import VectorEnv
+
+COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a project's `registration.py` tells the kit; it can be pickled, so that env runners get it too.
+
+    Attributes:
+        env_id: the environment's name in Gymnasium and in RLlib.
+        env_class: called with `(config, render_mode=...)`. A VectorEnv steps all its copies at once; its config must
+            then have the field `num_envs: int = 1`.
+        max_episode_steps: the time limit; None where there is none. A VectorEnv counts itself.
+        reward_threshold: the mean return at which the task counts as solved, or None.
+        algorithm: where the function is that sets PPO's numbers, as "module:function"; imported when training starts.
+    """
+
+    env_id: str
+    env_class: type[Any]
+    max_episode_steps: int | None
+    reward_threshold: float | None
+    algorithm: str
+
+    @property
+    def package(self) -> str:
+        """The name of the project's package."""
+        return self.env_class.__module__.partition(".")[0]
+
+    @property
+    def is_vector(self) -> bool:
+        """Tells whether the environment steps all its copies itself."""
+        return issubclass(self.env_class, VectorEnv)
+
+    @property
+    def target(self) -> str:
+        """What `check` looks at, as "module:attribute": found anew in a process of its own."""
+        return f"{self.package}.registration:TASK.{'make_vector' if self.is_vector else 'make'}"
+
+    def register(self) -> None:
+        """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
+        gym.register(
+            id=self.env_id,
+            entry_point=self._single_copy if self.is_vector else f"{self.env_class.__module__}:{self.env_class.__name__}",
+            vector_entry_point=self.make_vector if self.is_vector else None,
+            max_episode_steps=self.max_episode_steps,
+            reward_threshold=self.reward_threshold,
+        )
+
+    def make(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+        """Makes one copy of the environment, in its own spaces, with its time limit and a config of its own.
+
+        Args:
+            config: None, a dict or RLlib's EnvContext. RLlib hands the same object to every copy of an env runner;
+                each copy gets a deep copy here, so that none can change another's.
+            render_mode: one of the environment's `metadata["render_modes"]` to look at it, else None.
+        """
+        return gym.make(self.env_id, config=copy.deepcopy(config), render_mode=render_mode, disable_env_checker=True)
+
+    def make_vector(
+        self,
+        config: Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+        num_envs: int = COPIES_TO_CHECK,
+        max_episode_steps: int | None = None,
+    ) -> Any:
+        """Makes a VectorEnv, in its own spaces; `gymnasium.make_vec` calls it.
+
+        Args:
+            config: as of `make`; its `num_envs` goes before the argument.
+            render_mode: as of `make`.
+            num_envs: how many copies it steps.
+            max_episode_steps: what `make_vec` passes on.
+
+        Raises:
+            ValueError: another time limit than the task's, which the environment itself keeps to.
+        """
+        if max_episode_steps not in (None, self.max_episode_steps):
+            limit = self.max_episode_steps
+            raise ValueError(f"max_episode_steps is {limit}: a VectorEnv counts itself; change it in its own module")
+        own: Any = {} if config is None else copy.deepcopy(config)
+        own.setdefault("num_envs", num_envs)
+        return self.env_class(own, render_mode=render_mode)
+
+    def _single_copy(
+        self, config: Mapping[str, Any] | None = None, render_mode: str | None = None
+    ) -> gym.Env[Any, Any]:
+        from .spaces.views import SingleCopy  # late: few environments are VectorEnvs
+
+        return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
+
+    def make_adapted(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+        """Makes one copy of the environment as PPO learns it, with the adapters around `make`'s.
+
+        Raises:
+            UnsupportedSpace: PPO can't learn with one of its spaces; the message says what to use instead.
+        """
+        from .spaces import adapt  # late: `import <package>` does without
+
+        return adapt(self.make(config, render_mode))
+
+    def make_guarded(self, config: Mapping[str, Any] | None = None) -> Any:
+        """Makes what an env runner steps: adapters around a Guard, which ends training on what would only spoil it.
+
+        Returns:
+            One copy; all `num_envs` of the config in a VectorEnv, where the environment is one.
+        """
+        from .guard import Guard
+        from .guard.vector import VectorGuard
+        from .spaces import adapt, adapt_vector
+
+        if self.is_vector:
+            return adapt_vector(VectorGuard(self.make_vector(config)))
+        return adapt(Guard(self.make(config)))
+
+    def register_with_rllib(self) -> str:
+        """Makes the environment known to RLlib, on every machine of a cluster; returns the name to use there."""
+        from ray.tune.registry import register_env
+
+        register_env(self.env_id, self.make_guarded)
+        return self.env_id
+
+    def configured(self, config: Any) -> Any:
+        """Returns RLlib's `config` with PPO's numbers, which the project's own function sets."""
+        module, _, name = self.algorithm.partition(":")
+        return getattr(importlib.import_module(module), name)(config)

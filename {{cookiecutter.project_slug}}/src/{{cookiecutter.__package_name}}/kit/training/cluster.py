@@ -1,0 +1,103 @@
+"""Ray: on this machine, or on a cluster that is there already."""
+
+import logging
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from ..vectorization import settings as vectorization
+from ..cli import RunError
+from ..guard import spool, watchdog
+
+ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
+CONNECT_SECONDS = 5.0
+
+
+def start_ray(address: str | None) -> None:
+    """Starts Ray on this machine, or joins a cluster; quietly.
+
+    Args:
+        address: of a cluster, such as "auto" or "10.0.0.5:6379"; None starts Ray here, for this run only.
+
+    Raises:
+        RunError: it does not start, or there is no cluster at the address.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small networks more threads cost more than they bring
+    if address is None:
+        # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    import ray.rllib  # noqa: F401  its import sets the levels that `quieten` sets
+    import torch
+
+    quieten()
+    torch.set_num_threads(1)
+    sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        _init(address)
+    except Exception as error:  # Ray raises plain ones, too
+        where = f"at --address {address}" if address else "on this machine"
+        raise RunError(f"Ray does not start {where}: {str(error).strip().splitlines()[0]}") from None
+    except SystemExit:  # of the handler of SIGTERM that Ray puts in the place of ours
+        signal.signal(signal.SIGTERM, sigterm)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, sigterm)
+
+
+def _init(address: str | None) -> None:
+    import ray
+
+    if address is None:
+        ray.init(
+            num_cpus=max(1, vectorization.available_cpus()),
+            include_dashboard=False,
+            logging_level=logging.CRITICAL,
+            _node_ip_address="127.0.0.1",
+        )
+        return
+    _reach(address)
+    # The machines of a cluster need not have this package installed: it is sent there.
+    package = {
+        "py_modules": [str(Path(__file__).parents[1])],
+        "env_vars": {name: os.environ[name] for name in (watchdog.SECONDS, spool.RUN) if name in os.environ},
+    }
+    ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
+
+
+def _reach(address: str) -> None:
+    """Raises OSError where nobody listens at "host:port"; Ray would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
+def quieten() -> None:
+    """Keeps what Ray logs from the terminal; its errors are raised as well. Call it after importing RLlib."""
+    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+
+
+def cluster_cpus() -> int:
+    """Returns the CPUs of all machines of the cluster that answer.
+
+    Ray itself counts a machine that has gone for up to half a minute.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
+    if len(nodes) == 1:
+        return sum(nodes.values())
+    answer = ray.remote(num_cpus=0, max_retries=0)(lambda cpus: cpus)
+    calls = {
+        answer.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(cpus): node
+        for node, cpus in nodes.items()
+    }
+    answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=ANSWER_SECONDS)
+    cpus = 0
+    for call in answered:
+        with suppress(ray.exceptions.RayError):
+            cpus += ray.get(call)
+    return cpus

@@ -1,0 +1,194 @@
+"""A run's folder: what lies in it, and how it is written so that a crash never leaves half a file."""
+
+import csv
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+from ..cli import UsageError
+from ..files import read_json, write_json, write_text
+
+RUNS = Path("runs")
+BEST, LAST = "best", "last"
+CHECKPOINT_FILE = "checkpoint.json"  # beside RLlib's own files: what the checkpoint is of, and how far the run was
+LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
+PACKAGES = ("ray", "gymnasium", "torch", "numpy")
+
+
+class RunFolder:
+    """`runs/<name>/`: config.json, progress.csv, TensorBoard files, checkpoints, learning_curve.png, summary.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.progress = path / "progress.csv"
+        self._lock_file: TextIO | None = None
+
+    @classmethod
+    def new(cls, name: str | None) -> "RunFolder":
+        """Names the folder of a new run, by the date and time if not by `name`; `make` makes it.
+
+        Raises:
+            UsageError: the name is taken, or is no name of a folder.
+        """
+        path = RUNS / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+        if path.parent != RUNS or path.name in ("", ".."):
+            raise UsageError(f"--name {name} is not the name of a folder below {RUNS}; write one without a slash")
+        folder = cls(path)
+        if folder.has_checkpoint() or (path.exists() and any(path.iterdir()) and not (path / LOCK).exists()):
+            raise UsageError(f"{path} exists; go on with it by --resume, or choose another --name")
+        return folder
+
+    @classmethod
+    def earlier(cls, name: str | None) -> "RunFolder":
+        """Names the folder of an earlier run; without a name, the newest."""
+        return cls(RUNS / name if name else newest_run())
+
+    def has_checkpoint(self) -> bool:
+        """Tells whether the run has come so far that there is something to go on from."""
+        return any(self.checkpoint(LAST).with_suffix(suffix).is_dir() for suffix in ("", ".old"))
+
+    def make(self) -> None:
+        """Makes the folder or, of an earlier run, takes it; what a run without a checkpoint has left is removed.
+
+        Raises:
+            UsageError: it can't be made, or another process trains in it.
+        """
+        if self._lock_file:
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock()
+            if self.has_checkpoint():
+                self._recover()
+                return
+            for left in set(self.path.iterdir()) - {self.path / LOCK}:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            self.checkpoint(LAST).parent.mkdir()
+        except OSError as error:
+            raise UsageError(f"{self.path} can't be made: {error.strerror}; work in a folder you may write") from None
+
+    def _lock(self) -> None:
+        """Takes the folder for this process until its end, however it ends."""
+        self._lock_file = (self.path / LOCK).open("w")
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            fcntl.lockf(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process trains in {self.path}; wait for it, or choose another --name") from None
+        except OSError:  # a file system without locks
+            return
+
+    def checkpoint(self, which: str) -> Path:
+        """Returns the folder of the best or the last checkpoint."""
+        return self.path / "checkpoints" / which
+
+    def save_checkpoint(self, which: str, save: Callable[[str], Any], facts: Mapping[str, Any]) -> None:
+        """Writes a whole checkpoint next to the old one, then puts it in its place.
+
+        Args:
+            which: BEST or LAST.
+            save: writes RLlib's files into the absolute path that it is given.
+            facts: what CHECKPOINT_FILE holds.
+        """
+        final = self.checkpoint(which)
+        new, old = final.with_suffix(".new"), final.with_suffix(".old")
+        for litter in (new, old):  # of a crash
+            shutil.rmtree(litter, ignore_errors=True)
+        try:
+            save(str(new.resolve()))
+            write_json(new / CHECKPOINT_FILE, facts)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)  # makes room on a full disk, too
+            raise
+        if final.exists():
+            final.rename(old)
+        new.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _recover(self) -> None:
+        """Puts back a checkpoint that a crash left between its two names."""
+        for which in (BEST, LAST):
+            final = self.checkpoint(which)
+            if not final.exists() and final.with_suffix(".old").exists():
+                final.with_suffix(".old").rename(final)
+
+    def append_row(self, row: Mapping[str, Any]) -> None:
+        """Adds one iteration to progress.csv."""
+        is_new = not self.progress.exists()
+        with self.progress.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def append_log(self, line: str) -> None:
+        """Adds a line to environment.log."""
+        with (self.path / "environment.log").open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    def rows(self) -> Iterator[dict[str, float]]:
+        """Yields the iterations of progress.csv; what was not known yet is NaN."""
+        if self.progress.exists():
+            with self.progress.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    yield {key: float(value or "nan") for key, value in row.items()}
+
+    def drop_rows_after(self, iteration: int) -> None:
+        """Forgets iterations that came after the checkpoint that a resumed run goes on from."""
+        lines = self.progress.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= iteration]
+        write_text(self.progress, "".join(lines[:1] + kept))
+
+
+def newest_run() -> Path:
+    """Returns the folder of the run that was started last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    configs = sorted(RUNS.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    if not configs:
+        raise UsageError(f"there is no run in {RUNS.resolve()} yet; start one with train")
+    return configs[-1].parent
+
+
+def versions() -> dict[str, str]:
+    """Returns the installed version of each package that decides what a run does."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):  # a cluster's job may run this project from its source
+            found[package] = metadata.version(package)
+    return found
+
+
+def read_facts(checkpoint: Path, env_id: str, spaces: Mapping[str, str]) -> dict[str, Any]:
+    """Returns what a checkpoint says of itself.
+
+    Args:
+        checkpoint: its folder.
+        env_id: the environment that it is to be used for.
+        spaces: the spaces of that environment, as text, by "observation" and "action".
+
+    Raises:
+        UsageError: it is of another environment or of other spaces, or can't be read.
+    """
+    facts = read_json(checkpoint / CHECKPOINT_FILE)
+    if not facts.keys() >= {"env_id", "spaces", "versions"}:
+        raise UsageError(f"{checkpoint / CHECKPOINT_FILE} is not what train writes")
+    if facts["env_id"] != env_id:
+        raise UsageError(f"{checkpoint} is a policy for {facts['env_id']}, not for {env_id}")
+    for name, space in spaces.items():
+        if facts["spaces"][name] != space:
+            raise UsageError(
+                f"{checkpoint} was trained with the {name} space {facts['spaces'][name]}, but the environment "
+                f"now has {space}; train it anew"
+            )
+    return facts

@@ -1,0 +1,58 @@
+"""What a run leaves behind at its end: summary.json, the curve, and a few lines in the terminal."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .curve import draw_curve
+from ..files import write_json
+from .run_folder import BEST, LAST, RunFolder
+from .status import Status
+
+
+def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason: str, started: float) -> OSError | None:
+    """Writes summary.json and learning_curve.png, and says where things lie.
+
+    Args:
+        folder: of the run.
+        config: what config.json holds.
+        status: how far the run has come.
+        reason: what ended it.
+        started: when the command was started, by `time.perf_counter`.
+
+    Returns:
+        Why one of the two could not be written; the other is, if it can be.
+    """
+    stop_return = config["options"]["stop_return"]
+    which = BEST if folder.checkpoint(BEST).is_dir() else LAST
+    summary = {
+        "ended_by": reason,
+        "env_steps": status.env_steps,
+        "seconds": round(status.seconds, 3),
+        "seconds_total": round(time.perf_counter() - started, 3),
+        "steps_per_second": round(status.env_steps / status.seconds, 1) if status.seconds else None,
+        "iterations": status.iteration,
+        "best_return": status.best_return,
+        "last_return": status.mean_return,
+        "stop_return": stop_return if stop_return is None or math.isfinite(stop_return) else None,
+        "seconds_to_stop_return": status.seconds_to_stop_return,
+        "checkpoint": str(folder.checkpoint(which)) if folder.checkpoint(which).is_dir() else None,
+        "seed": config["options"]["seed"],
+        "vectorization": config["vectorization"],
+        "versions": config["versions"],
+    }
+    print(f"{reason}; {status.env_steps:,} steps in {status.seconds:.1f} s", flush=True)
+    error = _tried(lambda: write_json(folder.path / "summary.json", summary))
+    if status.iteration:
+        error = _tried(lambda: print(f"learning curve: {draw_curve(folder, stop_return)}")) or error
+        print(f"checkpoint: {summary['checkpoint']}", flush=True)
+    return error
+
+
+def _tried(write: Callable[[], None]) -> OSError | None:
+    try:
+        write()
+    except OSError as error:
+        return error
+    return None
