@@ -102,8 +102,9 @@ def main():
         shutil.rmtree(project / folder)
     package = Path("src", answers["__package_name"])
     write_spaces(project / package / "env.py", answers)
-    print(f"cd {answers['project_slug']} && make setup    # installs it, Ray and torch in .venv: minutes, once")
-    print("make test                             # tells what is still to write, or wrong")
+    setup = f"cd {answers['project_slug']} && make setup"
+    print(f"{setup:40}# installs it, Ray and torch in .venv: minutes, once")
+    print(f"{'make test':40}# tells what is still to write, or wrong")
     print(f"edit {package / 'env.py'}, then: make train")
 
 
