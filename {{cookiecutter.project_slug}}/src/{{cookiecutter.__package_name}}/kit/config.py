@@ -1,7 +1,7 @@
 """Reads the `config` that an environment is made with into the environment's own dataclass."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar
 
 Config = TypeVar("Config")
@@ -33,3 +33,9 @@ def read_config(config_class: type[Config], config: Mapping[str, Any] | None) ->
             raise ConfigError(f"unknown key {key!r} in config; {did_you_mean(str(key), known)}")
     attributes = {name: value for name, value in getattr(config, "__dict__", {}).items() if name in known}
     return config_class(**(attributes | dict(config)))
+
+
+def config_of(env: Any) -> dict[str, Any]:
+    """Returns all fields of an environment's `config`, if that is a dataclass."""
+    config = getattr(env.unwrapped, "config", None)
+    return asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
