@@ -68,7 +68,7 @@ class Written(ast.NodeTransformer):
         return node
 
     def as_array(self, node, dtype):
-        is_list = isinstance(getattr(node, "left", node), (ast.List, ast.Tuple))
+        is_list = isinstance(node, (ast.List, ast.Tuple))
         return ast.Call(self.visit_Name(ast.Name("array")), [node, dtype], []) if is_list else node
 
 

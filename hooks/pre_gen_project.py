@@ -2,12 +2,12 @@
 
 import ast
 import difflib
+import itertools
 import json
 import keyword
 import math
 import operator
 import re
-import struct
 import sys
 from collections import namedtuple
 
@@ -58,17 +58,19 @@ KINDS = {
 
 INTEGERS = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)}
 INTEGERS |= {f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)}
-FLOATS = {"float16": "e", "float32": "f", "float64": "d"}  # as struct calls them
-DTYPES = INTEGERS | {"bool_": (0, 1)}  # with the least and the greatest number that each can hold
-DTYPES |= {name: (-limit, limit) for name, limit in zip(FLOATS, (65504.0, 3.4028234663852886e38, sys.float_info.max))}
+FLOATS = {"float16": 65504.0, "float32": 3.4028234663852886e38, "float64": sys.float_info.max}
+DTYPES = {  # with the least and the greatest number that each can hold
+    "bool_": (0, 1),
+    **INTEGERS,
+    **{name: (-limit, limit) for name, limit in FLOATS.items()},
+}
 BUILT_IN = {"float": "float64", "int": "int64", "bool": "bool_"}  # dtypes that Python's own types stand for
 NUMBERS = {"inf": math.inf, "pi": math.pi}
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
-LONGEST = 10_000  # entries that `[0] * n` may write down
 
 Space = namedtuple("Space", "name")
 Dtype = namedtuple("Dtype", "name")
-Array = namedtuple("Array", "shape values dtype")  # of np.array and its like; one value may stand for all
+Array = namedtuple("Array", "shape values")  # of np.array and its like; one value may stand for all
 
 
 class Refused(Exception):
@@ -144,9 +146,11 @@ def evaluate(node):
             raise Refused("unpacks a dict, write out its keys" if None in node.keys else "has a key that is no string")
         return {evaluate(key): evaluate(value) for key, value in zip(node.keys, node.values)}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        return arithmetic(node, ast.Sub if isinstance(node.op, ast.USub) else ast.Add, 0, evaluate(node.operand))
+        return arithmetic(
+            node, OPERATORS[ast.Sub if isinstance(node.op, ast.USub) else ast.Add], 0, evaluate(node.operand)
+        )
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-        return arithmetic(node, type(node.op), evaluate(node.left), evaluate(node.right))
+        return arithmetic(node, OPERATORS[type(node.op)], evaluate(node.left), evaluate(node.right))
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and set(node.value) & set("\\\"'"):
         raise Refused("has a quote or a backslash inside a string")
     if isinstance(node, ast.Constant) and isinstance(node.value, (str, int, float, type(None))):
@@ -178,8 +182,7 @@ def call(node):
 
 def arguments(name, parameters, node):
     """Returns the arguments of a call by the name of their parameter, each of its kind."""
-    positional = list(parameters)[: list(parameters).index("*") if "*" in parameters else None]
-    positional = [parameter for parameter in positional if parameter != "**"]
+    positional = list(itertools.takewhile(lambda one: one[0] != "*", parameters))
     if not node.args and not node.keywords:
         raise Refused(f"calls {name} without arguments")
     if len(node.args) > len(positional):
@@ -203,52 +206,43 @@ def arguments(name, parameters, node):
     return given
 
 
-def arithmetic(node, kind, left, right):
-    """Returns what +, -, * or / make of two numbers, of an array and a number, or of `[0] * n`."""
-    if kind is ast.Mult and type(left) in (list, tuple) and type(right) is int and len(left) * right <= LONGEST:
-        return left * right
-    of, number = (left, right) if type(left) is Array else (right, left)
+def arithmetic(node, operation, left, right):
+    """Returns what +, -, * or / make of two numbers."""
     try:
-        if type(number) not in (int, float) or type(of) not in (int, float, Array):
-            raise ValueError
-        pairs = [(value, number) if of is left else (number, value) for value in values_of(of)]
-        values = [OPERATORS[kind](*pair) for pair in pairs]
-        if any(map(math.isnan, values)):
-            raise ValueError
-    except (ArithmeticError, ValueError):
-        raise Refused(f"has {ast.unparse(node)!r}, which makes no number") from None
-    if type(of) is not Array:
-        return values[0]
-    return array(ast.unparse(node), of._replace(values=values), of.dtype if type(values[0]) is int else None)
+        if (
+            type(left) in (int, float)
+            and type(right) in (int, float)
+            and not math.isnan(result := operation(left, right))
+        ):
+            return result
+    except ArithmeticError:
+        pass
+    raise Refused(f"has {ast.unparse(node)!r}, which makes no number")
 
 
 def array(where, value, dtype=None, shape=None):
-    """Returns numbers, of whatever form, as an Array of this shape and dtype, rounded to it."""
+    """Returns numbers, of whatever form, as an Array of this shape and dtype."""
     values = values_of(value)
     dtype = dtype or ("int64" if all(type(one) is int for one in values) else "float64")
     for one in values:
         if not fits(one, dtype):
             raise Refused(f"has {one} in {where}, where {dtype} can't hold it")
-    return Array(shape_of(value) if shape is None else shape, [rounded(one, dtype) for one in values], dtype)
+    return Array(shape_of(value) if shape is None else shape, values)
 
 
 def check_box(low, high, shape=None, dtype="float32"):
     """Holds a Box to Gymnasium's rules: shapes are the same, and bounds fit the dtype and each other."""
     dtype = dtype_of(dtype)
-    low, high = (array(name, bound, dtype) if type(bound) in (list, tuple) else bound
-                 for name, bound in (("low", low), ("high", high)))  # fmt: skip
     shapes = [shape_of(bound) for bound in (low, high) if shape_of(bound)]
     wanted = tuple(values_of(shape)) if shape is not None else shapes[0] if shapes else (1,)
     if any(one != wanted for one in shapes):
         raise Refused(f"has bounds of shape {' and '.join(map(str, shapes))} for a Box of shape {wanted}, not the same")
     for name, bound, end in (("low", low, -math.inf), ("high", high, math.inf)):
         for value in values_of(bound):
-            is_open = value == end and dtype[0] == "i" and not shape_of(bound)
-            if not (is_open or (fits(value, dtype) and value != -end)):
+            is_open = value == end and not shape_of(bound) and dtype[0] != "u"
+            if value == -end or not (is_open or fits(value, dtype)):
                 raise Refused(f"has {name} {value}, which is no {name} for {dtype}")
-    lows, highs = ([rounded(value, dtype) for value in values_of(bound)] for bound in (low, high))
-    longest = max(len(lows), len(highs))
-    for lowest, highest in zip(*(values * longest if len(values) == 1 else values for values in (lows, highs))):
+    for lowest, highest in pairs(low, high):
         if lowest > highest:
             raise Refused(f"has low {lowest} above high {highest}")
         if highest - lowest == math.inf and math.inf not in (-lowest, highest):
@@ -259,9 +253,7 @@ def check_discrete(n, start=0, dtype="int64", name="Discrete"):
     """Holds the counts of a Discrete or a MultiDiscrete, and where they start, to their dtype."""
     if type(start) is not int and shape_of(start) != shape_of(n):
         raise Refused(f"has {name} with nvec of shape {shape_of(n)} and start of shape {shape_of(start)}, not the same")
-    counts, starts = values_of(n), values_of(start)
-    longest = max(len(counts), len(starts))
-    for count, first in zip(*(values * longest if len(values) == 1 else values for values in (counts, starts))):
+    for count, first in pairs(n, start):
         if not all(fits(value, dtype_of(dtype)) for value in (count, first, first + count)):
             raise Refused(f"has {name} of {count} from {first}, too large for {dtype_of(dtype)}")
 
@@ -304,6 +296,12 @@ def values_of(value):
     return [one for part in value for one in values_of(part)] if type(value) in (list, tuple) else [value]
 
 
+def pairs(first, second):
+    """Returns the numbers of two values next to each other; a single one stands next to all of the other's."""
+    first, second = values_of(first), values_of(second)
+    return zip(first * (len(second) if len(first) == 1 else 1), second * (len(first) if len(second) == 1 else 1))
+
+
 def all_of(is_good, value):
     """Tells whether a list, a tuple or an Array holds such numbers only."""
     return bool(shape_of(value)) and all(map(is_good, values_of(value)))
@@ -321,16 +319,9 @@ def dtype_of(value):
 
 
 def fits(value, dtype):
-    """Tells whether a dtype can hold a number."""
+    """Tells whether a dtype can hold a number as it is."""
     low, high = DTYPES[dtype]
-    return low <= value <= high or (dtype in FLOATS and math.isinf(value))
-
-
-def rounded(value, dtype):
-    """Returns a number as a dtype holds it."""
-    if dtype in FLOATS:
-        return struct.unpack(FLOATS[dtype], struct.pack(FLOATS[dtype], value))[0]
-    return value if math.isinf(value) else int(value != 0 if dtype == "bool_" else value)
+    return low <= value <= high and (dtype in FLOATS or value == int(value)) or dtype in FLOATS and math.isinf(value)
 
 
 def short_name(node):
