@@ -12,6 +12,18 @@ LINE_LENGTH = 120  # as pyproject.toml tells ruff
 # A choice is a folder of whole files: the chosen one is laid over the project, the others go.
 CHOICES = {"starter": "starters", "license": "licenses"}
 
+# What tools may have left inside the template's folder; cookiecutter.json has it copied, since it can't be rendered.
+LITTER = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.pyc")
+
+
+def sweep(project):
+    """Removes the litter."""
+    for path in [path for pattern in LITTER for path in project.rglob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
 
 def lay_over(chosen, project):
     """Moves every file below `chosen` to the same place below `project`."""
@@ -97,6 +109,7 @@ def main():
     """Lays the chosen files over the project in the current folder."""
     answers = json.loads(ANSWERS)
     project = Path.cwd()
+    sweep(project)
     for question, folder in CHOICES.items():
         lay_over(project / folder / answers[question], project)
         shutil.rmtree(project / folder)
