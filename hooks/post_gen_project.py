@@ -69,6 +69,8 @@ class Written(ast.NodeTransformer):
         if ast.unparse(node.func) == "float":  # of "inf"
             return node
         node = self.generic_visit(node)
+        if isinstance(node.args and node.args[0], ast.List) and re.search(r"\d$", node.func.attr):  # np.float32([0, 1])
+            return self.as_array(node.args[0], node.func)
         if node.func.attr == "Box":  # takes arrays as bounds, no lists
             given = dict(zip(("low", "high", "shape", "dtype"), node.args)) | {
                 one.arg: one.value for one in node.keywords

@@ -66,6 +66,6 @@ class {{cookiecutter.__class_name}}(gym.Env[Any, Any]):
         """Moves on by one step and returns `(observation, reward, terminated, truncated, info)`."""
         raise NotImplementedError("write step(): act, return (observation, reward, terminated, False, info)")
 
-    def render(self) -> np.ndarray | None:
+    def render(self) -> Any:
         """Draws the state as an array of shape (height, width, 3), uint8; only videos need it."""
         return None
