@@ -121,6 +121,34 @@ assert "kit" not in sys.modules
         assert json.loads(first.run("-m", package, "check", "--json", check=True).stdout)["ok"]
 
 
+def test_environment_is_the_same_wherever_it_is_made(corridor: BakedProject) -> None:
+    """By Gymnasium in a fresh process, by env_creator; each copy with the time limit, and a config of its own."""
+    code = """
+import gymnasium as gym
+made = gym.make("corridor_demo:corridor_demo/CorridorDemo-v0")
+from corridor_demo import ENV_ID, CorridorDemoEnv, env_creator
+from corridor_demo.env import MAX_EPISODE_STEPS, REWARD_THRESHOLD, EnvConfig
+
+class Context(dict):  # as RLlib's EnvContext: a dict with attributes
+    worker_index = 2
+
+for env in (made, gym.make(ENV_ID), env_creator(), env_creator({}), env_creator(Context())):
+    assert type(env.unwrapped) is CorridorDemoEnv, env
+    assert env.unwrapped.config == EnvConfig()
+    assert (env.spec.max_episode_steps, env.spec.reward_threshold) == (MAX_EPISODE_STEPS, REWARD_THRESHOLD)
+
+seen = []
+gym.make = lambda *_, config, **__: seen.append(config) or made
+config = Context(setting=[1])
+env_creator(config)
+env_creator(config)
+seen[0]["setting"].append(2)
+assert config["setting"] == seen[1]["setting"] == [1], "copies share their config"
+assert seen[1].worker_index == 2
+"""
+    corridor.run("-c", code, check=True)
+
+
 def edited(project: BakedProject, folder: Path, env: str, test: str = "") -> BakedProject:
     """Returns a copy of an installed project whose env.py and test_env.py go on with these texts."""
     copy = BakedProject(folder / "copy", project.package)
@@ -203,3 +231,21 @@ def test_git_sees_a_clean_tree_after_a_run(corridor: BakedProject) -> None:
     corridor.run("-m", "ruff", "check", check=True)
     status = subprocess.run(["git", "status", "--porcelain"], cwd=corridor.path, capture_output=True, text=True)
     assert all(line.startswith("A  ") for line in status.stdout.splitlines()), status.stdout
+
+
+def test_no_two_copies_in_any_env_runner_share_a_seed(corridor: BakedProject) -> None:
+    code = """
+import ray
+from corridor_demo import TASK
+from corridor_demo.kit.rllib.config import algorithm_config
+from corridor_demo.kit.vectorization.settings import Vectorization
+
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+group = algorithm_config(TASK, Vectorization(2, 3, "sync"), seed=100).build_algo().env_runner_group
+group.foreach_env_runner(lambda runner: runner.sample(num_timesteps=3), local_env_runner=False)
+seeds = group.foreach_env_runner(
+    lambda runner: [env.unwrapped.np_random_seed for env in runner.env.unwrapped.envs], local_env_runner=False
+)
+print(len({seed for copies in seeds for seed in copies}))
+"""
+    assert corridor.run("-c", code, check=True).stdout.split()[-1] == "6"

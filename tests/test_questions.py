@@ -74,7 +74,7 @@ def test_every_starter_and_license_is_a_folder() -> None:
             {"observation_space": "Box(-20, 50, 3)"},
             "has Box(shape=3); shape has to be a tuple of whole numbers above 0",
         ),
-        ({"observation_space": "Box(1, 0, (3,))"}, "has low 1.0 above high 0.0"),
+        ({"observation_space": "Box(1, 0, (3,))"}, "has low 1 above high 0"),
         ({"observation_space": "Box(-1, 255, (3,), uint8)"}, "has low -1, which is no low for uint8"),
         (
             {"observation_space": "Box([0, 0, 0], 1, (2,))"},
