@@ -209,15 +209,12 @@ def arguments(name, parameters, node):
 def arithmetic(node, operation, left, right):
     """Returns what +, -, * or / make of two numbers."""
     try:
-        if (
-            type(left) in (int, float)
-            and type(right) in (int, float)
-            and not math.isnan(result := operation(left, right))
-        ):
-            return result
+        result = operation(left, right) if {type(left), type(right)} <= {int, float} else math.nan
     except ArithmeticError:
-        pass
-    raise Refused(f"has {ast.unparse(node)!r}, which makes no number")
+        result = math.nan
+    if math.isnan(result):
+        raise Refused(f"has {ast.unparse(node)!r}, which makes no number")
+    return result
 
 
 def array(where, value, dtype=None, shape=None):
@@ -226,7 +223,7 @@ def array(where, value, dtype=None, shape=None):
     dtype = dtype or ("int64" if all(type(one) is int for one in values) else "float64")
     for one in values:
         if not fits(one, dtype):
-            raise Refused(f"has {one} in {where}, where {dtype} can't hold it")
+            raise Refused(f"has {one} in {where}; {range_of(dtype)}")
     return Array(shape_of(value) if shape is None else shape, values)
 
 
@@ -239,9 +236,9 @@ def check_box(low, high, shape=None, dtype="float32"):
         raise Refused(f"has bounds of shape {' and '.join(map(str, shapes))} for a Box of shape {wanted}, not the same")
     for name, bound, end in (("low", low, -math.inf), ("high", high, math.inf)):
         for value in values_of(bound):
-            is_open = value == end and not shape_of(bound) and dtype[0] != "u"
+            is_open = value == end and not shape_of(bound) and dtype[0] == "i"
             if value == -end or not (is_open or fits(value, dtype)):
-                raise Refused(f"has {name} {value}, which is no {name} for {dtype}")
+                raise Refused(f"has {name} {value}; {range_of(dtype)}")
     for lowest, highest in pairs(low, high):
         if lowest > highest:
             raise Refused(f"has low {lowest} above high {highest}")
@@ -255,7 +252,7 @@ def check_discrete(n, start=0, dtype="int64", name="Discrete"):
         raise Refused(f"has {name} with nvec of shape {shape_of(n)} and start of shape {shape_of(start)}, not the same")
     for count, first in pairs(n, start):
         if not all(fits(value, dtype_of(dtype)) for value in (count, first, first + count)):
-            raise Refused(f"has {name} of {count} from {first}, too large for {dtype_of(dtype)}")
+            raise Refused(f"has {name} of {count} from {first}; {range_of(dtype_of(dtype))}")
 
 
 def check_text(max_length, min_length=1, charset=None):
@@ -322,6 +319,12 @@ def fits(value, dtype):
     """Tells whether a dtype can hold a number as it is."""
     low, high = DTYPES[dtype]
     return low <= value <= high and (dtype in FLOATS or value == int(value)) or dtype in FLOATS and math.isinf(value)
+
+
+def range_of(dtype):
+    """Returns in words which numbers a dtype can hold."""
+    low, high = DTYPES[dtype]
+    return f"{dtype} holds {'' if dtype in FLOATS else 'whole '}numbers from {low:.6g} to {high:.6g}"
 
 
 def short_name(node):

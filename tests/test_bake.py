@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,18 @@ def test_files_are_exactly_these(baked: BakedProject) -> None:
 def test_kit_is_the_same_in_every_project(baked: BakedProject) -> None:
     """Whatever the answers and the starter; and the same as in the template, where its own tests run."""
     assert kit_files(baked.source) == kit_files(PACKAGE)
+
+
+def test_kit_is_linted_where_it_lies() -> None:
+    """`make lint` of the template itself has ruff and mypy look at every module of the kit."""
+    shown = subprocess.run(["make", "-n", "lint", "VENV_PYTHON=python"], cwd=TEMPLATE, capture_output=True, text=True)
+    (command,) = [shlex.split(line) for line in shown.stdout.splitlines() if "ruff check --config" in line]
+    line = [sys.executable, *command[1:], "--show-files"]
+    seen = subprocess.run(line, cwd=TEMPLATE, capture_output=True, text=True, check=True).stdout
+    assert {Path(name) for name in seen.splitlines()} == set((PACKAGE / "kit").rglob("*.py"))
+    mypy = tomlkit.parse((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")).unwrap()["tool"]["mypy"]
+    assert mypy["disallow_untyped_defs"]
+    assert any((TEMPLATE / name).samefile(PACKAGE / "kit") for name in mypy["files"])
 
 
 def test_litter_of_tools_in_the_template_is_not_baked(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from conftest import PACKAGE, BakedProject
 
 SPACES = [
+    ("Discrete(5)", "Discrete(2)"),
     ("Discrete(5)", "Box(0.0, np.inf, (2, 3))"),
     ("gym.spaces.Dict({'image': spaces.Box(0, 255, (84, 84, 3), np.uint8), 'speed': Discrete(9, start=-4)})", "Discrete(2)"),
     (
@@ -46,6 +47,7 @@ def test_stub_is_clean_with_any_space(
     action_space: str,
 ) -> None:
     project = bake(observation_space=observation_space, action_space=action_space).install()
+    assert "\nimport numpy as np\n" in project.read(f"src/{project.package}/env.py")  # used or not
     project.run("-m", "ruff", "check", check=True)
     project.run("-m", "ruff", "format", "--check", check=True)
     project.run("-m", "mypy", check=True, MYPY_CACHE_DIR=str(tmp_path_factory.getbasetemp() / "mypy"))

@@ -75,7 +75,7 @@ def test_every_starter_and_license_is_a_folder() -> None:
             "has Box(shape=3); shape has to be a tuple of whole numbers above 0",
         ),
         ({"observation_space": "Box(1, 0, (3,))"}, "has low 1 above high 0"),
-        ({"observation_space": "Box(-1, 255, (3,), uint8)"}, "has low -1, which is no low for uint8"),
+        ({"observation_space": "Box(-1, 255, (3,), uint8)"}, "has low -1; uint8 holds whole numbers from 0 to 255"),
         (
             {"observation_space": "Box([0, 0, 0], 1, (2,))"},
             "has bounds of shape (3,) for a Box of shape (2,), not the same",
