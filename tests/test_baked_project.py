@@ -154,7 +154,7 @@ assert seen[1].worker_index == 2
 def edited(project: BakedProject, folder: Path, env: str, test: str = "") -> BakedProject:
     """Returns a copy of an installed project whose env.py and test_env.py go on with these texts."""
     copy = BakedProject(folder / "copy", project.package)
-    shutil.copytree(project.path, copy.path, symlinks=True, ignore=shutil.ignore_patterns(".*_cache", "runs"))
+    shutil.copytree(project.path, copy.path, symlinks=True, ignore=shutil.ignore_patterns("runs"))
     for file, more in ((copy.source / "env.py", env), (copy.path / "tests" / "test_env.py", test)):
         file.write_text(file.read_text(encoding="utf-8") + more, encoding="utf-8")
     return copy
@@ -166,7 +166,8 @@ def lint(project: BakedProject) -> str:
     commands = [line.removeprefix("\t$(VENV_PYTHON) ").split() for line in lines if line]
     hooks = re.findall(r"entry: \.venv/bin/python (.*)", project.read(".pre-commit-config.yaml"))
     assert [command[:3] for command in commands] == [["-m", "ruff", "check"], ["-m", "ruff", "format"], ["-m", "mypy"]]
-    done = [project.run(*command) for command in [*commands, hooks[0].split(), hooks[2].split()]]
+    assert hooks[2].split() == commands[2]
+    done = [project.run(*command) for command in [*commands, hooks[0].split()]]
     return "".join(one.stdout + one.stderr for one in done if one.returncode)
 
 
