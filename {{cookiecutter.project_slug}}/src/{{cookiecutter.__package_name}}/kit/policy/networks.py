@@ -1,6 +1,6 @@
 """The networks, built to fit the adapted spaces: plain torch modules that can be exported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -16,7 +16,7 @@ _FARTHEST = 10.0  # standard deviations from the mean; what lies beyond would dr
 _FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradient is 0 rather than NaN
 
 
-def network_summary(observation_space: gym.Space[Any], model_config: dict[str, Any]) -> str:
+def network_summary(observation_space: gym.Space[Any], model_config: Mapping[str, Any]) -> str:
     """Says in one line which networks are built for an adapted space, and why."""
     parts = _parts(observation_space)
     sizes = {name: " x ".join(str(side) for side in shape) for name, shape in parts.items()}
@@ -36,23 +36,20 @@ class Actor(nn.Module):
     Args:
         observation_space: as the adapters make it.
         action_space: likewise.
-        hidden_units: the size of each hidden layer.
-        image_features: how many numbers the convolutions make of an image.
+        model_config: `hidden_units`, the size of each hidden layer, and `image_features`, how many numbers the
+            convolutions make of an image.
     """
 
     def __init__(
-        self,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
-        hidden_units: Sequence[int],
-        image_features: int,
+        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], model_config: Mapping[str, Any]
     ) -> None:
         super().__init__()
         self.action_space = action_space
+        self.model_config = {name: model_config[name] for name in ("hidden_units", "image_features")}
         self.logits, self.reals = choices(action_space)
         outputs = sum(self.logits) + self.reals
         # Near-even first actions explore; a value head of ordinary size learns at once (Andrychowicz et al. 2021).
-        self.policy = Network(observation_space, outputs, hidden_units, image_features, head_gain=0.01)
+        self.policy = Network(observation_space, outputs, **self.model_config, head_gain=0.01)
         self.log_std = nn.Parameter(torch.zeros(self.reals))
         size = self.policy.vector_size
         self.observation_statistics = RunningStatistics((size,)) if size else None

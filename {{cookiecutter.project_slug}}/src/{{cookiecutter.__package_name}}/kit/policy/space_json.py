@@ -1,4 +1,4 @@
-"""The adapted spaces as JSON: those that the networks are built for, and no others."""
+"""The spaces that networks are built for, as JSON."""
 
 import math
 from typing import Any
@@ -9,22 +9,18 @@ from gymnasium import spaces
 
 
 def to_json(space: gym.Space[Any]) -> dict[str, Any]:
-    """Returns a space as JSON values: its kind, with what makes one."""
+    """Returns an adapted space as JSON values: its kind, with what makes one."""
     value: Any
     if isinstance(space, spaces.Dict):
         value = {name: to_json(part) for name, part in space.items()}
     elif isinstance(space, spaces.Tuple):
         value = [to_json(part) for part in space]
-    elif isinstance(space, spaces.Discrete):
-        value = int(space.n)
-    elif isinstance(space, spaces.MultiDiscrete):
-        value = space.nvec.tolist()
-    elif isinstance(space, spaces.MultiBinary):
-        value = list(space.shape)
-    else:
-        assert isinstance(space, spaces.Box)
+    elif isinstance(space, spaces.Box):
         bounds = {"low": _bounds(space.low), "high": _bounds(space.high)}
         value = {**bounds, "shape": list(space.shape), "dtype": str(space.dtype)}
+    else:
+        assert isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+        value = np.asarray(space.n if hasattr(space, "n") else space.nvec).tolist()
     return {type(space).__name__: value}
 
 
@@ -36,15 +32,13 @@ def from_json(content: dict[str, Any]) -> gym.Space[Any]:
     if kind == "Tuple":
         return spaces.Tuple([from_json(part) for part in value])
     if kind == "Box":
-        low, high = (np.resize([float(x) for x in value[side]], value["shape"]) for side in ("low", "high"))
         dtype = np.dtype(value["dtype"]).type
+        low, high = (np.resize([float(x) for x in value[side]], value["shape"]) for side in ("low", "high"))
         return spaces.Box(low.astype(dtype), high.astype(dtype), dtype=dtype)
-    return {"Discrete": spaces.Discrete, "MultiDiscrete": spaces.MultiDiscrete, "MultiBinary": spaces.MultiBinary}[
-        kind
-    ](value)
+    return {kind.__name__: kind for kind in (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)}[kind](value)
 
 
 def _bounds(values: np.ndarray) -> list[Any]:
-    """Lists the bounds, or the one that all numbers share; JSON has no infinity, it is text."""
+    """Lists the bounds, or the one that all numbers share; infinity is text, which JSON has none for."""
     flat = values.reshape(-1).tolist()
     return [x if math.isfinite(x) else str(x) for x in (flat[:1] if len(set(flat)) == 1 else flat)]

@@ -15,7 +15,7 @@ from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner, log_episode_return
 from .learner import PPOLearner
-from .normalization import NormalizedActorCritic
+from .rl_module import ActorCritic
 
 _NETWORK = ("hidden_units", "image_features")
 # What `training` takes, of PPO and of every algorithm, but for RLlib's old names and what is no number.
@@ -82,7 +82,7 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
             sample_timeout_s=None,  # a slow environment is waited for; RLlib's 60 s would train on nothing
         )
         .learners(learner_class=PPOLearner, num_learners=0)  # the update runs in this process
-        .rl_module(rl_module_spec=RLModuleSpec(module_class=NormalizedActorCritic))
+        .rl_module(rl_module_spec=RLModuleSpec(module_class=ActorCritic))
         .fault_tolerance(restart_failed_env_runners=False)  # an error in the environment ends the run, loudly
         .callbacks(on_episode_end=log_episode_return)
         .debugging(seed=seed, log_level=None, log_sys_usage=False)

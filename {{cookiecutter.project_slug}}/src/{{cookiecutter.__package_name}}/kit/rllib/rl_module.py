@@ -26,16 +26,13 @@ from ..policy.normalization import RunningStatistics
 class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
     """What PPO learns: a distribution over actions and the value of an observation, by networks that share nothing.
 
-    The statistics of observations and returns are buffers of the module: RLlib sends them to every env runner with the
-    weights. The `model_config` holds `hidden_units`, a list with an integer for each hidden layer, and
-    `image_features`, how many numbers the convolutions make of an image.
+    The statistics of observations and returns are buffers: RLlib sends them to every env runner with the weights.
     """
 
     def setup(self) -> None:
         """Builds both networks; RLlib calls it."""
-        layers = self.model_config["hidden_units"], self.model_config["image_features"]
-        self.actor = Actor(self.observation_space, self.action_space, *layers)
-        self.value = Network(self.observation_space, 1, *layers, head_gain=1.0)
+        self.actor = Actor(self.observation_space, self.action_space, self.model_config)
+        self.value = Network(self.observation_space, 1, **self.actor.model_config, head_gain=1.0)
         nn.init.zeros_(self.value.layers[-1].weight)  # the first returns are measured without a guess of their scale
         self.return_statistics = RunningStatistics()
         self.action_dist_cls = _distribution(self.action_space)

@@ -11,6 +11,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ..cli import UsageError
 from ..files import write_json
 from ..guard.failure import EnvironmentFailure
+from ..policy.folder import spaces_of
 from ..rllib.config import algorithm_config, numbers
 from ..vectorization.settings import Vectorization
 from .algorithm import RestartableAlgorithm
@@ -39,6 +40,7 @@ def learn(run: "Run", interrupt: Interrupt, started: float) -> None:
 
     config = describe(run, configure(run.vectorization))
     facts = {"env_id": task.env_id, "run": folder.path.name, "spaces": _spaces(run), "versions": config["versions"]}
+    facts |= {"env_config": dict(options.config)}
     folder.make()
     status = Status.resumed(folder, facts) if folder.has_checkpoint() else Status()
     if status.iteration:
@@ -97,8 +99,8 @@ def _compare(folder: RunFolder, saved: Mapping[str, Any], now: Mapping[str, Any]
         print(f"{name} is {after[name]} now, the run was started with {before[name]}")
 
 
-def _spaces(run: "Run") -> dict[str, str]:
-    """Returns the spaces that the policy is trained on, as text, to compare with when a checkpoint is loaded."""
+def _spaces(run: "Run") -> dict[str, Any]:
+    """Returns the spaces that the policy is trained on, to compare with when a checkpoint is loaded."""
     env = run.task.make_adapted(run.options.config)
     env.close()
-    return {"observation": str(env.observation_space), "action": str(env.action_space)}
+    return spaces_of(env)
