@@ -13,7 +13,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ..cli import Parser, RunError, UsageError, add_config_options, one_line, read_config_options, whole_number
+from ..cli import Parser, add_config_options, read_config_options, whole_number
+from ..errors import RunError, UsageError, one_line
 from ..policy.find import find_policy
 from ..spaces import random_action
 from ..task import Task

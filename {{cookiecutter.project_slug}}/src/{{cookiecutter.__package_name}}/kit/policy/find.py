@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from ..cli import UsageError
+from ..errors import UsageError
 
 RUNS = Path("runs")
 BEST, LAST = "best", "last"  # the checkpoints of a run

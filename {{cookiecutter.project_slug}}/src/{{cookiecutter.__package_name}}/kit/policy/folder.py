@@ -13,7 +13,7 @@ import gymnasium as gym
 import torch
 from safetensors.torch import load, save
 
-from ..cli import RunError, UsageError, one_line
+from ..errors import RunError, UsageError, one_line
 from ..files import read_json, write_json
 from ..task import Task
 from .find import FACTS, WEIGHTS
