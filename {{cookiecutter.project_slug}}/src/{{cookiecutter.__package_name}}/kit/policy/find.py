@@ -56,9 +56,9 @@ def _guess(name: str) -> str:
     if not runs:
         return f", nor any other in {RUNS.resolve()} yet; start one with train"
     near = difflib.get_close_matches(name, runs, n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ";"
+    guess = f"did you mean {near[0]!r}? The" if near else "the"
     more = f" and {len(runs) - _MOST_NAMES} more" if len(runs) > _MOST_NAMES else ""
-    return f"{guess} The runs are: {', '.join(runs[:_MOST_NAMES])}{more}"
+    return f"; {guess} runs are: {', '.join(runs[:_MOST_NAMES])}{more}"
 
 
 def _what_it_is(base: Path) -> str:

@@ -62,7 +62,9 @@ def save_policy(folder: Path, actor: Actor, facts: Mapping[str, Any]) -> None:
         facts: JSON values: env_id, spaces (see `spaces_of`), env_config, versions, run, and how far it was trained.
     """
     folder.mkdir()
-    (folder / WEIGHTS).write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in actor.state_dict().items()}))
+    (folder / WEIGHTS).write_bytes(
+        save({name: tensor.contiguous().cpu() for name, tensor in actor.state_dict().items()})
+    )
     write_json(folder / FACTS, {"format": FORMAT, **facts, "model_config": actor.model_config})
 
 
