@@ -339,4 +339,6 @@ def test_summary_names_the_networks_and_why() -> None:
     both = spaces.Dict({"action_mask": spaces.MultiBinary(2), "image_0": IMAGE, "vector": VECTOR})
     assert summary(VECTOR, MODEL_CONFIG) == "policy and value network: 64 x 64 tanh units for 4 numbers"
     assert summary(IMAGE, MODEL_CONFIG) == "policy and value network: convolutions for the 10 x 8 x 3 pixels of image"
-    assert re.search(r"10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers", summary(both, MODEL_CONFIG))
+    assert re.search(
+        r"10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers", summary(both, MODEL_CONFIG)
+    )

@@ -123,7 +123,7 @@ def config(**training: Any) -> Any:
         ({"use_critic": False}, "use_critic=False has no effect"),
         ({"use_gae": False}, "use_gae=False has no effect"),
         ({"shuffle_batch_per_epoch": False}, "shuffle_batch_per_epoch=False has no effect"),
-        ({"grad_clip_by": "value"}, 'grad_clip_by=\'value\' has no effect with this learner: write "global_norm"'),
+        ({"grad_clip_by": "value"}, "grad_clip_by='value' has no effect with this learner: write \"global_norm\""),
         ({"lr": [[0, 1e-3], [100, 1e-4]]}, "write one number, or kl_target=0.0 to keep to a schedule"),
     ],
 )
@@ -206,9 +206,7 @@ def test_schedule_of_the_entropy_is_kept_to() -> None:
 
 
 def test_error_of_values_is_clipped_where_it_is_asked_for() -> None:
-    whole, clipped = (
-        float(update(build(config(vf_clip_param=most)), 64)["vf_loss"].peek()) for most in (np.inf, 0.1)
-    )
+    whole, clipped = (float(update(build(config(vf_clip_param=most)), 64)["vf_loss"].peek()) for most in (np.inf, 0.1))
     assert 0 < clipped <= 0.1 / 0.5 < whole
 
 

@@ -31,9 +31,7 @@ class EnvRunner(BatchedEnvRunner):
         quieten()
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
         self._spool = spool.Spool()
-        self._hang = failure_report.Poll(
-            self._spool.hang, lambda text: self._report(EnvironmentFailure({"message": text}))
-        )
+        self._hang = failure_report.Poll(self._spool.hang, self._report)
         super().__init__(**kwargs)
         self.seed_envs(restart_count=0)
 
@@ -59,12 +57,11 @@ class EnvRunner(BatchedEnvRunner):
                 self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers
             )
         if report := spool.remains():  # of the env runner that this one is to replace
-            raise self._report(EnvironmentFailure({"message": report}))
+            raise self._report(report)
         try:
             super().make_env()
         except Exception as error:
-            facts = {"message": f"the environment can't be made:\n{users_traceback(error)}"}
-            raise self._report(EnvironmentFailure(facts)) from error
+            raise self._report(f"the environment can't be made:\n{users_traceback(error)}") from error
 
     def sample(self, **kwargs: Any) -> list[SingleAgentEpisode]:
         """Samples as RLlib does.
@@ -76,14 +73,14 @@ class EnvRunner(BatchedEnvRunner):
         try:
             episodes = super().sample(**kwargs)
         except Exception as error:
-            cause = error.__cause__ if error.__cause__ and not str(error) else error  # RLlib hides a failed reset so
+            # RLlib hides a failed reset so.
+            cause: Any = error.__cause__ if error.__cause__ and not str(error) else error
             if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
                 if report := spool.remains():
-                    raise self._report(EnvironmentFailure({"message": report})) from error
+                    raise self._report(report) from error
                 raise CopyLost("a process of an environment has died") from cause
-            if not isinstance(cause, EnvironmentFailure):
-                cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
-            raise self._report(cause) from error
+            is_known = isinstance(cause, EnvironmentFailure)
+            raise self._report(cause if is_known else f"sampling failed:\n{users_traceback(cause)}") from error
         for line in self._tag(self._spool.new_log_lines()):
             self.metrics.log_value(LOG_LINES, line, reduce="item_series")
         return episodes
@@ -100,8 +97,9 @@ class EnvRunner(BatchedEnvRunner):
         super().stop()
         self._spool.close()
 
-    def _report(self, failure: EnvironmentFailure) -> EnvironmentFailure:
+    def _report(self, failure: EnvironmentFailure | str) -> EnvironmentFailure:
         """Tells the driver, with what only the env runner knows; returns the failure, to raise it."""
+        failure = EnvironmentFailure({"message": failure}) if isinstance(failure, str) else failure
         log = self._tag(self._spool.new_log_lines())
         failure_report.post({**failure.facts, "env_runner": self.worker_index, "log": log})
         return failure
