@@ -1,6 +1,7 @@
 """kit.policy: the networks, the folder of data that a policy is, and how a folder is found or refused. Ray isn't needed."""
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import PACKAGE
 from gymnasium import spaces
+from kit.commands import evaluate
 from kit.errors import RunError, UsageError
 from kit.policy.find import find_policy
 from kit.policy.space_json import from_json, to_json
@@ -52,7 +54,8 @@ class Reader(gym.Env[Any, Any]):
     action_space: gym.Space[Any] = spaces.Discrete(3, start=1)
 
     def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
-        if config and config.get("broken"):
+        self.config = dict(config or {})
+        if self.config.get("broken"):
             raise OSError("no such map")
         self.render_mode = render_mode
         self._steps = 0
@@ -66,13 +69,17 @@ class Reader(gym.Env[Any, Any]):
         self._steps += 1
         return self.np_random.uniform(-1, 1, 4).astype(np.float32), float(action), self._steps == 5, False, {}
 
+    def render(self) -> Any:
+        if self.config.get("display") == "crash":
+            os.abort()  # what OpenGL does on some machines
+        if self.config.get("display") == "none":
+            raise OSError("no display\n(DISPLAY is not set)")
+        return np.zeros((64, 64, 3), np.uint8)
+
 
 TASK = Task(env_id="kit_tests/Reader-v0", env_class=Reader, max_episode_steps=9, reward_threshold=None, algorithm="")
 
-
-@pytest.fixture(autouse=True, scope="module")
-def registered() -> None:
-    TASK.register()
+TASK.register()
 
 
 def actor(seen: gym.Space[Any], chosen: gym.Space[Any]) -> Any:
@@ -262,6 +269,25 @@ def test_spaces_of_third_parties_compare_without_their_address() -> None:
     env.observation_space = Mission(4)
     first, second = (folder_module.spaces_of(adapt(env)) for _ in range(2))
     assert first == second and "Mission(<object object>)" in str(first)
+
+
+# The video
+
+
+@pytest.mark.parametrize("display", ["none", "crash"])
+def test_video_without_a_display_is_one_line(run: Path, display: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RunError, match="without a display or OpenGL, try xvfb-run") as caught:
+        evaluate.main(TASK, ["first", "--video", "--episodes", "2", "--config", json.dumps({"display": display})])
+    assert "\n" not in str(caught.value)
+    assert ("no display" in str(caught.value)) == (display == "none")
+
+
+def test_video_lies_in_the_runs_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run / "checkpoints/best/policy", "sent/policy")
+    for given, place in (("first", run), ("sent", Path("sent"))):
+        assert evaluate.main(TASK, [given, "--video", "--episodes", "2", "--seed", "7"]) == 0
+        video = place / "videos/seed-7-episode-0.mp4"
+        assert video.stat().st_size > 0 and str(video) in capsys.readouterr().out
 
 
 # Finding one

@@ -21,6 +21,7 @@ from .networks import Actor, require_finite
 from .space_json import from_json, to_json
 
 FORMAT = 1  # of the folder
+_MOST_TEXT = 200  # characters of a message that come from elsewhere
 _NEEDED = {"env_id", "spaces", "env_config", "model_config", "versions"}
 
 
@@ -89,11 +90,12 @@ def read_facts(folder: Path, env_id: str, spaces: Mapping[str, Any]) -> dict[str
         raise UsageError(f"{folder / FACTS} is not what train writes: it has no {missing[0]!r}")
     if facts["env_id"] != env_id:
         raise UsageError(f"{folder} is a policy for {facts['env_id']}, not for {env_id}")
-    for name, space in spaces.items():
-        if facts["spaces"].get(name) != space:
+    for name, now in spaces.items():
+        then = facts["spaces"].get(name)
+        if then != now:
             raise UsageError(
-                f"{folder} was trained with the {name} space {facts['spaces'].get(name)}, but the environment now has "
-                f"{space}; train it anew"
+                f"{folder} was trained with the {name} space {str(then)[:_MOST_TEXT]}, but the environment now has "
+                f"{str(now)[:_MOST_TEXT]}; train it anew"
             )
     return facts
 
@@ -115,7 +117,7 @@ def load_policy(folder: Path, env_id: str, spaces: Mapping[str, Any]) -> Policy:
         actor.load_state_dict(weights, assign=True)
     except Exception as error:  # anyone may have written the files
         what = f"{type(error).__name__}: {error}".split()
-        raise UsageError(f"{folder} is damaged: {' '.join(what)[:200]}; made with {facts['versions']}") from None
+        raise UsageError(f"{folder} is damaged: {' '.join(what)[:_MOST_TEXT]}; made with {facts['versions']}") from None
     return Policy(actor, facts)
 
 

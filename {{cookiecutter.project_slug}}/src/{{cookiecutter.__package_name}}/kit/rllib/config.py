@@ -16,7 +16,7 @@ from ..errors import RunError, UsageError, one_line
 from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner, log_episode_return
-from .learner import PPOLearner
+from .learner import PPOLearner, unsupported
 from .rl_module import ActorCritic
 
 _NETWORK = ("hidden_units", "image_features")
@@ -122,8 +122,12 @@ def _check(config: PPOConfig, error: type[Exception], where: str) -> None:
         raise error(f"{where}: image_features is {features!r}; write a whole number such as 256")
     for name in ("lr", "gamma", "lambda_", "clip_param", "vf_loss_coeff", "train_batch_size_per_learner", "num_epochs"):
         value = getattr(config, name)
+        if name == "lr" and isinstance(value, list):
+            continue  # a schedule
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             raise error(f"{where}: {name} is {value!r}; write a number of at least 0")
+    if line := unsupported(config):
+        raise error(f"{where}: {line}")
     try:
         config.copy(copy_frozen=False).validate()
     except Exception as problem:

@@ -73,7 +73,7 @@ class EnvRunner(BatchedEnvRunner):
         try:
             episodes = super().sample(**kwargs)
         except Exception as error:
-            # RLlib hides a failed reset so.
+            # Of a failed reset RLlib raises an error without a message; what failed is its cause.
             cause: Any = error.__cause__ if error.__cause__ and not str(error) else error
             if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
                 if report := spool.remains():

@@ -47,7 +47,7 @@ def learn(run: "Run", interrupt: Interrupt, started: float) -> None:
         "env_id": task.env_id,
         "run": folder.path.name,
         "spaces": spaces_of(env),
-        "env_config": dict(options.config),
+        "env_config": config["env_config"] or dict(options.config),
         "versions": config["versions"],
     }
     folder.make()
