@@ -110,9 +110,11 @@ def test_observation_that_is_no_number_is_an_error_that_says_where() -> None:
 def config(**training: Any) -> Any:
     """Returns a configuration of PPO as ppo.py makes it, but for `training`."""
     from ray.rllib.algorithms.ppo import PPOConfig
+    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
     numbers = {"kl_target": 0.01, "use_kl_loss": False, "vf_clip_param": float("inf"), "minibatch_size": None}
-    return PPOConfig().training(**(numbers | training))
+    spec = RLModuleSpec(module_class=rl_module.ActorCritic)
+    return PPOConfig().rl_module(rl_module_spec=spec).training(**(numbers | training))
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,12 @@ def test_setting_without_effect_is_refused(training: dict[str, Any], message: st
     assert message in line and "\n" not in line
     with pytest.raises(learner.RunError, match=re.escape(message)):
         build(config(**training))
+
+
+def test_networks_that_can_not_be_saved_are_refused() -> None:
+    from ray.rllib.algorithms.ppo import PPOConfig
+
+    assert "only the kit's own networks can be saved" in learner.unsupported(PPOConfig())
 
 
 def test_several_learners_are_refused() -> None:

@@ -24,6 +24,8 @@ _LR_FACTOR = 1.5  # and at most so much after one minibatch
 
 def unsupported(config: PPOConfig) -> str | None:
     """Returns a line about a setting that the learner would ignore, with what to write instead, or None."""
+    if not issubclass(config.rl_module_spec.module_class, ActorCritic):
+        return "rl_module_spec: only the kit's own networks can be saved as a policy; change its model_config instead"
     is_schedule = not isinstance(config.lr, int | float)
     for name, is_ignored, advice in (
         ("use_kl_loss", config.use_kl_loss, "write use_kl_loss=False; kl_target steers the step size instead"),
@@ -99,10 +101,9 @@ class PPOLearner(PPOTorchLearner):
         advantages, targets = columns[Columns.ADVANTAGES], columns[Columns.VALUE_TARGETS]
         # RLlib divides them by at least 1e-4, which leaves tiny rewards without effect.
         columns[Columns.ADVANTAGES] = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
-        module, variance = self.module[module_id].unwrapped(), 1.0
-        if isinstance(module, ActorCritic):  # RLlib's own, or one of the user's, learns returns as they are
-            module.observe_returns(targets)
-            variance = float(module.return_statistics.deviation) ** 2
+        module = self.module[module_id].unwrapped()
+        module.observe_returns(targets)
+        variance = float(module.return_statistics.deviation) ** 2
         flat = tree.flatten(columns)
         minibatches = max(1, round(len(targets) / (minibatch_size or len(targets))))
         for _ in range(num_epochs):

@@ -71,9 +71,7 @@ class ObserveBatch(ConnectorV2):
     def __call__(self, *, rl_module: Any, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Returns the batch as it is; called by RLlib's learner."""
         for module_id, columns in batch.items():
-            module = rl_module[module_id].unwrapped()
-            if isinstance(module, ActorCritic):
-                module.actor.observe(columns[Columns.OBS])
+            rl_module[module_id].unwrapped().actor.observe(columns[Columns.OBS])
         return batch
 
 
