@@ -342,6 +342,17 @@ def test_no_run_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             find_policy(given)
 
 
+# The interval
+
+
+def test_interval_is_students() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for count in (2, 3, 5, 30, 100, 10_000):
+        returns = np.random.default_rng(count).normal(3.0, 2.0, count).tolist()
+        expected = stats.t.interval(0.95, count - 1, loc=np.mean(returns), scale=stats.sem(returns))
+        assert evaluate.statistics(returns)["interval"] == pytest.approx(expected, rel=1e-3)
+
+
 # What is imported
 
 
