@@ -7,15 +7,13 @@ import gymnasium as gym
 import torch
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
-from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from ..guard import mailbox, spool
 from ..guard.failure import EnvironmentFailure, users_traceback
 from ..training.cluster import quieten
+from .sampled import SAMPLED, EpisodeCounter
 from .sampling import BatchedEnvRunner
 
-EPISODE_RETURNS = "episode_returns"
-LOG_LINES = "log_lines"
 CLOSE_SECONDS = 2.0
 SEEDS_OF_A_PART = 1_000_000  # more copies than there ever are
 
@@ -33,6 +31,7 @@ class EnvRunner(BatchedEnvRunner):
         self._spool = spool.Spool()
         self._hang = mailbox.Poll(self._spool.hang, lambda report: mailbox.post(self._facts({"message": report})))
         super().__init__(**kwargs)
+        self._counter = EpisodeCounter()
         self.begin(part=0)
 
     def begin(self, part: int) -> None:
@@ -82,8 +81,9 @@ class EnvRunner(BatchedEnvRunner):
             if not isinstance(cause, EnvironmentFailure):
                 cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
             raise self._told(cause) from error
-        for line in self._signed(self._spool.new_log_lines()):
-            self.metrics.log_value(LOG_LINES, line, reduce="item_series")
+        sampled = self._counter.count(episodes)
+        sampled.log_lines = self._signed(self._spool.new_log_lines())
+        self.metrics.log_value(SAMPLED, sampled, reduce="item_series")
         return episodes
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -115,15 +115,3 @@ class _Context(EnvContext):
 
     def __or__(self, other: Any) -> "_Context":
         return _Context({**self, **other}, worker_index=self.worker_index, num_workers=self.num_workers)
-
-
-def log_episode_return(
-    *,
-    episode: SingleAgentEpisode,
-    prev_episode_chunks: Sequence[SingleAgentEpisode] = (),
-    metrics_logger: MetricsLogger,
-    **_: Any,
-) -> None:
-    """An RLlib callback: reports each finished episode's return, so that `train` can average over episodes."""
-    episode_return = sum(chunk.get_return() for chunk in (*prev_episode_chunks, episode))
-    metrics_logger.log_value(EPISODE_RETURNS, float(episode_return), reduce="item_series")

@@ -26,12 +26,18 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self._live:
             self._live.start()
-            self._live.update(Text("sampling the first steps"), refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+
+    def waiting_for(self, what: str) -> None:
+        """Says what takes a while now."""
+        if self._live:
+            self._live.update(Text(what), refresh=True)
+        else:
+            self.console.print(what)
 
     def say(self, line: str) -> None:
         """Prints something above the line that moves."""
