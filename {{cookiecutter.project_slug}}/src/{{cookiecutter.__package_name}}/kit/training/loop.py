@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tensorboardX import SummaryWriter
@@ -21,37 +21,28 @@ from .status import Limits, Status, plateau_hint, reached, seconds_left
 from .storage import Storage
 
 
+@dataclass
 class Loop:
     """Trains until a limit is reached, the user interrupts or something fails.
 
-    Args:
+    Attributes:
         algorithm: is built here.
         folder: gets a row, TensorBoard values and a checkpoint with every iteration.
         limits: what ends the run.
-        status: where training begins; if it has iterations, from the last checkpoint.
+        status: of the last checkpoint, where training begins.
         facts: what each checkpoint says of itself besides the status.
         keep_going: starts training anew after the environment's failures, too.
         storage: gets a copy of the folder now and then.
-
-    Attributes:
-        status: of the last checkpoint.
     """
 
-    def __init__(
-        self,
-        algorithm: RestartableAlgorithm,
-        folder: RunFolder,
-        limits: Limits,
-        status: Status,
-        facts: Mapping[str, Any],
-        keep_going: bool,
-        storage: Storage | None = None,
-    ) -> None:
-        self.status = status
-        self._algorithm, self._folder, self._limits = algorithm, folder, limits
-        self._facts, self._keep_going, self._storage = facts, keep_going, storage
-        self._has_warned = False  # of an episode without an end
-        self._has_hinted = False  # at a plateau
+    algorithm: RestartableAlgorithm
+    folder: RunFolder
+    limits: Limits
+    status: Status
+    facts: Mapping[str, Any]
+    keep_going: bool = False
+    storage: Storage | None = None
+    _said: set[str] = field(default_factory=set, init=False)  # what is said once
 
     def run(self, interrupt: Interrupt, rewrite: bool) -> str:
         """Returns what ended the run, in words.
@@ -75,7 +66,7 @@ class Loop:
                         interrupt.stop_listening()
                         interrupt.is_patient = False
                         with suppress(OSError):  # a full disk
-                            self._folder.drop_rows_after(self.status.iteration)
+                            self.folder.drop_rows_after(self.status.iteration)
                         if interrupt.reason is not None:
                             return interrupt.reason
                         self._recover(error, interrupt.failure or mailbox.read())
@@ -87,15 +78,15 @@ class Loop:
         """Trains from the last checkpoint on, until something ends the run; returns what."""
         is_resumed = self.status.iteration > 0
         purge = self.status.env_steps + 1 if is_resumed else None
-        with SummaryWriter(str(self._folder.path), purge_step=purge) as writer:
+        with SummaryWriter(str(self.folder.path), purge_step=purge) as writer:
             while (reason := interrupt.reason) is None:
                 if interrupt.failure is not None:
                     raise EnvironmentFailure(interrupt.failure)
-                if reason := reached(self._limits, self.status):
+                if reason := reached(self.limits, self.status):
                     break
-                if self._algorithm.algorithm is None:
+                if self.algorithm.algorithm is None:
                     self._progress.waiting_for("building the networks and the env runners")
-                    self._algorithm.build(self.status.restart_count, from_checkpoint=is_resumed)
+                    self.algorithm.build(self.status.restart_count, from_checkpoint=is_resumed)
                     self._progress.waiting_for("sampling the first steps")
                 interrupt.is_patient = True
                 self._iterate(writer)
@@ -104,55 +95,57 @@ class Loop:
     def _iterate(self, writer: SummaryWriter) -> None:
         """Samples a batch, learns from it, and writes down what came of it."""
         start = time.perf_counter()
-        result = self._algorithm.train()
+        result = self.algorithm.train()
         seconds, sampled = time.perf_counter() - start, Sampled.of(result)
         if not sampled.env_steps:
             raise RunError(f"iteration {self.status.iteration + 1} ended without a single step of the environment")
         status = self.status.after(sampled, seconds)
-        self._say(sampled.log_lines)
+        self._log(sampled.log_lines)
         row = progress_row(status, sampled.env_steps / seconds, result["learners"]["default_policy"])
-        self._folder.append_row(row)
+        self.folder.append_row(row)
         for name, value in row.items():
             if value is not None and name not in ("iteration", "env_steps"):
                 writer.add_scalar(name, value, status.env_steps)
-        kept = dict(self._facts) | asdict(status)
+        kept = dict(self.facts) | asdict(status)
         if status.best_return is not None and not status.steps_since_best:
-            self._folder.save_checkpoint(BEST, self._algorithm.save, kept)
-        self._folder.save_checkpoint(LAST, self._algorithm.save, kept)
+            self.folder.save_checkpoint(BEST, self.algorithm.save, kept)
+        self.folder.save_checkpoint(LAST, self.algorithm.save, kept)
         self.status = status
-        if self._storage:
-            self._storage.copy(self._folder, status.iteration)
-        self._progress.show(row, seconds_left(self._limits, status))
-        if not self._has_hinted and (hint := plateau_hint(self._limits, status)):
-            self._has_hinted = True
+        if self.storage:
+            self.storage.copy(self.folder, status.iteration)
+        self._progress.show(row, seconds_left(self.limits, status))
+        if (hint := plateau_hint(self.limits, status)) and self._is_new(hint):
             self._progress.say(hint)
 
     def _recover(self, error: BaseException, failure: Mapping[str, Any] | None) -> None:
         """Prepares to go on from the last checkpoint after a fault, as --resume does; raises what must end the run."""
         if failure is not None:
-            self._say(failure["log"])
-            if not self._keep_going:
+            self._log(failure["log"])
+            if not self.keep_going:
                 raise EnvironmentFailure(failure) from error
             what = str(failure["message"])
         elif is_machines_fault(error):
             what = f"a process that trains was lost ({type(error).__name__})"
         else:
             raise error
-        self._algorithm.stop_to_build_anew()
+        self.algorithm.stop_to_build_anew()
         restarts = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
-        self.status = Status.of_last_checkpoint(self._folder, self._facts)
+        self.status = Status.of_last_checkpoint(self.folder, self.facts)
         self.status.restart_count = restarts
         self._progress.say(f"{what}\ngoing on after iteration {self.status.iteration}")
 
-    def _say(self, lines: Sequence[str]) -> None:
+    def _log(self, lines: Sequence[str]) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in lines:
-            if LONG_EPISODE in line:  # each process says it
-                if self._has_warned:
-                    continue
-                self._has_warned = True
-            self._progress.say(line)
-            self._folder.append_log(line)
+            if LONG_EPISODE not in line or self._is_new(LONG_EPISODE):  # each process says it
+                self._progress.say(line)
+                self.folder.append_log(line)
+
+    def _is_new(self, text: str) -> bool:
+        """Tells whether something has not been said before; it is from now on."""
+        is_new = text not in self._said
+        self._said.add(text)
+        return is_new
 
 
 def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, Any]) -> dict[str, float | None]:

@@ -25,6 +25,7 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason:
         Why one of the two could not be written; the other is, if it can be.
     """
     stop_return = config["options"]["stop_return"]
+    stop_return = None if stop_return is None or math.isinf(stop_return) else stop_return
     which = BEST if folder.checkpoint(BEST).is_dir() else LAST
     summary = {
         "ended_by": reason,
@@ -35,7 +36,7 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason:
         "iterations": status.iteration,
         "best_return": status.best_return,
         "last_return": status.mean_return,
-        "stop_return": stop_return if stop_return is None or math.isfinite(stop_return) else None,
+        "stop_return": stop_return,
         "seconds_to_stop_return": seconds_to(stop_return, folder),
         "observations_out_of_bounds": status.observations_out_of_bounds,
         "checkpoint": str(folder.checkpoint(which)) if folder.checkpoint(which).is_dir() else None,
