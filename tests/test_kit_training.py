@@ -357,45 +357,69 @@ def wait_for(happens: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-# A process that doesn't end by itself: deaf to SIGINT, or held up by what it does at its exit.
-DEAF = """
-import atexit, os, signal, time
-from kit.training.interrupt import Interrupt
-interrupt = Interrupt()
-interrupt.finish = lambda: print("finished")
+# A process that gets SIGTERM, and doesn't end by itself.
+SCRIPT = """
+import atexit, ctypes, os, signal, sys, threading, time
+from kit.training import interrupt as module
+module.GRACE_S = module.KILL_AFTER_S = 0.3
+interrupt = module.Interrupt()
+interrupt.finish = lambda: print("finished", interrupt.reason)
+
+def end():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+def deaf_from_here_on():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    time.sleep(99)
+
+def hang_in_c():
+    mutex, library = ctypes.create_string_buffer(128), ctypes.CDLL(None)
+    threading.Timer(0.2, end).start()
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
+
+def end_a_child():
+    child = os.fork()
+    if child == 0:
+        try:
+            time.sleep(99)
+        except KeyboardInterrupt:
+            os._exit(0)
+    time.sleep(0.3)
+    os.kill(child, signal.SIGTERM)
+    os.waitpid(child, 0)
+    time.sleep(1)
+    print("goes on")
+    end()
+
 with interrupt:
-    {is_patient}
-    {block}
+    interrupt.is_patient = {is_patient}
     try:
-        os.kill(os.getpid(), signal.SIGTERM)
         {work}
     except KeyboardInterrupt:
         print("raised")
     interrupt.stop_escalating()
     interrupt.exit_soon()
     {last}
+sys.exit(interrupt.exit_code)
 """
-MASK = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix has them")
 @pytest.mark.parametrize(
-    ("words", "printed"),
+    ("work", "is_patient", "last", "printed"),
     [
-        ({}, "raised\n"),
-        ({"is_patient": "interrupt.is_patient = True", "work": "time.sleep(99)"}, "raised\n"),
-        (
-            {"is_patient": "interrupt.is_patient = True", "block": MASK, "work": "time.sleep(99)"},
-            "finished\n",  # code that can't be interrupted
-        ),
-        ({"last": "time.sleep(99)"}, "raised\n"),  # Ray, whose processes have got the signal, too
-        ({"last": "atexit.register(time.sleep, 99)"}, "raised\n"),
+        ("end()", False, "pass", "raised\n"),
+        ("end(); time.sleep(99)", True, "pass", "raised\n"),
+        ("end(); deaf_from_here_on()", True, "pass", "finished ended by SIGTERM\n"),
+        ("hang_in_c()", False, "pass", "finished ended by SIGTERM\n"),
+        ("end_a_child()", False, "pass", "goes on\nraised\n"),
+        ("end()", False, "time.sleep(99)", "raised\n"),  # Ray, whose processes have got the signal, too
+        ("end()", False, "atexit.register(time.sleep, 99)", "raised\n"),
     ],
-    ids=["at once", "after an iteration", "deaf", "stopping", "leaving"],
+    ids=["at once", "after an iteration", "deaf", "in C", "of a child", "stopping", "leaving"],
 )
-def test_signal_ends_the_process_whatever_it_does(words: dict[str, str], printed: str) -> None:
-    script = DEAF.format(**{name: "pass" for name in ("is_patient", "block", "work", "last")} | words)
-    script += "\nimport sys; sys.exit(interrupt.exit_code)"
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=PACKAGE, capture_output=True, text=True, timeout=60, check=False
-    )
+def test_signal_ends_the_process_whatever_it_does(work: str, is_patient: bool, last: str, printed: str) -> None:
+    script = SCRIPT.format(work=work, is_patient=is_patient, last=last)
+    done = subprocess.run([sys.executable, "-c", script], cwd=PACKAGE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (143, printed, "")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -14,6 +15,9 @@ GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, 
 FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
 KILL_AFTER_S = 3.0  # for code that Python can't interrupt, and for Ray to end; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+if hasattr(os, "register_at_fork"):  # what a child process receives is no signal to the run
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
 
 
 class Interrupt:
@@ -36,16 +40,23 @@ class Interrupt:
         self._is_ending = threading.Event()  # the loop has come to its end
         self._is_met = threading.Event()  # the loop has met the failure, if there is one
         self._nudged: threading.Event | None = None  # what a SIGINT of our own was sent for the lack of
+        self._nudges = 0  # of our own that are still to come out of the socket
         self._before: dict[signal.Signals, Any] = {}
         self._poll: Any = None
+        self._reading, self._writing = socket.socketpair()
 
     def __enter__(self) -> "Interrupt":
         self._before = {number: signal.signal(number, self._received) for number in SIGNALS}
+        self._writing.setblocking(False)
+        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop_escalating()
         self.exit_soon()
+        signal.set_wakeup_fd(-1)
+        self._writing.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -92,19 +103,32 @@ class Interrupt:
             return
         if self.reason is not None:
             raise KeyboardInterrupt
-        self.exit_code = 128 + number
-        self.reason = "interrupted by Ctrl-C" if number == signal.SIGINT else "ended by SIGTERM"
-        threading.Thread(target=self._escalate, args=[GRACE_S, self._is_ending], daemon=True).start()
+        self._note(number)
         if not self.is_patient:
             raise KeyboardInterrupt
 
-    def _escalate(self, seconds: float, is_over: threading.Event) -> None:
+    def _note(self, number: int) -> None:
+        self.exit_code = 128 + number
+        self.reason = "interrupted by Ctrl-C" if number == signal.SIGINT else "ended by SIGTERM"
+
+    def _watch(self) -> None:
+        """Sees to it that a signal ends the run, also while code in C keeps Python from calling the handler."""
+        while number := self._reading.recv(1):
+            if number[0] == signal.SIGINT and self._nudges:
+                self._nudges -= 1
+            elif number[0] in SIGNALS:
+                return self._escalate(GRACE_S, self._is_ending, number[0])
+
+    def _escalate(self, seconds: float, is_over: threading.Event, number: int | None = None) -> None:
         """Waits for the end, then raises KeyboardInterrupt in the loop, then ends the process."""
-        if not is_over.wait(seconds):
-            self._nudged = is_over
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            if not is_over.wait(KILL_AFTER_S):
-                self._kill()
+        if is_over.wait(seconds):
+            return
+        if number is not None and self.reason is None:
+            self._note(number)
+        self._nudged, self._nudges = is_over, self._nudges + 1
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if not is_over.wait(KILL_AFTER_S):
+            self._kill()
 
     def _kill(self) -> None:
         if self.failure is not None:

@@ -104,6 +104,7 @@ class Run:
     def start_ray(self) -> None:
         """Starts Ray on this machine, unless the run has joined a cluster."""
         if not self.options.address:
+            print("starting Ray", flush=True)
             start_ray(None, self.task)
 
     def learn(self) -> None:
