@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from ..vectorization.settings import available_cpus
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
+
+# What `timeout` or a batch system sends to this process's group is not for Ray's processes: without them the run can't
+# end in order. Ray starts them here, by a fork; none other takes place meanwhile.
+_is_starting = threading.Event()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _is_starting.is_set() and os.setpgid(0, 0))
 
 
 def start_ray(address: str | None, task: Task) -> None:
@@ -31,12 +38,14 @@ def start_ray(address: str | None, task: Task) -> None:
     if address is None:
         # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # it would abort this process on SIGTERM
     import ray.rllib  # noqa: F401  its import sets the levels that `quieten` sets
     import torch
 
     quieten()
     torch.set_num_threads(1)
     sigterm = signal.getsignal(signal.SIGTERM)
+    _is_starting.set()
     try:
         _init(address, task)
     except Exception as error:  # Ray raises plain ones, too
@@ -46,6 +55,7 @@ def start_ray(address: str | None, task: Task) -> None:
         signal.signal(signal.SIGTERM, sigterm)
         signal.raise_signal(signal.SIGTERM)
     finally:
+        _is_starting.clear()
         signal.signal(signal.SIGTERM, sigterm)
 
 

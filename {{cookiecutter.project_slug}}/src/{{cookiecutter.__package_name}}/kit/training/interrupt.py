@@ -85,7 +85,7 @@ class Interrupt:
         """After a signal, ends the process even if Ray doesn't: its processes may have got the signal, too."""
         self.finish = lambda: None
         if self.reason is not None:
-            timer = threading.Timer(KILL_AFTER_S, self._kill)
+            timer = threading.Timer(KILL_AFTER_S, self.end_process)
             timer.daemon = True
             timer.start()
 
@@ -128,9 +128,10 @@ class Interrupt:
         self._nudged, self._nudges = is_over, self._nudges + 1
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         if not is_over.wait(KILL_AFTER_S):
-            self._kill()
+            self.end_process()
 
-    def _kill(self) -> None:
+    def end_process(self) -> None:
+        """Ends the process where it is, with what has to be left behind and said."""
         if self.failure is not None:
             print(f"ERROR: {self.failure['message']}", file=sys.stderr, flush=True)
         self.finish()

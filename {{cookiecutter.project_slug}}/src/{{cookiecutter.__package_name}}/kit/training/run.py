@@ -58,7 +58,7 @@ class Run:
         self._interrupt.__exit__()
         if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
             print(self._interrupt.reason)
-            return True
+            self._interrupt.end_process()  # Ray may be half started: its own end would take long, or crash
         if isinstance(error, EnvironmentFailure) and not self.options.debug:
             self.folder.make()
             raise RunError(write_failure(self.folder.path, error.facts, self.task.package)) from None
