@@ -1,4 +1,4 @@
-"""An environment that writes down each of its steps in files of its own, and what a run's numbers must be after them."""
+"""An environment that writes down each of its steps, and what the numbers of a run must be after them."""
 
 import json
 import math
@@ -73,7 +73,7 @@ class EnvConfig:
     worker_index: int = 0
     longest: int = 300
 '''
-ONE = '''
+ONE = """
 
 class CLASS(gym.Env):
     def __init__(self, config=None, render_mode=None):
@@ -97,8 +97,8 @@ class CLASS(gym.Env):
 
     def _observation(self):
         return self.np_random.uniform(-1, 1, 2).astype(np.float32)
-'''
-MANY = '''
+"""
+MANY = """
     num_envs: int = 1
 
 
@@ -142,13 +142,15 @@ class CLASS(VectorEnv):
 
     def _observations(self):
         return np.array([each.uniform(-1, 1, 2) for each in self._generators], np.float32)
-'''
+"""
 
 
 def make_recording(project: BakedProject, starter: str) -> BakedProject:
     """Puts the recording environment into a project of the starter "corridor" or "vector", and installs it."""
     file = project.source / "env.py"
-    (line,) = (line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("class ") and "Env(" in line)
+    (line,) = (
+        line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("class ") and "Env(" in line
+    )
     name = line.removeprefix("class ").partition("(")[0]
     text = ENV + (ONE if starter == "corridor" else MANY)
     file.write_text(text.replace("CLASS", name).replace("PACKAGE", project.package), encoding="utf-8")

@@ -41,7 +41,9 @@ def recording(bake: Callable[..., BakedProject]) -> Callable[[str], BakedProject
 def train(project: BakedProject, name: str, *options: str, **environment: str) -> str:
     """Trains, and returns what was printed."""
     environment |= {"RECORDED_RUN": name, "RECORDS": str(project.path / f"{name}.records")}
-    return project.command("train", "--name", name, *SMALL, *options, check=True, **environment).stdout
+    done = project.command("train", "--name", name, *SMALL, *options, check=True, **environment)
+    assert not done.stderr
+    return done.stdout
 
 
 def rows_of(run: Path) -> list[dict[str, str]]:
@@ -69,6 +71,9 @@ def test_numbers_are_what_the_environment_saw(
         assert found == wanted
     ended = Counter(one.iteration for one in records.episodes)
     assert {0, 1, 2} <= {ended[iteration] for iteration in records.steps} and max(ended.values()) > 2
+    waits = ["starting Ray", "building the networks and the env runners", "sampling the first steps", "iteration 1 |"]
+    assert [printed.count(line) for line in waits] == [2, 2, 2, 1]
+    assert sorted(waits, key=printed.index) == waits
     assert_summary(run, expected[-1])
     assert_tensorboard(run, rows)
     for text in (printed, (run / "environment.log").read_text()):

@@ -1,4 +1,4 @@
-"""What env runners have sampled, counted to the last digit; RLlib's own metrics are means over windows of its choice."""
+"""What env runners have sampled, counted to the last digit; RLlib's own metrics are means over windows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Sampled:
         env_steps: of all copies; a step that only resets is none.
         returns: of the episodes that have ended, in the order of their ends in each env runner.
         lengths: the steps of each of them.
-        observations_out_of_bounds: floats outside the bounds of their space.
+        observations_out_of_bounds: with a float outside the bounds of its space.
         log_lines: what was logged in the environments meanwhile.
     """
 

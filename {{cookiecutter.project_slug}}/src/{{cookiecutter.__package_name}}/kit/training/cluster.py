@@ -17,11 +17,17 @@ from ..vectorization.settings import available_cpus
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
 
-# What `timeout` or a batch system sends to this process's group is not for Ray's processes: without them the run can't
-# end in order. Ray starts them here, by a fork; none other takes place meanwhile.
 _is_starting = threading.Event()
+
+
+def _leave_group() -> None:
+    """Keeps from Ray's processes what `timeout` or a batch system sends to this one's group: a run needs them to its end."""
+    if _is_starting.is_set():
+        os.setpgid(0, 0)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _is_starting.is_set() and os.setpgid(0, 0))
+    os.register_at_fork(after_in_child=_leave_group)
 
 
 def start_ray(address: str | None, task: Task) -> None:

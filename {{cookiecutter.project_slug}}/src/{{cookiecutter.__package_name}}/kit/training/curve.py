@@ -21,7 +21,7 @@ def draw_curve(folder: RunFolder, stop_return: float | None) -> Path:
         for name in ("env_steps", "episode_return_mean", "episode_return_min", "episode_return_max")
     )
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    axes.fill_between(steps, low, high, alpha=0.2, linewidth=0, label=f"lowest to highest of {WINDOW_EPISODES} episodes")
+    axes.fill_between(steps, low, high, alpha=0.2, linewidth=0, label=f"range of {WINDOW_EPISODES} episodes")
     axes.plot(steps, mean, label=f"mean of {WINDOW_EPISODES} episodes")
     if stop_return is not None:
         axes.axhline(stop_return, linestyle="--", color="grey", label=f"stop return {stop_return:g}")
@@ -43,11 +43,13 @@ def draw_curve(folder: RunFolder, stop_return: float | None) -> Path:
     return path
 
 
-def y_limits(mean: np.ndarray, low: np.ndarray, high: np.ndarray, stop_return: float | None) -> tuple[float, float] | None:
+def y_limits(
+    mean: np.ndarray, low: np.ndarray, high: np.ndarray, stop_return: float | None
+) -> tuple[float, float] | None:
     """Returns what of the y axis is shown; None leaves it to matplotlib.
 
-    The means, the middle of the lowest and the highest returns and the stop return are in it. But the first episodes may
-    be a hundred times worse than the rest: a mean that is far from nine tenths of all runs out of the picture.
+    The means, the middle of the lowest and the highest returns and the stop return are in it. But the first episodes
+    may be a hundred times worse than the rest: a mean that is far from nine tenths of all runs out of the picture.
     """
     bottom, top = np.percentile(mean, [5, 95])
     far = (top - bottom) / 2

@@ -53,7 +53,7 @@ class Run:
         os.environ[spool.RUN] = secrets.token_hex(8)
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         spool.clean()
         self._interrupt.__exit__()
         if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
@@ -64,7 +64,6 @@ class Run:
             raise RunError(write_failure(self.folder.path, error.facts, self.task.package)) from None
         if isinstance(error, OSError):
             raise RunError(f"{self.folder.path} can't be written: {error}; the checkpoints in it are whole") from None
-        return False
 
     def preflight(self) -> None:
         """Runs the checks of the environment's contract that fit into a second.
