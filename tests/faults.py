@@ -91,7 +91,7 @@ def make_faulty(project: BakedProject) -> BakedProject:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     file.write_text(text + FAULT, encoding="utf-8")
-    guard = project.source / "guard" / "__init__.py"
+    guard = project.source / "kit" / "guard" / "__init__.py"
     text = guard.read_text(encoding="utf-8")
     assert "LONG_EPISODE_STEPS = 50_000" in text
     guard.write_text(text.replace("LONG_EPISODE_STEPS = 50_000", "LONG_EPISODE_STEPS = 300"), encoding="utf-8")

@@ -7,15 +7,13 @@ import gymnasium as gym
 import torch
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
-from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from ..guard import spool
 from ..guard.failure import EnvironmentFailure, users_traceback
 from . import failure_report, quieten
+from .sampled import SAMPLED, EpisodeCounter
 from .sampling import BatchedEnvRunner
 
-EPISODE_RETURNS = "episode_returns"
-LOG_LINES = "log_lines"
 CLOSE_SECONDS = 2.0
 SEEDS_OF_A_START = 1_000_000  # more copies than there ever are
 
@@ -33,6 +31,7 @@ class EnvRunner(BatchedEnvRunner):
         self._spool = spool.Spool()
         self._hang = failure_report.Poll(self._spool.hang, self._report)
         super().__init__(**kwargs)
+        self._counter = EpisodeCounter()
         self.seed_envs(restart_count=0)
 
     def seed_envs(self, restart_count: int) -> None:
@@ -81,8 +80,9 @@ class EnvRunner(BatchedEnvRunner):
                 raise CopyLost("a process of an environment has died") from cause
             is_known = isinstance(cause, EnvironmentFailure)
             raise self._report(cause if is_known else f"sampling failed:\n{users_traceback(cause)}") from error
-        for line in self._tag(self._spool.new_log_lines()):
-            self.metrics.log_value(LOG_LINES, line, reduce="item_series")
+        sampled = self._counter.count(episodes)
+        sampled.log_lines = self._tag(self._spool.new_log_lines())
+        self.metrics.log_value(SAMPLED, sampled, reduce="item_series")
         return episodes
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -113,15 +113,3 @@ class _Context(EnvContext):
 
     def __or__(self, other: Any) -> "_Context":
         return _Context({**self, **other}, worker_index=self.worker_index, num_workers=self.num_workers)
-
-
-def log_episode_return(
-    *,
-    episode: SingleAgentEpisode,
-    prev_episode_chunks: Sequence[SingleAgentEpisode] = (),
-    metrics_logger: MetricsLogger,
-    **_: Any,
-) -> None:
-    """An RLlib callback: reports each finished episode's return, so that `train` can average over episodes."""
-    episode_return = sum(chunk.get_return() for chunk in (*prev_episode_chunks, episode))
-    metrics_logger.log_value(EPISODE_RETURNS, float(episode_return), reduce="item_series")

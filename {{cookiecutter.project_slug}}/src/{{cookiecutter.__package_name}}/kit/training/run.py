@@ -54,18 +54,17 @@ class Run:
         os.environ[spool.RUN] = secrets.token_hex(8)
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         spool.clean()
         self._interrupt.__exit__()
         if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
             print(self._interrupt.reason)
-            return True
+            self._interrupt.end_process()  # Ray may be half started: its own end would take long, or crash
         if isinstance(error, EnvironmentFailure) and not self.options.debug:
             self.folder.make()
             raise RunError(write_failure(self.folder.path, error.facts, self.task.package)) from None
         if isinstance(error, OSError):
             raise RunError(f"{self.folder.path} can't be written: {error}; the checkpoints in it are whole") from None
-        return False
 
     def preflight(self) -> None:
         """Runs the checks of the environment's contract that fit into a second.
@@ -105,6 +104,7 @@ class Run:
     def start_ray(self) -> None:
         """Starts Ray on this machine, unless the run has joined a cluster."""
         if not self.options.address:
+            print("starting Ray", flush=True)
             start_ray(None, self.task)
 
     def learn(self) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -19,12 +18,14 @@ from ..vectorization.settings import Vectorization
 from .algorithm import RestartableAlgorithm
 from .interrupt import Interrupt
 from .loop import Loop
-from .run_folder import RunFolder, versions
+from .run_folder import LAST, RunFolder, versions
 from .status import Limits, Status
 from .summary import finish
 
 if TYPE_CHECKING:
     from .run import Run
+
+ENVIRONMENT_FAILED = "the environment failed"  # why a run has ended
 
 
 def learn(run: "Run", interrupt: Interrupt, started: float) -> None:
@@ -51,28 +52,29 @@ def learn(run: "Run", interrupt: Interrupt, started: float) -> None:
         "versions": config["versions"],
     }
     folder.make()
-    status = Status.resumed(folder, facts) if folder.has_checkpoint() else Status()
+    status = Status.of_last_checkpoint(folder, facts)
     if status.iteration:
         _compare(folder, run.saved, config)
+        print(f"going on after iteration {status.iteration} of {folder.checkpoint(LAST)}", flush=True)
     write_json(folder.path / "config.json", config)
-    limits = Limits(options.stop_return, options.max_env_steps, options.max_seconds)
+    limits = Limits(options.stop_return, options.max_env_steps, options.max_seconds, options.patience)
     algorithm = RestartableAlgorithm(folder, configure, run.vectorization)
-    end = partial(finish, folder, config, status, started=started)
-    interrupt.finish = lambda: end(reason=str(interrupt.reason))
+    loop = Loop(algorithm, folder, limits, status, facts, options.keep_going, run.storage)
+    interrupt.finish = lambda: finish(folder, config, loop.status, interrupt.reason or ENVIRONMENT_FAILED, started)
     reason = "an error"
     try:
-        loop = Loop(algorithm, folder, limits, status, facts, options.keep_going, run.storage)
         reason = loop.run(interrupt, rewrite=not options.debug)
     except KeyboardInterrupt:
         reason = str(interrupt.reason)
     except EnvironmentFailure:
-        reason = "the environment failed"
+        reason = ENVIRONMENT_FAILED
         raise
     finally:
-        unwritten: Exception | None = end(reason=reason)
+        unwritten: Exception | None = finish(folder, config, loop.status, reason, started)
+        if run.storage and loop.status.iteration:
+            unwritten = run.storage.finish(folder, loop.status.iteration) or unwritten
+        interrupt.exit_soon()
         algorithm.stop()
-        if run.storage and status.iteration:
-            unwritten = run.storage.finish(folder, status.iteration) or unwritten
     if unwritten:
         raise unwritten
 
