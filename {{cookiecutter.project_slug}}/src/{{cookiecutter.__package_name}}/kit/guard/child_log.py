@@ -1,4 +1,4 @@
-"""What the processes of an env runner's copies leave for the run: log lines, and where one hangs.
+"""What the processes of an env runner's copies leave for the run: log lines, a count, and where one hangs.
 
 It is a folder of the machine that the env runner is on. Its name is in an environment variable, so that it also reaches
 the processes of `async` vectorization; the env runner takes out what lies in it, and sends it to the driver.
@@ -12,26 +12,28 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import TextIO
 
-from .failure import PACKAGE, dumped_stack
+from ..tracebacks import CALLS, dumped_stacks, users_stack
 
-RUN = f"{PACKAGE.upper()}_RUN"  # an environment variable: what tells the folders of this run from others' on a machine
-_FOLDER = f"{PACKAGE.upper()}_SPOOL"
-_LOG, _HANG, _STACK = "log", "hang", "stack"
+PREFIX = "RLLIB_ENV_KIT"  # of the kit's environment variables
+RUN = f"{PREFIX}_RUN"  # an environment variable: what tells the folders of this run from others' on a machine
+_FOLDER = f"{PREFIX}_CHILD_LOG"
+_LOG, _COUNT, _HANG, _STACK = "log", "out_of_bounds", "hang", "stack"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class Spool:
+class ChildLog:
     """The reading end, in an env runner."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix=_prefix()))
         os.environ[_FOLDER] = str(self._folder)
         self._read = 0  # bytes of the log that have been taken
+        self._counted = 0  # observations out of bounds, likewise
 
-    def new_log_lines(self) -> list[str]:
+    def new_lines(self) -> list[str]:
         """Returns the whole lines that were logged since the last call."""
         try:
             with (self._folder / _LOG).open("rb") as file:
@@ -42,6 +44,13 @@ class Spool:
         text = text[: text.rfind(b"\n") + 1]
         self._read += len(text)
         return text.decode(errors="replace").splitlines()
+
+    def new_out_of_bounds(self) -> int:
+        """Returns how many observations were counted since the last call."""
+        before = self._counted
+        with suppress(FileNotFoundError):
+            self._counted = (self._folder / _COUNT).stat().st_size
+        return self._counted - before
 
     def hang(self) -> str | None:
         """Returns the report of a call that doesn't return, if there is one."""
@@ -55,20 +64,21 @@ class Spool:
 
 
 def _prefix() -> str:
-    return f"{PACKAGE}-{os.environ.get(RUN, 'run')}-"
+    return f"rllib-env-kit-{os.environ.get(RUN, 'run')}-"
 
 
 def _folders() -> Iterator[Path]:
     return Path(tempfile.gettempdir()).glob(f"{_prefix()}*")
 
 
-def remains() -> str | None:
+def pop_hang_report() -> str | None:
     """Returns, once, where a process of this run hung on this machine that was ended for it with all it could tell."""
-    for path in [path for folder in _folders() for path in folder.glob(f"{_STACK}-*")]:
+    for path in [path for folder in _folders() for path in folder.glob(f"{_STACK}-*[0-9]")]:
         with suppress(FileNotFoundError):  # another env runner has told it
-            if stack := dumped_stack(path.read_text(encoding="utf-8", errors="replace")):
-                path.unlink()  # the run may go on in spite of it
-                return f"the environment hangs in a call that does not let Python run. It is here:\n{stack}"
+            stacks = dumped_stacks(path.read_text(encoding="utf-8", errors="replace"))
+            path.unlink()  # the run may go on in spite of it
+            stack = next(stack for stack in stacks if any(frame.filename == CALLS for frame in stack))
+            return f"the environment hangs in a call that does not let Python run. It is here:\n{users_stack(stack)}"
     return None
 
 
@@ -78,16 +88,14 @@ def clean() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def stack_file() -> TextIO:
-    """Opens the file for the stack of this process if it hangs; the driver's goes to the terminal."""
+def stack_path() -> str:
+    """Returns where the stack of this process goes if it has to be ended; "" is the terminal, for the driver's."""
     folder = os.environ.get(_FOLDER)
-    if folder is None or is_driver():
-        return sys.stderr
-    return Path(folder, f"{_STACK}-{os.getpid()}").open("w", encoding="utf-8")
+    return "" if folder is None or is_driver() else str(Path(folder, f"{_STACK}-{os.getpid()}"))
 
 
 def is_driver() -> bool:
-    """Tells whether this is the process of the command, not one of its helpers."""
+    """Returns whether this is the process of the command, not one of its helpers."""
     if multiprocessing.parent_process() is not None:
         return False
     ray = sys.modules.get("ray")
@@ -105,21 +113,32 @@ def report_hang(text: str) -> None:
     new.rename(Path(folder, _HANG))
 
 
-def keep_log() -> None:
-    """Makes Python's `logging` in this process write into the spool: the package's from INFO on, others' warnings."""
+def count_out_of_bounds(number: int) -> None:
+    """Adds observations that were out of bounds to the count of all processes: each is a byte."""
+    if folder := os.environ.get(_FOLDER):
+        os.write(_count_file(folder), b"." * number)
+
+
+@cache
+def _count_file(folder: str) -> int:
+    return os.open(Path(folder, _COUNT), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def keep_log(package: str) -> None:
+    """Makes Python's `logging` in this process write here: the package's from INFO on, others' warnings."""
     folder = os.environ.get(_FOLDER)
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(handler)  # of an earlier env runner in this process
     if folder:
         root.addHandler(_Handler(Path(folder, _LOG), delay=True))
-        logger = logging.getLogger(PACKAGE)
+        logger = logging.getLogger(package)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
 
 
 class _Handler(logging.FileHandler):
-    """Appends to the spool; what Ray itself logs stays out of it."""
+    """Appends to the log; what Ray itself logs stays out of it."""
 
     def __init__(self, path: Path, delay: bool) -> None:
         super().__init__(path, delay=delay, encoding="utf-8")
