@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-
 from conftest import TEMPLATE
 from kit.cli import UsageError
 from kit.vectorization import choose as fit
@@ -19,7 +18,9 @@ AUTO: vectorization.Settings = dict.fromkeys(vectorization.KEYS, "auto")
 
 
 def test_file_of_the_project_is_valid() -> None:
-    assert set(vectorization.read_settings(TEMPLATE / "{{cookiecutter.project_slug}}" / "vectorization.toml")) == set(vectorization.KEYS)
+    assert set(vectorization.read_settings(TEMPLATE / "{{cookiecutter.project_slug}}" / "vectorization.toml")) == set(
+        vectorization.KEYS
+    )
 
 
 def test_missing_file_means_auto(tmp_path: Path) -> None:

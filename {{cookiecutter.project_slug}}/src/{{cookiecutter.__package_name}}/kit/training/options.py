@@ -120,6 +120,7 @@ def read_saved(path: Any) -> dict[str, Any]:
 def _parser(task: Task) -> argparse.ArgumentParser:
     parser = Parser(
         prog=f"python -m {task.package} train",
+        usage="%(prog)s [OPTIONS]",
         description="Trains a policy with PPO.",
         epilog=f"example: python -m {task.package} train --name first --seed 1",
         argument_default=argparse.SUPPRESS,
