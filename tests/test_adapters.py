@@ -275,7 +275,7 @@ def test_characters_keep_their_places_in_another_process(adapters: ModuleType) -
         "import gymnasium as gym, numpy as np; from adapted.kit.spaces.encodings import vector_encoder;"
         "print(np.flatnonzero(vector_encoder(gym.spaces.Text(3), '').encode('b2X')))"
     )
-    path = str(Path(str(adapters.__file__)).parents[2])
+    path = str(Path(str(adapters.__file__)).parents[3])
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..spaces.membership import predicate, problems, without_float_bounds
+from ..spaces.membership import problems
+from ..spaces.predicate import predicate, without_float_bounds
 from ..tracebacks import users_traceback
 from .child_log import PREFIX, count_out_of_bounds, keep_log
 from .failure import EnvironmentFailure

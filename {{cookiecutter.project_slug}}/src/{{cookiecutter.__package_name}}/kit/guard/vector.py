@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 
-from ..spaces.membership import predicate
+from ..spaces.predicate import predicate
 from . import calls
 from .calls import EnvironmentCalls
 from .failure import EnvironmentFailure

@@ -44,7 +44,29 @@ class Watchdog(threading.Thread):
         self.since: float | None = None
         self.caller = 0
         if math.isfinite(seconds):
+            self._tick = min(1.0, seconds / 4)
+            command = [
+                sys.executable,
+                "-I",
+                "-S",
+                last_resort.__file__,
+                str(os.getpid()),
+                CALLS,
+                child_log.stack_path(),
+            ]
+            # A session of its own is out of reach of Ctrl-C.
+            self._reader = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+            self._put_off()
             self.start()
+
+    def _put_off(self) -> None:
+        """Lets `faulthandler` wait anew: half the time, since it takes two stacks. After a suspension there is one."""
+        seconds, pipe = (self._seconds + self._tick + GRACE_SECONDS) / 2, self._reader.stdin
+        assert pipe is not None
+        with _forking:
+            faulthandler.dump_traceback_later(seconds, repeat=True, file=pipe)
+        with suppress(OSError):  # the reader has been killed
+            os.write(pipe.fileno(), last_resort.ALIVE)
 
     def run(self) -> None:
         """Looks at the clock, and leaves a report of where a call is that has taken too long.
@@ -52,23 +74,13 @@ class Watchdog(threading.Thread):
         A call into C code that keeps Python's global lock stops this thread, too. `faulthandler` has one that needs no
         lock and writes the stack unless it is put off again and again; `last_resort` reads it in a process of its own.
         """
-        tick = min(1.0, self._seconds / 4)
-        command = [sys.executable, "-I", "-S", last_resort.__file__, str(os.getpid()), CALLS, child_log.stack_path()]
-        reader = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # out of reach of Ctrl-C
-        assert reader.stdin is not None
         reported, resumed = None, 0.0
         while True:
-            with _forking:
-                # Half the time, since it takes two stacks: after a suspension there is one.
-                faulthandler.dump_traceback_later(
-                    (self._seconds + tick + GRACE_SECONDS) / 2, repeat=True, file=reader.stdin
-                )
-            with suppress(OSError):  # the reader is gone
-                os.write(reader.stdin.fileno(), last_resort.ALIVE)
             asleep = time.monotonic()
-            time.sleep(tick)
+            time.sleep(self._tick)
+            self._put_off()
             now, since = time.monotonic(), self.since
-            if now - asleep > tick + GRACE_SECONDS:
+            if now - asleep > self._tick + GRACE_SECONDS:
                 resumed = now
             if since is not None and since != reported and now - max(since, resumed) > self._seconds:
                 child_log.report_hang(self._report())

@@ -9,8 +9,10 @@ from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from ..guard import mailbox, spool
-from ..guard.failure import EnvironmentFailure, users_traceback
+from ..guard import mailbox
+from ..guard.child_log import ChildLog, pop_hang_report
+from ..guard.failure import EnvironmentFailure
+from ..tracebacks import users_traceback
 from ..training.cluster import quieten
 from .sampling import BatchedEnvRunner
 
@@ -30,8 +32,8 @@ class EnvRunner(BatchedEnvRunner):
     def __init__(self, **kwargs: Any) -> None:
         quieten()
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
-        self._spool = spool.Spool()
-        self._hang = mailbox.Poll(self._spool.hang, lambda report: mailbox.post(self._facts({"message": report})))
+        self._child_log = ChildLog()
+        self._hang = mailbox.Poll(self._child_log.hang, lambda report: mailbox.post(self._facts({"message": report})))
         super().__init__(**kwargs)
         self.begin(part=0)
 
@@ -56,7 +58,7 @@ class EnvRunner(BatchedEnvRunner):
             self.config.env_config = _Context(
                 self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers
             )
-        if report := spool.remains():  # of the env runner that this one is to replace
+        if report := pop_hang_report():  # of the env runner that this one is to replace
             raise self._told(EnvironmentFailure({"message": report}))
         try:
             super().make_env()
@@ -76,13 +78,13 @@ class EnvRunner(BatchedEnvRunner):
         except Exception as error:
             cause = error.__cause__ if error.__cause__ and not str(error) else error  # RLlib hides a failed reset so
             if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
-                if report := spool.remains():
+                if report := pop_hang_report():
                     raise self._told(EnvironmentFailure({"message": report})) from error
                 raise CopyLost("a process of an environment has died") from cause
             if not isinstance(cause, EnvironmentFailure):
                 cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
             raise self._told(cause) from error
-        for line in self._signed(self._spool.new_log_lines()):
+        for line in self._signed(self._child_log.new_lines()):
             self.metrics.log_value(LOG_LINES, line, reduce="item_series")
         return episodes
 
@@ -96,7 +98,7 @@ class EnvRunner(BatchedEnvRunner):
         if self.config.gym_env_vectorize_mode == "async" and self.env is not None:
             self.env.close(timeout=CLOSE_SECONDS)  # the copies may be busy
         super().stop()
-        self._spool.close()
+        self._child_log.close()
 
     def _told(self, failure: EnvironmentFailure) -> EnvironmentFailure:
         mailbox.post(self._facts(failure.facts))
@@ -104,7 +106,7 @@ class EnvRunner(BatchedEnvRunner):
 
     def _facts(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the facts with what only the env runner knows."""
-        return {**facts, "env_runner": self.worker_index, "log": self._signed(self._spool.new_log_lines())}
+        return {**facts, "env_runner": self.worker_index, "log": self._signed(self._child_log.new_lines())}
 
     def _signed(self, lines: Sequence[str]) -> list[str]:
         return [f"{line} [env runner {self.worker_index}]" if self.worker_index else line for line in lines]

@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium import spaces
 
 from .encodings import UnsupportedSpace, require_size
+from .membership import short
 from .observations import leaves, name_of
-from .words import short
 
 _MOST_CHOICES = 32  # an integer with more values than this is drawn as a real number and rounded
 _UNBOUNDED = 1e9  # a bound beyond says nothing about which values are useful

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ..errors import RunError
-from .words import short
+from .membership import short
 
 _MAX_FEATURES = 100_000  # a first layer of 64 units holds 6.4 million weights then; more doesn't train on one machine
 _MAX_IMAGE_NUMBERS = 1_000_000  # a batch of 2,048 such images fills 2 GB as bytes, 8 GB as floats
@@ -69,12 +69,12 @@ def is_image(space: gym.Space[Any]) -> bool:
     if len(space.shape) == 2:
         return space.dtype == np.uint8 and min(space.shape) >= _SMALLEST_SIDE
     height, width, *_, channels = (space.shape[axis] for axis in _image_axes(space.shape))
-    low, high = float(space.low.min()), float(space.high.max())
+    is_narrow = float(space.high.max()) - float(space.low.min()) <= _WIDEST_LINEAR_RANGE
     return (
         min(height, width) >= _SMALLEST_SIDE
         and channels <= _MOST_CHANNELS
         and channels < min(height, width)
-        and (bool(np.issubdtype(space.dtype, np.floating)) or high - low <= _WIDEST_LINEAR_RANGE)
+        and (is_narrow or bool(np.issubdtype(space.dtype, np.floating)))
     )
 
 
@@ -142,17 +142,15 @@ def _box_encoder(space: spaces.Box, name: str) -> Encoder:
     encode, low = _floats, space.low.reshape(-1).astype(np.float64)
     span = space.high.reshape(-1).astype(np.float64) - low
     if not np.issubdtype(space.dtype, np.floating):
-        encode = _logarithms if np.any(span > _WIDEST_LINEAR_RANGE) else _scaled(low, np.maximum(span, 1.0))
+        scale = np.maximum(span, 1.0)
+        is_wide = np.any(span > _WIDEST_LINEAR_RANGE)
+        encode = _logarithms if is_wide else lambda x: ((np.asarray(x).reshape(-1) - low) / scale).astype(np.float32)
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which bounds may be
         return Encoder(encode, encode(space.low), encode(space.high))
 
 
 def _floats(x: Any) -> np.ndarray:
     return np.array(x, np.float32).reshape(-1)  # a copy: the environment may fill the same array again
-
-
-def _scaled(low: np.ndarray, span: np.ndarray) -> Encode:
-    return lambda x: ((np.asarray(x).reshape(-1) - low) / span).astype(np.float32)
 
 
 def _logarithms(x: Any) -> np.ndarray:

@@ -1,17 +1,16 @@
-"""Whether a value belongs to a space, told fast; and if not, why: the reason that `space.contains` does not give."""
+"""Why a value is not in a space: the reason that `space.contains` does not give."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import singledispatch
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .words import kind, short
+from .predicate import LARGEST, contains, tolerant_bounds
 
 FAR_RANGES = 10  # so many times its range beyond its bounds, a value has another unit than the space says
-_ROUNDING = 1e-4  # of 1 + |bound|: so far a float may miss it
-_LARGEST = float(np.finfo(np.float32).max)  # a network sees float32: larger numbers are infinite there
 
 
 class SomeOf(spaces.Dict):
@@ -28,82 +27,20 @@ class Problem(NamedTuple):
     mild: bool = False  # a float a little outside its bounds: networks take it, but the declaration is wrong
 
 
-def predicate(space: gym.Space[Any]) -> Callable[[Any], bool]:
-    """Returns a function that tells whether a value is in a space, in a fraction of the time of `space.contains`.
-
-    Floats may have another dtype, and miss a bound by rounding; infinity is in no space.
-    """
-    if isinstance(space, spaces.Box):
-        return _box_predicate(space)
-    if isinstance(space, spaces.Dict):
-        parts = {key: predicate(part) for key, part in space.spaces.items()}
-        return lambda value: (
-            isinstance(value, dict) and value.keys() == parts.keys() and all(parts[key](value[key]) for key in parts)
-        )
-    if isinstance(space, spaces.Tuple):
-        each = [predicate(part) for part in space.spaces]
-        return lambda value: (
-            isinstance(value, tuple | list)
-            and len(value) == len(each)
-            and all(is_inside(part) for is_inside, part in zip(each, value, strict=True))
-        )
-    return space.contains
-
-
-def _box_predicate(space: spaces.Box) -> Callable[[Any], bool]:
-    shape, dtype, size = space.shape, np.dtype(space.dtype), space.low.size
-    low, high = _tolerant_bounds(space)
-    if dtype.kind in "iu" and (low == np.iinfo(dtype).min).all() and (high == np.iinfo(dtype).max).all():
-        return lambda value: type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
-
-    def is_inside(value: Any) -> bool:
-        return (
-            type(value) is np.ndarray
-            and value.shape == shape
-            and np.count_nonzero((low <= value) & (value <= high)) == size
-        )
-
-    return is_inside
-
-
-def _tolerant_bounds(space: spaces.Box) -> tuple[Any, Any]:
-    if space.dtype.kind != "f":
-        return space.low, space.high
-    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-    low, high = low - _ROUNDING * (1 + np.abs(low)), high + _ROUNDING * (1 + np.abs(high))
-    bounds = np.maximum(low, -_LARGEST), np.minimum(high, _LARGEST)
-    # float32 compares in half the time of float64; float16 could not hold the largest
-    return tuple(bound.astype(np.float32) for bound in bounds) if space.dtype.itemsize <= 4 else bounds
-
-
-def without_float_bounds(space: Any) -> Any:
-    """Returns a space in which floats may be anything finite; all else is as it was."""
-    if isinstance(space, spaces.Box) and space.dtype.kind == "f":
-        largest = min(_LARGEST, float(np.finfo(space.dtype).max))
-        return spaces.Box(-largest, largest, space.shape, space.dtype.type)
-    if isinstance(space, spaces.Dict):
-        return spaces.Dict([(key, without_float_bounds(part)) for key, part in space.spaces.items()])
-    if isinstance(space, spaces.Tuple | spaces.OneOf):
-        return type(space)([without_float_bounds(part) for part in space.spaces])
-    if isinstance(space, spaces.Sequence):
-        return spaces.Sequence(without_float_bounds(space.feature_space), stack=space.stack)
-    if isinstance(space, spaces.Graph):
-        return spaces.Graph(without_float_bounds(space.node_space), without_float_bounds(space.edge_space))
-    return space
-
-
+@singledispatch
 def problems(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
-    """Returns why `value` is not in `space`, at most one reason for each leaf of a nested space."""
-    for known, explain in _EXPLAIN.items():
-        if isinstance(space, known):
-            return explain(space, value, path)
-    return _other(space, value, path)
+    """Yields why `value` is not in `space`, at most one reason for each leaf of a nested space."""
+    if isinstance(space, spaces.Space) and not contains(space)(value):
+        text = f"{path}: {kind(value)} is not in the space {short(space)} (wrong type or outside)"
+        yield Problem("type", path, text, "return what observation_space.sample() would return")
 
 
-def _dict(space: spaces.Dict, value: Any, path: str) -> Iterator[Problem]:
+@problems.register(spaces.Dict)
+def _dict(space: spaces.Dict, value: Any, path: str = "observation") -> Iterator[Problem]:
     if not isinstance(value, dict):
-        text = f"{path}: expected a dict, got {kind(value)}"
-        yield Problem("type", path, text, "return a dict with the space's keys")
+        yield Problem(
+            "type", path, f"{path}: expected a dict, got {kind(value)}", "return a dict with the space's keys"
+        )
         return
     missing = [key for key in space.spaces if key not in value]
     extra = [key for key in value if key not in space.spaces]
@@ -118,7 +55,8 @@ def _dict(space: spaces.Dict, value: Any, path: str) -> Iterator[Problem]:
             yield from problems(part, value[key], f"{path}[{key!r}]")
 
 
-def _tuple(space: spaces.Tuple, value: Any, path: str) -> Iterator[Problem]:
+@problems.register(spaces.Tuple)
+def _tuple(space: spaces.Tuple, value: Any, path: str = "observation") -> Iterator[Problem]:
     if not isinstance(value, tuple | list):
         yield Problem("type", path, f"{path}: expected a tuple, got {kind(value)}", "return a tuple, one entry a part")
     elif len(value) != len(space.spaces):
@@ -129,7 +67,8 @@ def _tuple(space: spaces.Tuple, value: Any, path: str) -> Iterator[Problem]:
             yield from problems(part, value[index], f"{path}[{index}]")
 
 
-def _box(space: Any, value: Any, path: str) -> Iterator[Problem]:
+@problems.register(spaces.Box)
+def _box(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
     recipe = f"return np.array([...], dtype=np.{space.dtype}) of shape {space.shape}"
     if not isinstance(value, np.ndarray) and not (isinstance(value, np.generic) and space.shape == ()):
         text = f"{path}: expected an array of shape {space.shape} and dtype {space.dtype}, got {kind(value)}"
@@ -142,23 +81,21 @@ def _box(space: Any, value: Any, path: str) -> Iterator[Problem]:
     if value.dtype != space.dtype and not np.can_cast(value.dtype, space.dtype):
         text = f"{path}: expected dtype {space.dtype}, got dtype {value.dtype} (not in the observation space)"
         yield Problem("dtype", path, text, f"write .astype(np.{space.dtype}), or declare dtype=np.{value.dtype}")
-        if value.dtype.kind not in "iufb":
-            return
-    yield from _box_values(space, np.asarray(value), path)
+    if value.dtype.kind in "iufb":
+        yield from _box_values(space, np.asarray(value), path)
 
 
-def _box_values(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    is_float = value.dtype.kind == "f"
-    if is_float and not (finite := np.abs(value.astype(np.float64)) <= _LARGEST).all():
+def _box_values(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
+    if not (finite := np.abs(value.astype(np.float64)) <= LARGEST).all():
         index, where = _first(~finite, path)
-        fix = "find the division by zero, the log or the overflow, and guard it"
-        yield Problem("finite", path, f"{where} is {value[index]}: NaN or infinite in float32", fix)
+        text = f"{where} is {value[index]}: NaN or infinite in float32"
+        yield Problem("finite", path, text, "find the division by zero, the log or the overflow, and guard it")
         return
-    low, high = _tolerant_bounds(space)
+    low, high = tolerant_bounds(space)
     if (outside := (value < low) | (value > high)).any():
         index, where = _first(outside, path)
         got, low, high = value[index], space.low[index], space.high[index]
-        mild = is_float and max(low - got, got - high) <= FAR_RANGES * (float(high) - float(low))
+        mild = value.dtype.kind == "f" and max(low - got, got - high) <= FAR_RANGES * (float(high) - float(low))
         fix = "clip the value with np.clip, scale it, or declare the bounds that it really has"
         yield Problem("bounds", path, f"{where} is {got!s}, outside its bounds [{low!s}, {high!s}]", fix, mild)
 
@@ -169,7 +106,8 @@ def _first(wrong: Any, path: str) -> tuple[tuple[int, ...], str]:
     return index, f"{path}{list(index)}" if index else path
 
 
-def _discrete(space: Any, value: Any, path: str) -> Iterator[Problem]:
+@problems.register(spaces.Discrete)
+def _discrete(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
     first, last = int(space.start), int(space.start + space.n - 1)
     is_scalar = isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iu"
     if not isinstance(value, int | np.integer) and not is_scalar:
@@ -177,41 +115,50 @@ def _discrete(space: Any, value: Any, path: str) -> Iterator[Problem]:
         yield Problem("type", path, text, f"return int(...), one of {first}..{last}")
     elif not first <= int(value) <= last:
         text = f"{path} is {int(value)}, outside the range {first}..{last} of {space} (off by one?)"
-        fix = f"declare Discrete({int(value) + 1 - first}) or return {first}..{last} only"
-        yield Problem("bounds", path, text, fix)
+        yield Problem(
+            "bounds", path, text, f"declare Discrete({int(value) + 1 - first}) or return {first}..{last} only"
+        )
 
 
-def _multi(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple) else None
-    if array is None or array.dtype.kind not in "iufb":
+@problems.register(spaces.MultiDiscrete)
+@problems.register(spaces.MultiBinary)
+def _multi(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
+    array = np.zeros(0, object)
+    with suppress(ValueError):  # a ragged list
+        array = np.asarray(value if isinstance(value, np.ndarray | list | tuple) else None)
+    if array.dtype.kind not in "iufb":
         text = f"{path}: expected an array of shape {space.shape} and dtype {space.dtype}, got {kind(value)}"
         yield Problem("type", path, f"{text} (wrong type)", f"return np.array([...], dtype=np.{space.dtype})")
     elif array.shape != space.shape:
         text = f"{path}: expected shape {space.shape}, got shape {array.shape}"
         yield Problem("shape", path, text, f"return an array of shape {space.shape}")
-    elif array.dtype.kind == "f":
-        text = f"{path}: expected dtype {space.dtype} (int), got dtype {array.dtype} (float)"
+    elif array.dtype.kind == "f" and (array == np.rint(array)).all() and space.contains(array.astype(space.dtype)):
+        text = f"{path}: expected dtype {space.dtype}, got dtype {array.dtype}"
         yield Problem("dtype", path, text, f"write .astype(np.{space.dtype})")
-    elif not space.contains(array.astype(space.dtype)):
+    elif array.dtype.kind == "f" or not space.contains(array.astype(space.dtype)):
         text = f"{path} is {short(value)}, outside the range of {space}"
         yield Problem("bounds", path, text, "return values that the space allows, or declare a larger space")
 
 
-def _other(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    try:
-        inside = bool(space.contains(value))
-    except Exception:
-        inside = False
-    if not inside:
-        text = f"{path}: {kind(value)} is not in the space {short(space)} (wrong type or outside)"
-        yield Problem("type", path, text, "return what observation_space.sample() would return")
+def short(value: Any, limit: int = 70) -> str:
+    """Returns a one-line text of a value."""
+    if isinstance(value, np.ndarray):
+        text = np.array2string(value, threshold=6, edgeitems=2, precision=4, separator=", ")
+    else:
+        try:
+            text = repr(value)
+        except Exception as problem:
+            text = f"a {type(value).__name__} whose repr raises {type(problem).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-_EXPLAIN: dict[type[Any], Callable[[Any, Any, str], Iterator[Problem]]] = {
-    spaces.Dict: _dict,
-    spaces.Tuple: _tuple,
-    spaces.Box: _box,
-    spaces.Discrete: _discrete,
-    spaces.MultiDiscrete: _multi,
-    spaces.MultiBinary: _multi,
-}
+def kind(value: Any) -> str:
+    """Returns what a value is, in words: "array of shape (2,) and dtype float64", "list of length 2", "int 3"."""
+    if isinstance(value, np.ndarray):
+        return f"array of shape {value.shape} and dtype {value.dtype}"
+    if value is None:
+        return "None"
+    if isinstance(value, tuple | list | dict):
+        return f"{type(value).__name__} of length {len(value)}"
+    return f"{type(value).__name__} {short(value, 40)}"

@@ -1,7 +1,7 @@
 """Turns an observation of any Gymnasium space into float32 arrays of a fixed size."""
 
 from collections.abc import Callable, Hashable, Iterable
-from functools import reduce
+from functools import partial, reduce
 from operator import getitem
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector.utils import iterate
 
 from .encodings import Encode, Encoder, UnsupportedSpace, require_size, vector_encoder
-from .words import short
+from .membership import short
 
 Path = tuple[Hashable, ...]
 Leaf = tuple[Path, gym.Space[Any]]
@@ -84,8 +84,9 @@ def _encoder(space: gym.Space[Any], limits: Limits, name: str) -> Encoder:
         return _one_of([_encoder(child, limits, name) for child in space.spaces], name)
     if isinstance(space, spaces.Sequence):
         length = _declared(limits.max_sequence_length, "max_sequence_length", space, name)
-        stacked = space.stacked_feature_space
-        items_of = (lambda x: iterate(stacked, x)) if space.stack else iter
+        items_of: Callable[[Any], Iterable[Any]] = iter
+        if space.stack:
+            items_of = partial(iterate, space.stacked_feature_space)
         return _sequence(_encoder(space.feature_space, limits, name), length, items_of, name)
     if isinstance(space, spaces.Graph):
         return _graph(space, _declared(limits.max_graph_nodes, "max_graph_nodes", space, name), name)

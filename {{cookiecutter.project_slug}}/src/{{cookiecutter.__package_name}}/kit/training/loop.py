@@ -9,7 +9,8 @@ from typing import Any
 from tensorboardX import SummaryWriter
 
 from ..cli import RunError
-from ..guard import LONG_EPISODE, mailbox
+from ..guard import mailbox
+from ..guard.calls import ONCE_A_RUN
 from ..guard.failure import EnvironmentFailure
 from ..rllib.env_runner import EPISODE_RETURNS, LOG_LINES
 from .algorithm import RestartableAlgorithm, is_machines_fault
@@ -45,7 +46,7 @@ class Loop:
     ) -> None:
         self._algorithm, self._folder, self._limits, self._status = algorithm, folder, limits, status
         self._facts, self._keep_going, self._storage = facts, keep_going, storage
-        self._has_warned = False  # of an episode without an end
+        self._said: set[str] = set()  # of ONCE_A_RUN
 
     def run(self, interrupt: Interrupt, rewrite: bool) -> str:
         """Returns what ended the run, in words.
@@ -117,10 +118,10 @@ class Loop:
     def _say(self, lines: Sequence[str] | float) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in () if isinstance(lines, float) else lines:  # NaN: nothing was
-            if LONG_EPISODE in line:  # each process says it
-                if self._has_warned:
-                    continue
-                self._has_warned = True
+            marks = {mark for mark in ONCE_A_RUN if mark in line}  # each process says it
+            if marks & self._said:
+                continue
+            self._said |= marks
             self._progress.say(line)
             self._folder.append_log(line)
 

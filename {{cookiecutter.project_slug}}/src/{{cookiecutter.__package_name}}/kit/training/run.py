@@ -10,7 +10,7 @@ from ..cli import RunError, UsageError
 from ..commands.check import show
 from ..contract import run_checks
 from ..files import read_json
-from ..guard import spool, watchdog
+from ..guard import calls, child_log, watchdog
 from ..guard.failure import EnvironmentFailure, write_failure
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
@@ -50,11 +50,12 @@ class Run:
     def __enter__(self) -> "Run":
         self._interrupt.__enter__()
         os.environ[watchdog.SECONDS] = str(math.inf if self.options.debug else self.options.hang_seconds)
-        os.environ[spool.RUN] = secrets.token_hex(8)
+        os.environ[calls.STRICT] = "1" if self.options.strict else ""
+        os.environ[child_log.RUN] = secrets.token_hex(8)
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        spool.clean()
+        child_log.clean()
         self._interrupt.__exit__()
         if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
             print(self._interrupt.reason)
