@@ -234,7 +234,11 @@ def watched(step: str = "pass", before: str = "", after: str = "env.step(0)") ->
     """Starts a process with a Guard whose watchdog waits for a second."""
     code = WATCHED.format(package=str(PACKAGE), step=step, before=before, after=after)
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-B", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process

@@ -3,12 +3,12 @@
 import math
 import multiprocessing
 import signal
-from dataclasses import asdict, is_dataclass
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 
+from ..config import config_of
 from . import calls
 from .calls import EnvironmentCalls
 
@@ -68,12 +68,11 @@ class Guard(EnvironmentCalls, gym.Wrapper[Any, Any, Any, Any]):
         return f"{call} of episode {self._episode} of its copy, seed {self._seed}"
 
     def _facts(self) -> dict[str, Any]:
-        config = getattr(self.unwrapped, "config", None)
         return {
             "seed": self._seed,
             "episode": self._episode,
             "step": len(self._actions),
-            "config": asdict(config) if is_dataclass(config) and not isinstance(config, type) else {},
+            "config": config_of(self),
             "actions": self.action_space.to_jsonable(self._actions),
             "strict": self._is_strict,
         }

@@ -90,16 +90,10 @@ def clean() -> None:
 
 def stack_path() -> str:
     """Returns where the stack of this process goes if it has to be ended; "" is the terminal, for the driver's."""
-    folder = os.environ.get(_FOLDER)
-    return "" if folder is None or is_driver() else str(Path(folder, f"{_STACK}-{os.getpid()}"))
-
-
-def is_driver() -> bool:
-    """Returns whether this is the process of the command, not one of its helpers."""
-    if multiprocessing.parent_process() is not None:
-        return False
-    ray = sys.modules.get("ray")
-    return not (ray and ray.is_initialized() and ray.get_runtime_context().get_actor_id())
+    folder, ray = os.environ.get(_FOLDER), sys.modules.get("ray")
+    is_actor = ray is not None and ray.is_initialized() and ray.get_runtime_context().get_actor_id() is not None
+    is_helper = is_actor or multiprocessing.parent_process() is not None
+    return str(Path(folder, f"{_STACK}-{os.getpid()}")) if folder and is_helper else ""
 
 
 def report_hang(text: str) -> None:
@@ -125,22 +119,16 @@ def _count_file(folder: str) -> int:
 
 
 def keep_log(package: str) -> None:
-    """Makes Python's `logging` in this process write here: the package's from INFO on, others' warnings."""
-    folder = os.environ.get(_FOLDER)
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
+    """Makes Python's `logging` in this process write here: the package's from INFO on, others' warnings, but Ray's."""
+    folder, root = os.environ.get(_FOLDER), logging.getLogger()
+    for handler in [handler for handler in root.handlers if handler.name == _FOLDER]:
         root.removeHandler(handler)  # of an earlier env runner in this process
     if folder:
-        root.addHandler(_Handler(Path(folder, _LOG), delay=True))
+        file = logging.FileHandler(Path(folder, _LOG), delay=True, encoding="utf-8")
+        file.name = _FOLDER
+        file.setFormatter(logging.Formatter(_FORMAT))
+        file.addFilter(lambda record: not record.name.startswith("ray"))
+        root.addHandler(file)
         logger = logging.getLogger(package)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
-
-
-class _Handler(logging.FileHandler):
-    """Appends to the log; what Ray itself logs stays out of it."""
-
-    def __init__(self, path: Path, delay: bool) -> None:
-        super().__init__(path, delay=delay, encoding="utf-8")
-        self.setFormatter(logging.Formatter(_FORMAT))
-        self.addFilter(lambda record: not record.name.startswith("ray"))
