@@ -1,7 +1,7 @@
 """Ends a process in which C code keeps Python's global lock for good; run by the watchdog, as a process of its own.
 
-It reads what the process writes: ALIVE as long as its watchdog runs, else the stacks of all threads, again and again.
-One dump alone is no hang: a process that was suspended (Ctrl-Z, a closed laptop) writes it as soon as it goes on.
+It reads what that process writes: ALIVE as long as its watchdog runs, else the stacks of all threads, again and again.
+The stacks must come twice: a process that was suspended (Ctrl-Z, a closed laptop) writes them once, as it goes on.
 """
 
 import os

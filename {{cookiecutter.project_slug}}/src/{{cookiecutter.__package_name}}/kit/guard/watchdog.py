@@ -45,22 +45,15 @@ class Watchdog(threading.Thread):
         self.caller = 0
         if math.isfinite(seconds):
             self._tick = min(1.0, seconds / 4)
-            command = [
-                sys.executable,
-                "-I",
-                "-S",
-                last_resort.__file__,
-                str(os.getpid()),
-                CALLS,
-                child_log.stack_path(),
-            ]
-            # A session of its own is out of reach of Ctrl-C.
-            self._reader = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+            arguments = (last_resort.__file__, str(os.getpid()), CALLS, child_log.stack_path())
+            self._reader = subprocess.Popen(
+                [sys.executable, "-I", "-S", *arguments], stdin=subprocess.PIPE, start_new_session=True
+            )  # out of reach of Ctrl-C
             self._put_off()
             self.start()
 
     def _put_off(self) -> None:
-        """Lets `faulthandler` wait anew: half the time, since it takes two stacks. After a suspension there is one."""
+        """Lets `faulthandler` wait anew: half the time, since the reader waits for a second stack, see `last_resort`."""
         seconds, pipe = (self._seconds + self._tick + GRACE_SECONDS) / 2, self._reader.stdin
         assert pipe is not None
         with _forking:
@@ -72,7 +65,7 @@ class Watchdog(threading.Thread):
         """Looks at the clock, and leaves a report of where a call is that has taken too long.
 
         A call into C code that keeps Python's global lock stops this thread, too. `faulthandler` has one that needs no
-        lock and writes the stack unless it is put off again and again; `last_resort` reads it in a process of its own.
+        lock: it writes the stacks again and again, unless it is put off. `last_resort` reads them.
         """
         reported, resumed = None, 0.0
         while True:

@@ -58,6 +58,7 @@ def _box_predicate(space: spaces.Box) -> Callable[[Any], bool]:
 
 
 def tolerant_bounds(space: spaces.Box) -> tuple[Any, Any]:
+    """Returns the bounds of integers as they are; of floats with room for rounding, and never infinite."""
     if space.low.dtype.kind != "f":
         return space.low, space.high
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
