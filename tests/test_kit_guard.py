@@ -300,18 +300,27 @@ def test_hang_in_c_code_of_a_helper_process_is_left_for_the_run(log: ChildLog) -
     assert pop_hang_report() is None
 
 
-@unix
-def test_watchdog_leaves_no_process_behind() -> None:
-    process = watched(after="import subprocess; print(subprocess.run(['ps', '-o', 'pid=', '--ppid', str(os.getpid())],"
-                      " capture_output=True, text=True).stdout, flush=True)")  # fmt: skip
-    children = [int(line) for line in process.communicate(timeout=30)[0].split() if line.isdecimal()]
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
+@pytest.mark.parametrize("number", [None, signal.SIGKILL])
+def test_watchdog_leaves_no_process_behind(number: signal.Signals | None) -> None:
+    process = watched(after="time.sleep(1)")
+    (reader,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert b"last_resort" in Path(f"/proc/{reader}/cmdline").read_bytes()
+    if number is not None:
+        process.send_signal(number)
+    process.communicate(timeout=30)
     deadline = time.monotonic() + 10
-    while any(
-        Path(f"/proc/{child}").exists() and "last_resort" in Path(f"/proc/{child}/cmdline").read_text()
-        for child in children
-    ):
+    while is_running(reader):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def is_running(process: str) -> bool:
+    """Returns whether it is a process that has not ended; one that has lost its parent may stay as a zombie."""
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 def test_failure_is_json(log: ChildLog) -> None:
