@@ -216,7 +216,7 @@ def wait_for_iteration(project: BakedProject, name: str, number: int) -> None:
 def checkpoint_facts(project: BakedProject, name: str) -> dict[str, int]:
     """Returns what the last checkpoint says of itself; empty if there is none."""
     for folder in ("last", "last.old"):
-        path = project.path / "runs" / name / "checkpoints" / folder / "checkpoint.json"
+        path = project.path / "runs" / name / "checkpoints" / folder / "policy" / "policy.json"
         if path.exists():
             return json.loads(path.read_text())
     return {}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..cli import RunError
 from ..guard import calls, child_log, watchdog
+from ..rllib import quieten
 from ..task import Task
 from ..vectorization.settings import available_cpus
 
@@ -75,12 +76,6 @@ def _reach(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-
-
-def quieten() -> None:
-    """Keeps what Ray logs from the terminal; its errors are raised as well. Call it after importing RLlib."""
-    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
 
 
 def cluster_cpus() -> int:

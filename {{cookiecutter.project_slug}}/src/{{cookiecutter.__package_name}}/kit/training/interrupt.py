@@ -44,9 +44,9 @@ class Interrupt:
 
     def listen(self) -> None:
         """Begins to look for failures that env runners report."""
-        from ..guard import mailbox  # late: Ray takes a while to import, and a signal may come before
+        from ..rllib import failure_report  # late: Ray takes a while to import, and a signal may come before
 
-        self._poll = mailbox.Poll(mailbox.read, self._failed)
+        self._poll = failure_report.Poll(failure_report.read, self._failed)
 
     def stop_insisting(self) -> None:
         """Leaves the time that is still needed to what ends in order now."""
@@ -56,10 +56,10 @@ class Interrupt:
 
     def forget_failure(self) -> None:
         """Waits for the next failure of the environment, to go on in spite of this one."""
-        from ..guard import mailbox
+        from ..rllib import failure_report
 
         self.stop_insisting()
-        mailbox.clear()
+        failure_report.clear()
         if self.failure is not None:
             self.failure, self.reason, self.exit_code = None, None, 0
         self._is_over = threading.Event()

@@ -4,19 +4,22 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from ray.rllib.core import DEFAULT_MODULE_ID
 from tensorboardX import SummaryWriter
 
 from ..cli import RunError
-from ..guard import mailbox
 from ..guard.calls import ONCE_A_RUN
 from ..guard.failure import EnvironmentFailure
+from ..policy.find import BEST, LAST
+from ..rllib import failure_report
 from ..rllib.env_runner import EPISODE_RETURNS, LOG_LINES
 from .algorithm import RestartableAlgorithm, is_machines_fault
 from .interrupt import Interrupt
 from .progress import Progress
-from .run_folder import BEST, LAST, RunFolder
+from .run_folder import RunFolder
 from .status import WINDOW_EPISODES, Limits, Status, reached, reached_return, seconds_left
 from .storage import Storage
 
@@ -88,17 +91,18 @@ class Loop:
         for name, value in row.items():
             if value is not None and name not in ("iteration", "env_steps"):
                 self._writer.add_scalar(name, value, self._status.env_steps)
-        kept = dict(self._facts) | asdict(self._status)
+        kept = {**self._facts, **asdict(self._status), "return": self._status.mean_return}
+        save = partial(self._algorithm.save, facts=kept)
         if self._status.comparable_return is not None and self._status.comparable_return == self._status.best_return:
-            self._folder.save_checkpoint(BEST, self._algorithm.save, kept)
-        self._folder.save_checkpoint(LAST, self._algorithm.save, kept)
+            self._folder.save_checkpoint(BEST, save)
+        self._folder.save_checkpoint(LAST, save)
         if self._storage:
             self._storage.copy(self._folder, self._status.iteration)
         self._progress.show(row, seconds_left(self._limits, self._status))
 
     def _go_on_after(self, error: BaseException, interrupt: Interrupt) -> None:
         """Prepares to train anew from the last checkpoint after a fault; raises what must end the run."""
-        failure = interrupt.failure or mailbox.read()
+        failure = interrupt.failure or failure_report.read()
         if failure is not None:
             self._say(failure["log"])
             if not self._keep_going:
@@ -148,7 +152,7 @@ def move_on(status: Status, limits: Limits, result: Mapping[str, Any], seconds: 
         status.best_return = mean
     if status.seconds_to_stop_return is None and reached_return(limits, status):
         status.seconds_to_stop_return = round(status.seconds, 3)
-    learner = result["learners"]["default_policy"]
+    learner = result["learners"][DEFAULT_MODULE_ID]
     return {
         "iteration": status.iteration,
         "env_steps": status.env_steps,

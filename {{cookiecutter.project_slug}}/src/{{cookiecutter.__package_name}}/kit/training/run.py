@@ -12,13 +12,14 @@ from ..contract import run_checks
 from ..files import read_json
 from ..guard import calls, child_log, watchdog
 from ..guard.failure import EnvironmentFailure, write_failure
+from ..policy.find import LAST
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
 from ..vectorization.settings import KEYS, Vectorization, available_cpus, read_settings
 from .cluster import cluster_cpus, start_ray
 from .interrupt import Interrupt
 from .options import TrainOptions, read_saved, resumed
-from .run_folder import CHECKPOINT_FILE, LAST, RunFolder
+from .run_folder import CHECKPOINT_FILE, RunFolder
 
 STARTED = time.perf_counter()
 

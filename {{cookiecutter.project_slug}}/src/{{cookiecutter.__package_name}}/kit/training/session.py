@@ -13,6 +13,7 @@ from ..cli import UsageError
 from ..config import config_of
 from ..files import write_json
 from ..guard.failure import EnvironmentFailure
+from ..policy.folder import spaces_of
 from ..rllib.config import algorithm_config, numbers
 from ..vectorization.settings import Vectorization
 from .algorithm import RestartableAlgorithm
@@ -45,8 +46,8 @@ def learn(run: "Run", interrupt: Interrupt, started: float) -> None:
     facts = {
         "env_id": task.env_id,
         "run": folder.path.name,
-        # As text, to compare with when a checkpoint is loaded.
-        "spaces": {"observation": str(env.observation_space), "action": str(env.action_space)},
+        "spaces": spaces_of(env),
+        "env_config": config["env_config"] or dict(options.config),
         "versions": config["versions"],
     }
     folder.make()

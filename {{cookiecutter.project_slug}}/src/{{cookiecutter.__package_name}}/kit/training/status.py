@@ -7,7 +7,9 @@ from typing import Any
 
 from ..cli import UsageError
 from ..files import read_json
-from .run_folder import BEST, CHECKPOINT_FILE, LAST, RunFolder, read_facts
+from ..policy.find import BEST, LAST, find_policy
+from ..policy.folder import read_facts
+from .run_folder import CHECKPOINT_FILE, RunFolder
 
 WINDOW_EPISODES = 50  # the returns that are shown, compared and stopped on are means over so many episodes
 FEWEST_EPISODES = 20  # a mean over fewer is not compared with anything
@@ -46,7 +48,7 @@ class Status:
         Raises:
             UsageError: the checkpoint is of another environment, of other spaces or of another version of Ray.
         """
-        last = read_facts(folder.checkpoint(LAST), facts["env_id"], facts["spaces"])
+        last = read_facts(find_policy(str(folder.checkpoint(LAST))), facts["env_id"], facts["spaces"])
         if last["versions"]["ray"] != facts["versions"]["ray"]:
             raise UsageError(
                 f"{folder.path} was trained with Ray {last['versions']['ray']}, not {facts['versions']['ray']}, and "

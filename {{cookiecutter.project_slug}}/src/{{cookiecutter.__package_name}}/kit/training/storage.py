@@ -12,7 +12,8 @@ from pyarrow import fs
 
 from ..cli import RunError, UsageError
 from ..files import read_json
-from .run_folder import CHECKPOINT_FILE, LAST, RunFolder
+from ..policy.find import LAST
+from .run_folder import CHECKPOINT_FILE, RunFolder
 
 EVERY_SECONDS = 60.0  # between two copies; cheap environments make a checkpoint several times a second
 LATEST = "latest"  # a file with the name of the copy that is whole

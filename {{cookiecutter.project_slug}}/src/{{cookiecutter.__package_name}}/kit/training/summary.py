@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..files import write_json
+from ..policy.find import BEST, LAST
 from .curve import draw_curve
-from .run_folder import BEST, LAST, RunFolder
+from .run_folder import RunFolder
 from .status import Status
 
 
