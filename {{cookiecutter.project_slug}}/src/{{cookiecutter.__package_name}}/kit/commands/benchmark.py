@@ -9,7 +9,7 @@ from typing import Any
 
 from ..cli import Parser, RunError, positive_seconds
 from ..contract import run_checks
-from ..guard import spool, watchdog
+from ..guard import child_log, watchdog
 from ..guard.failure import EnvironmentFailure
 from ..policy.find import RUNS
 from ..task import Task
@@ -31,7 +31,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if report.todo or not report.ok:
         raise RunError(report.todo or "the environment breaks its contract; the command `check` says how")
     os.environ[watchdog.SECONDS] = "300"
-    os.environ[spool.RUN] = secrets.token_hex(8)
+    os.environ[child_log.RUN] = secrets.token_hex(8)
     try:
         grid = Grid(task, options.seconds)
         if not options.json:
@@ -50,7 +50,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         raise RunError(f"{error.filename} can't be written: {error.strerror}") from None
     finally:
-        spool.clean()
+        child_log.clean()
     print(json.dumps(report, indent=2) if options.json else as_text(report), flush=True)
     return 0
 

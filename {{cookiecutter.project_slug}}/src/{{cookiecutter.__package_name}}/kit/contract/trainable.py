@@ -9,7 +9,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ..spaces import UnsupportedSpace, adapt
+from ..spaces import UnsupportedSpace, adapt, unseen
+from ..spaces.membership import short
 from .registry import Finding, check, warning
 from .spaces import declared, parts
 from .study import Study
@@ -32,6 +33,9 @@ def spaces_trainable(study: Study) -> Iterator[Finding]:
         except UnsupportedSpace as problem:
             text = f"an unsupported space for training: {problem}"
             yield warning(text, "declare one of the spaces in the tables of the README", where)
+        for name, space in unseen(study.env.observation_space).items():
+            text = f"{name}: {short(space)} is not seen by the policy: PPO's networks can't take it"
+            yield warning(text, "declare one of Gymnasium's own spaces, such as Text, if it should be", where)
     for name, space in found:
         for path, part in parts(space, name):
             yield from _untrainable(name, path, part, where)

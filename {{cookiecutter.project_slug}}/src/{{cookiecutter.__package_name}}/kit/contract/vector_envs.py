@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import iterate
 
 from ..spaces.membership import kind, short
-from ..spaces.views import FirstCopy, first_row, mode_of
+from ..spaces.views import FirstCopy, mode_of
 from .registry import Finding, NotJudged, check, error
 from .study import Study
 from .values import same
@@ -81,22 +82,13 @@ def vector_copies_have_own_seeds(study: Study) -> Iterator[Finding]:
     if not same(ours, again):
         text = f"reset(seed={short(seeds)}) gave different observations the second time: not reproducible"
         yield error(text, "seed one generator for each copy from its seed", study.where("reset"))
-    rows = [first_row(_rolled(ours, index)) for index in range(vector.num_envs)]
+    rows = list(iterate(vector.observation_space, ours))
     if vector.num_envs >= 4 and all(same(rows[0], row) for row in rows):
         text = (
             f"all {vector.num_envs} copies start identically although their seeds differ: they repeat the same episode"
         )
         yield error(text, "give each copy its own generator, or draw one number for each copy", study.where("reset"))
     study.release(vector)
-
-
-def _rolled(batch: Any, index: int) -> Any:
-    """A batch that begins with another copy."""
-    if isinstance(batch, dict):
-        return {key: _rolled(value, index) for key, value in batch.items()}
-    if isinstance(batch, tuple):
-        return tuple(_rolled(value, index) for value in batch)
-    return batch[index:]
 
 
 @check(quick=False)

@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..cli import RunError
-from ..guard import spool, watchdog
+from ..guard import calls, child_log, watchdog
 from ..rllib import quieten
 from ..task import Task
 from ..vectorization.settings import available_cpus
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
+PASSED_ON = (watchdog.SECONDS, child_log.RUN, calls.STRICT)  # environment variables, to all machines
 
 _is_starting = threading.Event()
 
@@ -81,7 +82,7 @@ def _init(address: str | None, task: Task) -> None:
     # The machines of a cluster need not have this package installed: it is sent there.
     package = {
         "py_modules": [str(Path(sys.modules[task.package].__file__ or "").parent)],
-        "env_vars": {name: os.environ[name] for name in (watchdog.SECONDS, spool.RUN) if name in os.environ},
+        "env_vars": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
     }
     ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
 

@@ -13,7 +13,7 @@ from ..config import config_of
 from ..contract import run_checks, show
 from ..errors import RunError, UsageError
 from ..files import write_json
-from ..guard import spool, watchdog
+from ..guard import calls, child_log, watchdog
 from ..guard.failure import EnvironmentFailure, write_failure
 from ..policy.find import LAST
 from ..task import Task
@@ -53,11 +53,12 @@ class Run:
     def __enter__(self) -> "Run":
         self._interrupt.__enter__()
         os.environ[watchdog.SECONDS] = str(math.inf if self.options.debug else self.options.hang_seconds)
-        os.environ[spool.RUN] = secrets.token_hex(8)
+        os.environ[calls.STRICT] = "1" if self.options.strict else ""
+        os.environ[child_log.RUN] = secrets.token_hex(8)
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        spool.clean()
+        child_log.clean()
         self._interrupt.__exit__()
         if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
             print(self._interrupt.reason)
