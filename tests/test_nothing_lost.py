@@ -63,6 +63,40 @@ def send(process: int, number: signal.Signals) -> None:
     os.killpg(process, number) if number == signal.SIGINT else os.kill(process, number)
 
 
+@pytest.mark.parametrize("runners", ["0", pytest.param("2", marks=pytest.mark.slow)])
+def test_sigterm_to_the_whole_group_ends_the_run_in_order(faulty: BakedProject, runners: str) -> None:
+    """As `timeout` and batch systems send it: Ray's processes must not die of it before the run has ended."""
+    name = f"group{runners}"
+    process = start(faulty, name, "--num-env-runners", runners)
+    wait_for_iteration(faulty, name, 3)
+    sent = time.time()
+    os.killpg(process.pid, signal.SIGTERM)
+    done = end(faulty, name, process, since=sent)
+    TABLE.append((f"SIGTERM to the whole group, {runners} env runners", done.seconds, done.lost))
+    assert done.code == 143, done.output
+    assert done.output.count("ended by SIGTERM") == 1
+    assert not re.search("Traceback|GCS|core_worker", done.output), done.output
+    assert_whole(faulty, name)
+    run = faulty.path / "runs" / name
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["iterations"] == len(iterations(faulty, name)) == checkpoint_facts(faulty, name)["iteration"]
+    assert (run / "learning_curve.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [2.0, 3.0, 4.0, 6.0, 8.0])
+def test_sigterm_to_the_whole_group_before_the_training(faulty: BakedProject, delay: float) -> None:
+    """While Ray starts and while the env runners are built."""
+    name = f"early-group{delay:g}"
+    process = start(faulty, name, "--num-env-runners", "2")
+    wait_until_handled(process.pid)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGTERM)
+    done = end(faulty, name, process)
+    assert done.code == 143, done.output
+    assert not re.search("Traceback|GCS|core_worker|received at", done.output), done.output
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_interrupt_before_the_training(faulty: BakedProject, number: signal.Signals, code: int) -> None:

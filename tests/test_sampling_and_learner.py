@@ -25,7 +25,7 @@ def episodes(of_rllib):
     torch.manual_seed(0)
     sampled = [episode for _ in range(4) for episode in runner.sample(num_timesteps=100)]
     metrics = runner.get_metrics()
-    returns = [float(value) for value in metrics["episode_returns"].peek()]
+    returns = [value for sampled in metrics["sampled"].peek() for value in sampled.returns]
     return sampled, returns
 
 ours, our_returns = episodes(of_rllib=False)

@@ -15,7 +15,7 @@ from ..cli import did_you_mean
 from ..errors import RunError, UsageError, one_line
 from ..task import Task
 from ..vectorization.settings import Vectorization
-from .env_runner import EnvRunner, log_episode_return
+from .env_runner import EnvRunner
 from .learner import PPOLearner, unsupported
 from .rl_module import ActorCritic
 
@@ -89,7 +89,6 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
         .learners(learner_class=PPOLearner, num_learners=0)  # the update runs in this process
         .rl_module(rl_module_spec=RLModuleSpec(module_class=ActorCritic))
         .fault_tolerance(restart_failed_env_runners=False)  # an error in the environment ends the run, loudly
-        .callbacks(on_episode_end=log_episode_return)
         .debugging(seed=seed, log_level=None, log_sys_usage=False)
     )
 

@@ -7,16 +7,14 @@ import gymnasium as gym
 import torch
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
-from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from ..guard.child_log import ChildLog, pop_hang_report
 from ..guard.failure import EnvironmentFailure
 from ..tracebacks import users_traceback
 from . import failure_report, quieten
+from .sampled import SAMPLED, EpisodeCounter
 from .sampling import BatchedEnvRunner
 
-EPISODE_RETURNS = "episode_returns"
-LOG_LINES = "log_lines"
 CLOSE_SECONDS = 2.0
 SEEDS_OF_A_START = 1_000_000  # more copies than there ever are
 
@@ -34,6 +32,7 @@ class EnvRunner(BatchedEnvRunner):
         self._child_log = ChildLog()
         self._hang = failure_report.Poll(self._child_log.hang, self._report)
         super().__init__(**kwargs)
+        self._counter = EpisodeCounter()
         self.seed_envs(restart_count=0)
 
     def seed_envs(self, restart_count: int) -> None:
@@ -82,8 +81,10 @@ class EnvRunner(BatchedEnvRunner):
                 raise CopyLost("a process of an environment has died") from cause
             is_known = isinstance(cause, EnvironmentFailure)
             raise self._report(cause if is_known else f"sampling failed:\n{users_traceback(cause)}") from error
-        for line in self._tag(self._child_log.new_lines()):
-            self.metrics.log_value(LOG_LINES, line, reduce="item_series")
+        sampled = self._counter.count(episodes)
+        sampled.observations_out_of_bounds = self._child_log.new_out_of_bounds()
+        sampled.log_lines = self._tag(self._child_log.new_lines())
+        self.metrics.log_value(SAMPLED, sampled, reduce="item_series")
         return episodes
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -114,15 +115,3 @@ class _Context(EnvContext):
 
     def __or__(self, other: Any) -> "_Context":
         return _Context({**self, **other}, worker_index=self.worker_index, num_workers=self.num_workers)
-
-
-def log_episode_return(
-    *,
-    episode: SingleAgentEpisode,
-    prev_episode_chunks: Sequence[SingleAgentEpisode] = (),
-    metrics_logger: MetricsLogger,
-    **_: Any,
-) -> None:
-    """An RLlib callback: reports each finished episode's return, so that `train` can average over episodes."""
-    episode_return = sum(chunk.get_return() for chunk in (*prev_episode_chunks, episode))
-    metrics_logger.log_value(EPISODE_RETURNS, float(episode_return), reduce="item_series")

@@ -39,11 +39,11 @@ class RestartableAlgorithm:
         self._folder, self._configure, self._vectorization = folder, configure, vectorization
         self._attempts = 0  # since the last finished iteration
 
-    def build(self, part: int, from_checkpoint: bool) -> None:
+    def build(self, restart_count: int, from_checkpoint: bool) -> None:
         """Builds the algorithm.
 
         Args:
-            part: how often the run has been started before; each part has environment seeds of its own.
+            restart_count: how often the run was started before; each start has environment seeds of its own.
             from_checkpoint: goes on from the last checkpoint.
 
         Raises:
@@ -59,8 +59,8 @@ class RestartableAlgorithm:
             weights = self.algorithm.learner_group.get_state(components=[RL_MODULE], inference_only=True)
             networks = {COMPONENT_RL_MODULE: weights[COMPONENT_LEARNER][COMPONENT_RL_MODULE]}
             group.foreach_env_runner(lambda runner: runner.set_state(networks))
-        if part:
-            group.foreach_env_runner(lambda runner: runner.seed_envs(part))
+        if restart_count:
+            group.foreach_env_runner(lambda runner: runner.seed_envs(restart_count))
 
     def _restore(self, algorithm: Algorithm, checkpoint: Path) -> None:
         try:

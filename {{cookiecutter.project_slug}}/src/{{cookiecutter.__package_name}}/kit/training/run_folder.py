@@ -63,7 +63,6 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
             if self.has_checkpoint():
-                self._recover()
                 return
             for left in set(self.path.iterdir()) - {self.path / LOCK}:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -110,7 +109,7 @@ class RunFolder:
         new.rename(final)
         shutil.rmtree(old, ignore_errors=True)
 
-    def _recover(self) -> None:
+    def recover(self) -> None:
         """Puts back a checkpoint that a crash left between its two names."""
         for which in (BEST, LAST):
             final = self.checkpoint(which)
@@ -139,7 +138,9 @@ class RunFolder:
                     yield {key: float(value or "nan") for key, value in row.items()}
 
     def drop_rows_after(self, iteration: int) -> None:
-        """Forgets iterations that came after the checkpoint that a resumed run goes on from."""
+        """Forgets iterations that came after the checkpoint that the run goes on from."""
+        if not self.progress.exists():
+            return
         lines = self.progress.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= iteration]
         write_text(self.progress, "".join(lines[:1] + kept))

@@ -71,7 +71,7 @@ class Storage:
                     f"move {folder.path} away to go on with the former, or leave --storage out"
                 )
             return
-        new = folder.path.with_suffix(".new")
+        new = folder.path.with_name(f"{folder.path.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         fs.copy_files(
             f"{self._base}/{self._whole}", str(new), source_filesystem=self._files, destination_filesystem=_HERE
