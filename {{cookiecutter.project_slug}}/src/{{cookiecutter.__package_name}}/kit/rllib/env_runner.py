@@ -82,8 +82,8 @@ class EnvRunner(BatchedEnvRunner):
             is_known = isinstance(cause, EnvironmentFailure)
             raise self._report(cause if is_known else f"sampling failed:\n{users_traceback(cause)}") from error
         sampled = self._counter.count(episodes)
-        sampled.log_lines = self._tag(self._child_log.new_lines())
         sampled.observations_out_of_bounds = self._child_log.new_out_of_bounds()
+        sampled.log_lines = self._tag(self._child_log.new_lines())
         self.metrics.log_value(SAMPLED, sampled, reduce="item_series")
         return episodes
 

@@ -141,8 +141,8 @@ class Loop:
     def _log(self, lines: Sequence[str]) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in lines:
-            marks = [mark for mark in ONCE_A_RUN if mark in line]  # each process says it
-            if all([self._is_new(mark) for mark in marks]):
+            mark = next((mark for mark in ONCE_A_RUN if mark in line), None)  # each process says it
+            if mark is None or self._is_new(mark):
                 self._progress.say(line)
                 self.folder.append_log(line)
 
