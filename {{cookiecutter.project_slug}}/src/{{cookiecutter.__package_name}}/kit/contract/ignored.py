@@ -1,0 +1,48 @@
+"""Which checks a project leaves out: `[tool.<package>.check] ignore = {NAME = "reason"}` in its pyproject.toml."""
+
+import difflib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..cli import UsageError
+from .judge import CHECKS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomlkit as tomllib
+
+
+def ignored(package: str) -> dict[str, str]:
+    """Returns the checks that a project's pyproject.toml leaves out, with the reasons.
+
+    Args:
+        package: the name of the project's package; its pyproject.toml lies in a folder above it, if it isn't installed.
+
+    Raises:
+        UsageError: If the file can't be read, or names no check.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = Path(spec.origin).resolve().parents if spec is not None and spec.origin else ()
+    path = next((folder / "pyproject.toml" for folder in folders[1:3] if (folder / "pyproject.toml").is_file()), None)
+    if path is None:
+        return {}
+    try:
+        document: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = document.get("tool", {}).get(package, {}).get("check", {}).get("ignore", {})
+        if not isinstance(table, Mapping) or not all(isinstance(reason, str) for reason in table.values()):
+            raise ValueError(f'[tool.{package}.check] ignore must read {{NAME = "reason"}}')
+        return {known(str(name)): str(reason) for name, reason in table.items()}
+    except (OSError, ValueError, AttributeError, UsageError) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def known(name: str) -> str:
+    """Returns the name of a check; raises UsageError with the likely one if there is no such check."""
+    if name not in CHECKS:
+        near = difflib.get_close_matches(name, CHECKS, n=1)
+        raise UsageError(f"there is no check {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")
+    return name

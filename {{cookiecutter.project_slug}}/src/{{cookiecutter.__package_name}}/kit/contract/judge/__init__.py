@@ -1,0 +1,27 @@
+"""The judges: pure functions of a record, one module a concern.
+
+To add a check, write a function with `@check(...)` in the module of its concern; nothing else lists it.
+"""
+
+import importlib
+
+from .registry import CHECKS, Check, Finding, check, judge
+from .report import Failure, Report
+
+CONCERNS = (  # in the order of the report
+    "construction",
+    "spaces",
+    "calls",
+    "observations",
+    "rewards",
+    "ends",
+    "info",
+    "seeds",
+    "rendering",
+    "process",
+    "copies",
+)
+for _concern in CONCERNS:
+    importlib.import_module(f".{_concern}", __name__)
+
+__all__ = ["CHECKS", "Check", "Failure", "Finding", "Report", "check", "judge"]

@@ -1,0 +1,230 @@
+"""Several copies in one process and in others: they can be made, share nothing, and agree."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...spaces.membership import kind, short
+from ..record.compare import difference
+from ..record.model import EnvRecord, NotJudged
+from ..record.policies import RANDOM
+from ..record.values import same
+from .registry import ANY, Finding, check
+from .seeds import fresh_difference, rounding
+
+FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")
+
+
+@check(fix="give each copy its own port (0 lets the system choose), file and display; share nothing between instances",
+       at="__init__")  # fmt: skip
+def copies_can_be_made(record: EnvRecord) -> Iterator[Finding]:
+    """A second copy can be made while the first one lives, and is another object.
+
+    An env runner holds many copies: a fixed port, a locked file or a singleton allows only one.
+    """
+    second = record.builds.get("second")
+    if second is None:
+        raise NotJudged("the constructor raises")
+    if second.error is not None:
+        text = f"a second copy (instance) cannot be made while the first one is open: {second.error.text}"
+        yield Finding(text, where=second.error.where)
+    elif second.same_object:
+        text = "the constructor returns the same instance again (a singleton): all copies share one state"
+        yield Finding(text, "return a new object each time")
+
+
+@check(fix="keep all state in self, set in __init__ and reset()", at="__init__", after="spaces_same_in_copies")
+def copies_do_not_interfere(record: EnvRecord) -> Iterator[Finding]:
+    """Two copies that are stepped in turns play as each does alone.
+
+    With state at class or module level all copies of an env runner move one and the same agent.
+    """
+    replays = record.replays
+    if fresh_difference(record) is not None:
+        raise NotJudged("not even fresh copies agree")
+    pairs = [(replays.alone, replays.mixed_new)]
+    repeated = next((e for e in record.resets if e.seed == 1 and e.policy.label == RANDOM.label), None)
+    if difference(replays.alone, replays.again) is None and repeated is not None:
+        pairs.append((repeated, replays.mixed_old))
+    for alone, mixed in pairs:
+        found = difference(alone, mixed)
+        if found is None:
+            continue
+        if found.rounding is not None:
+            yield rounding("an episode stepped in turns with another copy", found, alone)
+            return
+        names = record.about.shared[:5]
+        hint = f"class-level or global: {', '.join(names)}?" if names else "class attribute, module global, file?"
+        text = (
+            "copies share state: stepped in turns with another instance, the same seed and actions give another "
+            f"{found.shown(alone, 'alone', 'in turns')} ({hint})"
+        )
+        yield Finding(text)
+        return
+
+
+@check(fix="close only what this instance opened itself", at="close", quick=False)
+def copies_close_alone(record: EnvRecord) -> Iterator[Finding]:
+    """Closing one copy leaves the others working.
+
+    `pygame.quit()` or closing a shared connection in `close` takes it away from all copies of the process.
+    """
+    error = record.closing.get("beside another")
+    if error is not None:
+        text = f"closing one copy breaks another: {error.call}() raises {error.text}"
+        yield Finding(text, where=error.where)
+
+
+@check(fix="put a unique name into the path (tempfile.mkdtemp()), or write no files", at="__init__",
+       severity="warning", quick=False)  # fmt: skip
+def copies_write_own_files(record: EnvRecord) -> Iterator[str]:
+    """Two copies do not write to the same file.
+
+    They overwrite each other's data; what one reads back is then another copy's.
+    """
+    for path in record.shared_files[:1]:
+        yield f"all copies write to the same file {path}: they overwrite each other's data"
+
+
+@check(fix="PPO does not need it; else make it late, and drop it in __getstate__", at="__init__", severity="warning",
+       quick=False)  # fmt: skip
+def env_can_be_pickled(record: EnvRecord) -> Iterator[str]:
+    """The environment holds no lock, open file or the like, which can't be pickled.
+
+    Tree search and checkpoints of the environment need it; training with PPO does not.
+    """
+    if record.unpicklable is not None:
+        culprit, why = record.unpicklable
+        yield f"the environment cannot be pickled because of {culprit}: {why}"
+
+
+@check(fix="use no state of this process, machine or directory", quick=False,
+       after="implemented reset_signature reset_works step_works step_returns")  # fmt: skip
+def works_elsewhere(record: EnvRecord) -> Iterator[Finding]:
+    """The environment can be made in another process with another working directory.
+
+    Ray starts env runners and Tune trials in directories of their own: a data file that is opened by a relative
+    path is not found there.
+    """
+    if not record.has("about"):
+        raise NotJudged("it cannot be made at all")
+    for replica in record.replicas:
+        trouble = _trouble(replica)
+        if trouble is None:
+            continue
+        call, text, where = trouble
+        if record.builds["second"].error is not None:
+            raise NotJudged("see copies_can_be_made")
+        if "Address already in use" in text:
+            message = f"a copy in a second process cannot be made while the first is open: {text}"
+            yield Finding(message, "let each copy have its own port, file and display", where)
+        elif any(name in text for name in FILE_ERRORS):
+            message = (
+                f"works only in the current working directory: in another one {call} raises {text}; a relative path "
+                "is looked up where the process happens to run"
+            )
+            yield Finding(message, "write Path(__file__).parent / 'file' instead of 'file'", where)
+        else:
+            message = f"in another process and working directory, {call} raises {text}, here it does not"
+            yield Finding(message, where=where)
+        return
+
+
+def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
+    """Returns what raised in another process: the call, the exception's text, and where."""
+    if replica.has("usage"):
+        return "the import", *replica.usage
+    builds = replica.builds if replica.has("builds") else {}
+    error = builds["context"].error if "context" in builds else None
+    if error is not None and all(build.error for build in builds.values()):
+        return "the constructor", error.text, error.where
+    error = replica.replica.error if replica.has("replica") else None
+    if error is not None and error.step <= 1:
+        return f"{error.call}()", error.text, error.where
+    return None
+
+
+@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", quick=False)
+def vector_batches(record: EnvRecord) -> Iterator[str | Finding]:
+    """A vector environment returns one row a copy: observations in `observation_space`, arrays of `num_envs` numbers.
+
+    RLlib takes the batches apart by copy; a missing axis mixes the copies.
+    """
+    vector = record.vector
+    if not vector.is_inside:
+        space = short(vector.observation_space)
+        yield f"the batch of observations, {kind(vector.first[0])}, is not in observation_space {space}"
+    names = (("rewards", "f"), ("terminated", "b"), ("truncated", "b"))
+    for (name, letter), value in zip(names, vector.first[1:], strict=True):
+        shape = (vector.num_envs,)
+        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype.kind != letter:
+            dtype = "float" if letter == "f" else "bool"
+            text = f"{name} must be an array of shape {shape} and dtype {dtype}, got {kind(value)}"
+            yield Finding(text, "return one entry for each copy")
+
+
+@check(fix="seed one generator for each copy from its seed", at="reset", quick=False)
+def vector_copies_have_own_seeds(record: EnvRecord) -> Iterator[str | Finding]:
+    """Copies with different seeds differ, and a list of seeds is honoured copy by copy.
+
+    Copies that all play the same episode collect one episode's worth of data.
+    """
+    vector = record.vector
+    if vector.num_envs < 2 or len(set(record.starts.seeded)) < 3:
+        raise NotJudged("one copy, or episodes do not depend on the seed")
+    if not same(*vector.seeded):
+        yield f"reset(seed={short(vector.seeds)}) gave different observations the second time: not reproducible"
+    if vector.num_envs >= 4 and all(same(vector.rows[0], row) for row in vector.rows):
+        text = f"all {vector.num_envs} copies start alike although their seeds differ: they repeat the same episode"
+        yield Finding(text, "give each copy its own generator, or draw one number for each copy")
+
+
+@check(fix="in that step ignore the action, reset the copy and return reward 0 and False", at="step", quick=False)
+def vector_autoreset_as_declared(record: EnvRecord) -> Iterator[str | Finding]:
+    """`metadata["autoreset_mode"]` is set, and the copies are reset in that way.
+
+    RLlib reads it to tell the last observation of an episode from the first of the next: a wrong mode mixes them.
+    """
+    vector = record.vector
+    if vector.mode is None:
+        text = f'metadata["autoreset_mode"] is {vector.mode_text}; expected a gymnasium.vector.AutoresetMode'
+        yield Finding(text, 'write metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, ...}', at="__init__")
+    before = np.zeros(vector.num_envs, bool)
+    for number, (rewards, done, has_final) in enumerate(vector.steps, 1):
+        wrong = before & (done | (rewards != 0))
+        if vector.mode == "NEXT_STEP" and wrong.any():
+            index = int(np.argmax(wrong))
+            yield (
+                f"autoreset_mode is NEXT_STEP, but copy {index}, whose episode had ended, got reward {rewards[index]} "
+                f"and done={bool(done[index])} at step {number}; expected its reset: reward 0, not done"
+            )
+            return
+        if vector.mode == "SAME_STEP" and done.any() and not has_final:
+            text = f'autoreset_mode is SAME_STEP, but infos has no "final_obs" at step {number}, where an episode ended'
+            yield Finding(text, 'put the last observations into infos["final_obs"]')
+            return
+        before = done
+
+
+@check(fix="keep all state in self; declare the dtype that observations really have", at="step", after=ANY, quick=False)
+def vector_agrees(record: EnvRecord) -> Iterator[Finding]:
+    """Copies in a vector environment play as single ones with the same seeds, across ends and automatic resets.
+
+    It is what the training does; single checks do not see infos that cannot be merged or observations that cannot
+    be stacked.
+    """
+    stacked, error = record.stacked
+    first = record.resets[0]
+    singles = [first, next((episode for episode in record.resets if episode.seed == 1), first)]
+    for index, (single, copied) in enumerate(zip(singles, stacked, strict=True)):
+        found = difference(single, copied)
+        if found is not None and found.what != "exception":
+            if found.rounding is not None:
+                yield rounding(f"copy {index} of a vector", found, single)
+            else:
+                shown = found.shown(single, "alone", "in the vector")
+                yield Finding(f"copy {index} of a vector differs from the single environment in {shown}")
+            return
+    if error is not None:
+        text = f"{len(stacked)} copies in a gymnasium SyncVectorEnv raise {error.text}, as in RLlib's env runner"
+        yield Finding(text, "the exception tells which value of the copies could not be merged", error.where)

@@ -1,0 +1,152 @@
+"""Rendering: what is declared works where the machine can draw, and looking changes nothing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...spaces.membership import kind, short
+from ..record.compare import difference
+from ..record.model import CallError, EnvRecord, NotJudged
+from ..record.render import FRAMES
+from ..record.values import same
+from .registry import Finding, check
+
+NO_SCREEN = (  # what libraries say on a machine without a display or OpenGL
+    "opengl", "glcontext", "gladload", " egl", "eglerror", "egl_", "libegl", "osmesa", "glx", "glfw", "libgl",
+    "no available video device", "video system not initialized", "cannot connect to", "nosuchdisplay", "$display",
+    "no display", "could not open display", "couldn't open display",
+)  # fmt: skip
+
+
+def lacks_screen(error: CallError) -> bool:
+    """Tells whether an exception is the machine's lack of a display or OpenGL."""
+    return any(word in f" {error.text.lower()}" for word in NO_SCREEN)
+
+
+@check(fix='write metadata = {"render_modes": ["rgb_array"], "render_fps": 30} in the class', at="render", quick=False)
+def render_modes_declared(record: EnvRecord) -> Iterator[str | Finding]:
+    """`metadata["render_modes"]` names the modes that `render` knows, and a frame rate.
+
+    `gymnasium.make`, video recording and `play` look there before they ask for a mode.
+    """
+    metadata, at = record.about.metadata, "render" if record.about.has_render else "__init__"
+    if not isinstance(metadata, dict):
+        yield Finding(f"metadata must be a dict with render_modes, got {kind(metadata)}", at=at)
+        return
+    modes, fps = metadata.get("render_modes"), metadata.get("render_fps")
+    if modes is not None and (not isinstance(modes, list | tuple) or not all(isinstance(mode, str) for mode in modes)):
+        yield Finding(f"metadata['render_modes'] must be a list of str, got {short(modes)}", at=at)
+    if modes and (fps is None or not isinstance(fps, int | float | np.number) or fps <= 0):
+        text = f"metadata['render_fps'] is {fps!r}; expected the frame rate of the render modes, a number above 0"
+        yield Finding(text, at=at, severity="warning")
+    if not modes and record.about.has_render and record.draws:
+        text = "render() is written, but metadata declares no render_modes: nobody can ask for a render mode"
+        yield Finding(text, severity="warning")
+
+
+@check(fix="use a machine with a display, or off-screen drawing (SDL_VIDEODRIVER=dummy, MUJOCO_GL=egl), for videos",
+       severity="warning", at="render", quick=False)  # fmt: skip
+def render_possible_here(record: EnvRecord) -> Iterator[str]:
+    """This machine can draw what `render` draws.
+
+    Training does without; videos and `play` need a display or OpenGL, which servers often lack.
+    """
+    stop = record.render_stop
+    if stop is not None:
+        how = {"hang": f"gave no answer within {stop.seconds:.0f} s", "memory": "used up the memory"}
+        what = how.get(stop.why, f"ended its process with code {stop.code}")
+        yield f"render() {what}, in {stop.context}: this machine lacks a display or OpenGL?"
+        return
+    for rendered in record.rendered:
+        if rendered.error is not None and lacks_screen(rendered.error):
+            yield f"this machine lacks a display or OpenGL: mode {rendered.mode!r} raises {rendered.error.text}"
+            return
+
+
+@check(fix="write self.render_mode = render_mode in __init__", at="__init__", quick=False)
+def render_mode_kept(record: EnvRecord) -> Iterator[Finding]:
+    """The constructor takes `render_mode` and stores it as `self.render_mode`.
+
+    Wrappers ask the environment for its mode: without it no video is recorded and no frame drawn.
+    """
+    for rendered in record.rendered:
+        error = rendered.error
+        if error is not None and error.call == "__init__":
+            if "ImportError" in error.kinds or lacks_screen(error):
+                raise NotJudged(error.text)
+            text = f"render_mode={rendered.mode!r} is declared, but the constructor fails with it: {error.text}"
+            yield Finding(text, "write def __init__(self, config=None, render_mode=None)", error.where)
+        elif rendered.mode_kept != rendered.mode:
+            yield Finding(
+                f"the constructor was given render_mode={rendered.mode!r}, but env.render_mode is "
+                f"{rendered.mode_kept!r}: it is not stored"
+            )
+            return
+
+
+@check(fix="return the picture as np.uint8 array of shape (height, width, 3)", at="render", quick=False)
+def render_returns(record: EnvRecord) -> Iterator[str | Finding]:
+    """`render` returns what its mode promises: a uint8 image, a text, a list of them.
+
+    Video recording fails at the first evaluation, hours after the start of the training.
+    """
+    for rendered in record.rendered:
+        error = rendered.error
+        if error is not None and error.call == "render":
+            if "ImportError" in error.kinds or lacks_screen(error):
+                raise NotJudged(error.text)
+            text = f"render() raises {error.text} in mode {rendered.mode!r}, which metadata declares"
+            own = error.where if error.where and "gymnasium" not in error.where else None
+            yield Finding(text, "write render(), or take the mode out of metadata['render_modes']", own)
+            continue
+        for frame in rendered.frames[:2]:
+            promised = _promised(rendered.mode, frame)
+            if promised and rendered.mode_kept == rendered.mode:
+                yield f"render() in mode {rendered.mode!r} must return {promised}, got {kind(frame)}"
+                break
+
+
+def _promised(mode: str, frame: Any) -> str | None:
+    """Returns what a mode promises, if the frame is something else."""
+    if mode.endswith("_list"):
+        return None if isinstance(frame, list) else "a list of frames"
+    if mode == "ansi":
+        return None if isinstance(frame, str) or type(frame).__name__ == "StringIO" else "a str"
+    if mode == "rgb_array":
+        image = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.ndim == 3
+        return None if image and frame.shape[2] in (3, 4) else "an array of shape (height, width, 3) and dtype uint8"
+    return None
+
+
+@check(fix="let render() only read the state, and draw no random numbers there", at="render", quick=False,
+       after="same_seed_same_episode")  # fmt: skip
+def render_changes_nothing(record: EnvRecord) -> Iterator[str]:
+    """Rendering does not change the episode.
+
+    An environment that moves, draws random numbers or resets when it is looked at plays another episode in every video.
+    """
+    plain = record.replicas[0].replica if record.replicas else record.resets[0]  # of the process that renders
+    for rendered in record.rendered:
+        found = None if rendered.error is not None else difference(plain, rendered.episode)
+        if found is not None and found.rounding is None and difference(plain, record.resets[0]) is None:
+            shown = found.shown(rendered.episode, "without rendering", "with it")
+            yield f"render() changes the state of the environment: in mode {rendered.mode!r}, {shown}"
+            return
+
+
+@check(fix="return a copy of the frame", at="render", severity="warning", after="render_changes_nothing", quick=False)
+def render_shows_state(record: EnvRecord) -> Iterator[str | Finding]:
+    """Frames differ when the state does, and a returned frame stays as it is.
+
+    A video keeps the frames until the end of the episode: one array that is drawn into again shows the end only.
+    """
+    for rendered in record.rendered:
+        frames = [frame for frame in rendered.frames if isinstance(frame, np.ndarray)]
+        steps = rendered.episode.steps
+        if rendered.overwritten:
+            yield f"a frame of render() in mode {rendered.mode!r} was overwritten in place afterwards"
+        elif len(frames) >= FRAMES and all(same(frames[0], frame) for frame in frames[1:]):
+            if len(steps) > 3 and not same(rendered.episode.obs, steps[-1].obs):
+                text = f"render() in mode {rendered.mode!r} shows the same picture although the observation changes"
+                yield Finding(text, "draw the current state")

@@ -1,0 +1,123 @@
+"""The reward: a finite real number at every step, that tells good from bad."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...spaces.membership import kind
+from ..record.model import EnvRecord, NotJudged
+from ..record.values import number, truth
+from .observations import long_enough
+from .registry import Finding, check
+
+LARGE_REWARD, SMALL_REWARD = 500.0, 1e-5
+
+
+def _first(record: EnvRecord, wrong: Callable[[Any], bool]) -> tuple[Any, str] | None:
+    """Returns the first reward for which `wrong` holds, and where it came."""
+    for episode in record.played:
+        for index, step in enumerate(episode.steps, 1):
+            if wrong(step.reward):
+                return step.reward, episode.at(index)
+    return None
+
+
+def _is_real(reward: Any) -> bool:
+    return isinstance(reward, int | float | np.integer | np.floating | np.bool_)
+
+
+def _is_scalar_array(reward: Any) -> bool:
+    return isinstance(reward, np.ndarray) and reward.shape == () and reward.dtype.kind in "fiub"
+
+
+@check(fix="return float(reward); of an array, the entry or the sum that is meant", at="step", blocks=True)
+def reward_type(record: EnvRecord) -> Iterator[str | Finding]:
+    """The reward is one real number: float, int or their NumPy scalars.
+
+    Arrays, None, text and complex numbers fail when the rewards of the copies are stacked, or become something else.
+    """
+    found = _first(record, lambda reward: not _is_real(reward) and not _is_scalar_array(reward))
+    if found is not None:
+        text = f"the reward must be one real number (float), got {kind(found[0])} {found[1]}"
+        fix = "a negative number to a fractional power is complex: use max(x, 0.0) ** 0.5 or abs(x)"
+        yield Finding(text, fix if isinstance(found[0], complex | np.complexfloating) else None)
+        return
+    found = _first(record, lambda reward: isinstance(reward, bool | np.bool_) or _is_scalar_array(reward))
+    if found is not None:
+        text = f"the reward is of type {kind(found[0])} {found[1]}; expected a float"
+        yield Finding(text, "return float(reward)", severity="warning")
+
+
+@check(fix="guard the division by zero, the log or the overflow that it comes from", at="step", blocks=True)
+def reward_finite(record: EnvRecord) -> Iterator[str]:
+    """The reward is neither NaN nor infinite.
+
+    One such reward turns the advantages, the loss and then all weights into NaN.
+    """
+    found = _first(record, lambda reward: _is_real(reward) and not np.isfinite(number(reward)))
+    if found is not None:
+        yield f"the reward is {number(found[0])}, expected a finite number, {found[1]}"
+
+
+@check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping) or make the start easier",
+       at="step", severity="warning")  # fmt: skip
+def reward_changes(record: EnvRecord) -> Iterator[str]:
+    """The reward tells good from bad.
+
+    A reward that is always the same, in episodes that all end alike, gives no learning signal.
+    """
+    episodes = long_enough(record, 1)
+    if record.cap is not None or any(episode.error for episode in episodes):
+        raise NotJudged("step() raises in some episodes")
+    rewards = {round(number(step.reward), 9) for episode in episodes for step in episode.steps}
+    value = next(iter(rewards))
+    if len(rewards) > 1 or np.isnan(value):
+        return
+    lengths = {len(episode.steps) for episode in episodes if episode.ended}
+    if value != 0 and len(lengths) > 1 and any(truth(episode.steps[-1].terminated) for episode in episodes):
+        return  # as in CartPole: the number of steps is the return
+    count = sum(len(episode.steps) for episode in episodes)
+    yield f"the reward is constant: {value:g} in all {count} steps of random and constant actions; no learning signal"
+
+
+@check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", severity="warning")
+def reward_scale(record: EnvRecord) -> Iterator[str | Finding]:
+    """Rewards are neither huge nor tiny.
+
+    PPO's value loss grows with the square of the return: huge rewards drown the policy loss.
+    """
+    largest, place = 0.0, ""
+    for episode in record.played:
+        for index, step in enumerate(episode.steps, 1):
+            size = abs(number(step.reward))
+            if np.isfinite(size) and size > largest:
+                largest, place = size, episode.at(index)
+    if largest >= LARGE_REWARD:
+        yield f"the reward is badly scaled: its magnitude reaches {largest:.3g} {place}, large for the value loss"
+    elif 0 < largest < SMALL_REWARD:
+        text = f"the reward is badly scaled: its largest magnitude is {largest:.1g}, which is lost in the noise"
+        yield Finding(text, "multiply the reward so that returns are of the order of 1")
+
+
+@check(fix="return what this step earned; keep the running total in info", at="step", severity="warning")
+def reward_not_cumulative(record: EnvRecord) -> Iterator[str]:
+    """The reward is that of the step, not the sum so far.
+
+    The return then counts early rewards again at every later step: the agent learns to be early, not to be good.
+    """
+    episodes = long_enough(record, 8)
+    if all(_looks_summed([number(step.reward) for step in episode.steps]) for episode in episodes):
+        yield (
+            "the reward looks like a running sum: in every episode, whatever the actions, it starts near zero and its "
+            "magnitude grows with each step"
+        )
+
+
+def _looks_summed(rewards: list[float]) -> bool:
+    values = np.asarray(rewards[:-1])  # the last step often has a reward of its own
+    change = np.diff(values)
+    if not np.isfinite(values).all() or not (np.all(change >= 0) or np.all(change <= 0)):
+        return False
+    moves, largest = np.count_nonzero(change) / len(change), np.abs(change).max()
+    return bool(moves >= 0.5 and abs(values[0]) <= 1.5 * largest and abs(values[-1]) >= 0.5 * np.abs(change).sum())

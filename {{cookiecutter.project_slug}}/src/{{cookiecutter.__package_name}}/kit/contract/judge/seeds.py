@@ -1,0 +1,194 @@
+"""Seeds: the same seed gives the same episode, on a fresh copy and on a used one; no seed gives another one."""
+
+from collections.abc import Iterator
+
+from ..record.compare import Difference, difference, stale
+from ..record.model import EnvRecord, Episode, NotJudged
+from .registry import Finding, check
+
+SEED = "start reset() with super().reset(seed=seed) and draw all random numbers from self.np_random"
+ROUNDING_FIX = "if a physics engine steps this: nothing, or make its world anew in reset(); else sum in a fixed order"
+GENERATORS = (("numpy_rng", "np.random"), ("python_rng", "random"))
+
+
+def rounding(what: str, found: Difference, episode: Episode) -> Finding:
+    """Returns the warning on a difference that begins as rounding and grows: chaos, no leak."""
+    text = (
+        f"{what} differs by rounding, a relative {found.rounding:.0e} at first, which grows as in the chaos of a physics "
+        f"engine (contact order, warm starts); no leak of state: {found.shown(episode, 'in one', 'in the other')}"
+    )
+    return Finding(text, ROUNDING_FIX, at="reset" if found.step == 0 else "step", severity="warning", blocks=False)
+
+
+def fresh_difference(record: EnvRecord) -> Difference | None:
+    """Returns where two fresh copies with seed 0 and the same actions differ first."""
+    return difference(record.resets[0], record.replays.alone)
+
+
+def _suspects(record: EnvRecord) -> list[str]:
+    """Returns what probably is the source of chance."""
+    labels = {"numpy_rng": "np.random (the global generator of NumPy)", "python_rng": "the random module"}
+    drawn = [label for name, label in labels.items() if any(episode.touched(name) for episode in record.episodes)]
+    return [f"it draws from {label}" for label in drawn] + record.replays.suspects
+
+
+@check(fix="start reset() with super().reset(seed=seed)", at="reset")
+def reset_seeds_np_random(record: EnvRecord) -> Iterator[str]:
+    """`reset(seed=...)` seeds `self.np_random` where the environment draws from it.
+
+    Without `super().reset(seed=seed)` the seed is ignored: no episode can be repeated, no run reproduced.
+    """
+    seed = record.seeding["ignored"] if record.played else None
+    if seed is not None:
+        yield (
+            f"reset(seed=12345) does not seed np_random (its seed is {seed}) although reset() draws from it: the seed "
+            "is ignored"
+        )
+
+
+@check(fix=SEED, at="step", after="spaces_same_in_copies config_unchanged reset_seeds_np_random")
+def same_seed_same_episode(record: EnvRecord) -> Iterator[Finding]:
+    """Two fresh copies with the same seed and the same actions give the same episode, to its last step.
+
+    Otherwise no run can be reproduced, no bug found again, and no two settings compared.
+    """
+    first, found = record.resets[0], fresh_difference(record)
+    if found is None:
+        return
+    at, shown, suspects = "step" if found.step else "reset", found.shown(first), _suspects(record)
+    if found.rounding is not None and not suspects:
+        yield rounding("a fresh copy with the same seed and actions", found, first)
+    elif record.replays.only_seed_0:
+        text = f"seed 0 is ignored, other seeds are not: with seed 0 two fresh copies differ in {shown}"
+        yield Finding(text, "write `if seed is not None`, not `if seed` and not `seed or ...`", at=at)
+    else:
+        hint = "; ".join(suspects) or "a generator of its own, the time, a set or hash?"
+        text = f"not deterministic: two fresh copies with the same seed and actions differ in {shown} ({hint})"
+        yield Finding(text, at=at)
+
+
+@check(fix="set everything that step() changes in reset()", at="reset")
+def reset_starts_afresh(record: EnvRecord) -> Iterator[Finding]:
+    """A reset forgets the episode before it: a used copy plays the same episode as a fresh one.
+
+    State that leaks into the next episode (a position, a counter, a done flag) makes later episodes shorter or starts
+    them at the end of the last one; a seed that is honoured only once makes evaluations incomparable.
+    """
+    if fresh_difference(record) is not None:
+        raise NotJudged("not even fresh copies agree")
+    repetition = stale(record.resets, record.replays.again)
+    if repetition is None:
+        return
+    left, right, found = repetition
+    shown = found.shown(left)
+    if found.rounding is not None:
+        yield rounding("an episode on a used copy", found, left)
+    elif found.step == 0 and _only_reset_differs(left, right):
+        text = f"the observation of reset() is stale, of the previous episode: {shown}; all steps after it agree"
+        yield Finding(text, "set the state first, then compute the observation to return")
+    elif record.replays.second_seed_ignored:
+        text = f"the second reset(seed={left.seed}) ignores its seed: only the first seed is honoured: {shown}"
+        yield Finding(text, "call super().reset(seed=seed) at every reset and draw from self.np_random")
+    else:
+        text = (
+            f"state of the previous episode leaks into the next: reset(seed={left.seed}) on a used copy differs from "
+            f"the same seed and actions before: {shown}; lengths {len(left.steps)} and {len(right.steps)}"
+        )
+        names = ", ".join(f"self.{name}" for name in record.replays.changed[:6])
+        yield Finding(text, f"set everything that step() changes in reset(){f': look at {names}' if names else ''}")
+
+
+def _only_reset_differs(left: Episode, right: Episode) -> bool:
+    if not left.steps or not right.steps:
+        return False
+    without = [Episode(e.number, e.policy, e.seed, steps=e.steps, error=e.error) for e in (left, right)]
+    return difference(*without) is None
+
+
+@check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None as default keeps the stream",
+       at="reset")  # fmt: skip
+def no_seed_new_episode(record: EnvRecord) -> Iterator[str]:
+    """Without a seed, each reset continues the random stream: episodes differ from each other.
+
+    RLlib seeds once and then resets without a seed: an environment that starts the same stream again trains on one
+    single episode and looks as if it had learned.
+    """
+    starts = record.starts
+    if len(set(starts.seeded)) < 3 or len(starts.unseeded) < 4 or len(starts.unseeded[0]) == 0:
+        raise NotJudged("episodes do not depend on the seed")
+    if len(set(starts.unseeded)) == 1:
+        yield (
+            f"{len(starts.unseeded)} resets without a seed all replay the same episode, although {len(starts.seeded)} "
+            f"seeds gave {len(set(starts.seeded))} different ones: the random stream restarts at each reset"
+        )
+
+
+@check(fix="make no generator in __init__; use self.np_random, which super().reset(seed=seed) seeds", at="__init__",
+       quick=False)  # fmt: skip
+def copies_without_seed_differ(record: EnvRecord) -> Iterator[str]:
+    """Fresh copies that never get a seed play different episodes.
+
+    A constant seed in the constructor makes all copies of all env runners collect the same data.
+    """
+    starts = record.starts
+    if len(starts.fresh) < 3 or len(set(starts.seeded)) < 3 or len(set(starts.unseeded)) < 2:
+        raise NotJudged("episodes do not depend on chance")
+    if len(set(starts.fresh)) == 1:
+        yield (
+            "fresh copies that get no seed all play the same episodes: the constructor seeds a generator with a constant"
+        )
+
+
+@check(fix="use self.np_random, seeded by super().reset(seed=seed)")
+def global_random_untouched(record: EnvRecord) -> Iterator[Finding]:
+    """`reset` and `step` neither seed nor draw from the global generators of NumPy and Python.
+
+    They are shared with the other copies, RLlib's exploration and the shuffling of minibatches: seeding them in
+    reset makes all of those repeat themselves.
+    """
+    for name, label in GENERATORS:
+        used = next((episode for episode in record.played if episode.touched(name)), None)
+        if used is None:
+            continue
+        in_reset = getattr(used.around[0], name) != getattr(used.around[1], name)
+        call = "reset" if in_reset else "step"
+        if name in record.seeding["reseeds"]:
+            text = (
+                f"{call}() seeds the global generator of {label}: it overrides the random numbers of all other "
+                "instances and of RLlib"
+            )
+            yield Finding(text, at=call)
+        elif fresh_difference(record) is None:
+            text = (
+                f"{call}() draws from the global generator of {label}; it did not change the episode, but it will if "
+                "others draw"
+            )
+            yield Finding(text, at=call, severity="warning")
+
+
+@check(fix="sort sets before use (sorted(...)), use no hash() or id() of objects, and draw from self.np_random",
+       after="same_seed_same_episode reset_seeds_np_random spaces_same_in_copies config_unchanged",
+       quick=False)  # fmt: skip
+def same_in_other_process(record: EnvRecord) -> Iterator[Finding]:
+    """The same seed gives the same episode in another process, with another hash seed.
+
+    The order of sets and `hash()` of texts change from process to process: actions or features then mean something
+    else in each env runner, and in the exported policy.
+    """
+    if fresh_difference(record) is not None:
+        raise NotJudged("not even fresh copies agree")
+    ours = record.resets[0]
+    for replica in record.replicas:
+        found = difference(ours, replica.replica) if replica.has("replica") else None
+        if found is None or found.what == "exception":
+            continue
+        if found.rounding is not None:
+            yield rounding("an episode in another process", found, ours)
+        else:
+            shown = found.shown(ours, "here", "there")
+            text = (
+                f"with seed 0 and the same actions another process gives another {shown}; not reproducible (order of a "
+                "set, hash(), id(), the time, the process id?)"
+            )
+            yield Finding(text, at="step" if found.step else "reset")
+        return

@@ -1,0 +1,155 @@
+"""A recorder, watched from outside: it may hang, crash or eat memory, and what it has written still stands."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...cli import RunError
+from ..record.file import read_record
+from ..record.locations import in_stack_dump
+from ..record.model import EnvRecord, Stop
+from ..record.heartbeat import Heartbeat
+
+POLL_SECONDS = 0.01
+DUMP_SECONDS = 0.5
+MEMORY_BYTES = 4_000_000_000
+REPLICA_MEMORY_BYTES = 2_000_000_000  # replicas run beside the first recorder and play a few short episodes only
+QUIET = {  # no windows, no sound, no greetings, and one thread a process as in an env runner
+    "SDL_VIDEODRIVER": "offscreen,dummy",
+    "SDL_AUDIODRIVER": "dummy",
+    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+    "MPLBACKEND": "Agg",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONFAULTHANDLER": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass
+class Request:
+    """What a recorder shall do.
+
+    Attributes:
+        replica: 0 for the recorder that runs all probes; else it plays the first episode only, with this hash seed.
+        renders: whether it renders afterwards.
+        home: the folder that the command was called in.
+        cap: steps that an episode may have.
+        without: probes to leave out.
+    """
+
+    target: str
+    config: dict[str, Any]
+    quick: bool
+    replica: int = 0
+    renders: bool = False
+    home: str = ""
+    cap: int | None = None
+    without: tuple[str, ...] = ()
+
+
+class Child:
+    """One recorder in a folder of its own.
+
+    Args:
+        folder: Where request, record, heartbeat and output lie.
+        request: What it shall do.
+        cwd: Its working directory.
+        hang_seconds: How long one call may take before it counts as a hang.
+
+    Raises:
+        RunError: If no process can be started.
+    """
+
+    def __init__(self, folder: Path, request: Request, cwd: str | Path, hang_seconds: float) -> None:
+        self.folder, self.hang_seconds = folder, hang_seconds
+        self.memory_bytes = REPLICA_MEMORY_BYTES if request.replica else MEMORY_BYTES
+        self.stop: Stop | None = None
+        folder.mkdir(parents=True)
+        (folder / "request.json").write_text(json.dumps(vars(request)))
+        Heartbeat.create(folder / "heartbeat")
+        paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
+        environment = {**os.environ, **QUIET, "PYTHONHASHSEED": str(request.replica), "PYTHONPATH": paths}
+        command = [sys.executable, "-m", __name__.replace(".process.child", ".record"), str(folder)]
+        self._log = (folder / "start.txt").open("w")
+        try:
+            self.process = subprocess.Popen(
+                command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                start_new_session=os.name == "posix",
+            )  # fmt: skip
+        except OSError as error:
+            raise RunError(f"no process can be started to look at the environment: {error}") from error
+        self._last = (-1, time.monotonic())
+
+    def poll(self) -> bool:
+        """Looks at the recorder; returns True when it is done or has been stopped.
+
+        Raises:
+            RunError: If Python could not even start there.
+        """
+        code = self.process.poll()
+        beat, now = Heartbeat.read(self.folder / "heartbeat"), time.monotonic()
+        if code is not None:
+            if beat.call == "start":
+                lines = (self.folder / "start.txt").read_text(errors="replace").strip().splitlines() or ["no output"]
+                text = f"Python could not start to look at the environment (exit code {code}): {lines[-1]}"
+                raise RunError(f"{text}. Look at PYTHONPATH, PYTHONHOME and the virtual environment")
+            if not self.record().has("done"):
+                self._note("exit", code)
+            self.end()
+            return True
+        if beat.number != self._last[0]:
+            self._last = (beat.number, now)
+        patience = self.hang_seconds * (3 if beat.call in ("__init__", "import", "start", "render") else 1)
+        size = self._memory()
+        if size > self.memory_bytes:
+            self._note("memory", size)
+        elif now - self._last[1] > patience:
+            self._dump_stack()
+            if Heartbeat.read(self.folder / "heartbeat").number != beat.number:
+                return False  # it was only slow
+            self._note("hang", 0, now - self._last[1])
+        else:
+            return False
+        self.end()
+        return True
+
+    def end(self) -> None:
+        """Ends the recorder and whatever it started."""
+        try:
+            if os.name == "posix":
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
+        except (OSError, ProcessLookupError):
+            pass
+        self.process.wait()
+        self._log.close()
+
+    def record(self) -> EnvRecord:
+        """Returns what the recorder has written so far."""
+        return read_record(self.folder / "record")
+
+    def _note(self, why: str, code: int, seconds: float = 0.0) -> None:
+        path = self.folder / "stack.txt"
+        where = in_stack_dump(path.read_text(errors="replace")) if path.exists() else None
+        beat = Heartbeat.read(self.folder / "heartbeat")
+        self.stop = Stop(why, code, beat.call, beat.step, beat.context, beat.probe, where, seconds)
+
+    def _dump_stack(self) -> None:
+        if hasattr(signal, "SIGUSR1"):
+            os.kill(self.process.pid, signal.SIGUSR1)
+            time.sleep(DUMP_SECONDS)
+
+    def _memory(self) -> int:
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except (OSError, ValueError, IndexError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,169 @@
+"""Records one environment: runs all probes on it, one after the other, and writes down what each found.
+
+The parent starts it with the folder of the request; see `process.child`.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...cli import UsageError
+from .heartbeat import Heartbeat
+from . import behaviour, construction
+from .file import RecordWriter
+from .growth import record_growth
+from .locations import described, of_user, raised
+from .model import CallError, NotJudged
+from .plan import make_plan
+from .recorder import Recorder
+from .render import record_draws, record_rendered
+from .rollouts import Rollouts, record_replays, record_starts
+from .surroundings import Events, predictable_entropy, seed_global
+from .targets import load
+from .vector import record_stacked, record_vector
+
+REPLICA_STEPS, REPLICA_SECONDS = 60, 4.0
+
+
+def record_rollouts(recorder: Recorder) -> None:
+    """Plays the main episodes; they are written down one by one."""
+    Rollouts(recorder).record()
+
+
+def record_replica(recorder: Recorder) -> Any:
+    """Plays the first episode once more, here in another process."""
+    recorder.action_space()
+    cap = REPLICA_STEPS if recorder.cap is None else min(REPLICA_STEPS, recorder.cap)
+    play, deadline = recorder.start(recorder.env, 0), time.monotonic() + REPLICA_SECONDS
+    for _ in play.moves(cap):
+        if time.monotonic() > deadline:
+            break
+    episode = play.close()
+    recorder.plan = make_plan([step.seconds for step in episode.steps], episode.reset_seconds, 1, cap=cap)
+    return episode
+
+
+class Probe(NamedTuple):
+    """A section of the record, and the function that gives it."""
+
+    section: str
+    function: Callable[[Recorder], Any]
+    quick: bool = True
+
+
+PROBES = (
+    Probe("builds", construction.record_builds),
+    Probe("about", construction.record_about),
+    Probe("config_changes", construction.record_config_changes),
+    Probe("episodes", record_rollouts),
+    Probe("config_changes", construction.record_config_changes),
+    Probe("spaces_after", construction.record_spaces_after),
+    Probe("defaults", construction.record_defaults),
+    Probe("unread_keys", construction.record_unread_keys),
+    Probe("copies", construction.record_copies),
+    Probe("seeding", behaviour.record_seeding),
+    Probe("replays", record_replays),
+    Probe("starts", record_starts),
+    Probe("self_reset", behaviour.record_self_reset, quick=False),
+    Probe("shared_files", behaviour.record_shared_files, quick=False),
+    Probe("unpicklable", behaviour.record_pickling, quick=False),
+    Probe("growth", record_growth, quick=False),
+    Probe("closing", behaviour.record_closing, quick=False),
+    Probe("released", behaviour.record_released, quick=False),
+    Probe("vector", record_vector, quick=False),
+    Probe("stacked", record_stacked, quick=False),
+)
+REPLICA_PROBES = (
+    Probe("builds", lambda recorder: recorder.construct()),
+    Probe("replica", record_replica),
+)
+RENDER_PROBES = (
+    Probe("rendered", record_rendered),
+    Probe("draws", record_draws),
+)
+
+
+def main(folder: Path) -> None:
+    """Does what `request.json` in the folder asks for."""
+    request = json.loads((folder / "request.json").read_text())
+    writer, heartbeat = RecordWriter(folder / "record"), Heartbeat(folder / "heartbeat")
+    _isolate(folder)
+    events = Events()
+    events.install()
+    seed_global(request["replica"])
+    predictable_entropy(request["replica"])
+    heartbeat.call("import")
+    try:
+        maker = load(request["target"])
+    except UsageError as error:
+        cause = error.__cause__
+        writer.section("usage", (str(error), raised(cause) if cause is not None else None))
+        writer.section("done", True)
+        return
+    recorder = Recorder(maker, request["config"], heartbeat, events, writer, request["quick"], request["cap"])
+    writer.section("started", True)
+    for name in ("config", "quick", "cap"):
+        writer.section(name, request[name])
+    probes = REPLICA_PROBES if request["replica"] else PROBES
+    run_probes(recorder, [probe for probe in probes if probe.quick or not request["quick"]], request["without"])
+    if request["renders"] and recorder.env is not None:
+        os.chdir(request["home"])  # a picture may be read from there
+        run_probes(recorder, list(RENDER_PROBES), request["without"])
+    writer.section("warnings", events.warnings)
+    writer.section("done", True)
+
+
+def run_probes(recorder: Recorder, probes: list[Probe], without: list[str]) -> None:
+    """Runs the probes; a section that can't be had is missing, with the reason."""
+    writer = recorder.writer
+    for section, function, _ in probes:
+        recorder.heartbeat.probe(section)
+        if section in without:
+            writer.missing(section, "the environment ended the process or hung there")
+            continue
+        try:
+            value = function(recorder)
+        except NotJudged as reason:
+            writer.missing(section, str(reason))
+        except BaseException as error:
+            where = raised(error)
+            if where is not None and of_user(where.rpartition(":")[0]):
+                writer.item("accidents", (section, CallError.of("probe", error)))
+                writer.missing(section, f"the environment raises {described(error)}")
+            else:
+                writer.missing(section, f"the probe itself failed: {described(error)} at {where}")
+        else:
+            if section != "episodes":
+                writer.section(section, value)
+        if section == "builds":
+            writer.section("builds", recorder.builds)
+            writer.section("slow_to_build", recorder.slow_to_build)
+            if recorder.env is None:
+                break
+
+
+def _isolate(folder: Path) -> None:
+    """Keeps prints, tracebacks and questions of the environment away from the parent's terminal."""
+    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.close(output)
+    silence = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(silence, 0)
+    os.close(silence)
+    stack = (folder / "stack.txt").open("a")
+    faulthandler.enable(stack)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(0)  # threads and exit handlers of the environment shall not keep the process alive

@@ -1,0 +1,165 @@
+"""Plays episodes and keeps everything that the environment returned."""
+
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...spaces.membership import kind, short
+from .heartbeat import Heartbeat
+from .values import copy_value, leaves, same, size_in_bytes, truth
+from .locations import described
+from .model import CallError, Episode, Step
+from .policies import Chooser, mask_in
+from .surroundings import snapshot
+
+INFO_STEPS = 5  # the infos of so many steps are looked at closely, and the last, where new keys come
+KEPT_INFOS = 40  # the infos of so many steps are kept, to see whether they change afterwards
+
+
+class Play:
+    """One episode being played.
+
+    Args:
+        env: the environment, or a view of it.
+        episode: what is recorded.
+        chooser: gives the actions.
+        heartbeat: where every call is announced.
+        options: for `reset`, if not None.
+    """
+
+    def __init__(self, env: Any, episode: Episode, chooser: Chooser, heartbeat: Heartbeat, options: Any = None) -> None:
+        self.env, self.episode, self.chooser, self.heartbeat = env, episode, chooser, heartbeat
+        self.options = options
+        self._returned: list[tuple[Any, Any]] = []  # the observation itself, and the info itself
+        self._info_copies: list[Any] = []
+
+    def moves(self, cap: int) -> Iterator[None]:
+        """Plays to the end or to `cap` steps; pauses after each call, so that two copies can be interleaved."""
+        episode = self.episode
+        self.heartbeat.context(episode.name)
+        episode.around.append(snapshot())
+        if not self._reset():
+            return
+        episode.around.append(snapshot())
+        yield
+        obs, info = episode.obs, self._returned[0][1]
+        while len(episode.steps) < cap and not episode.ended:
+            if not self._step(self.chooser(obs, info)):
+                break
+            step = episode.steps[-1]
+            episode.ended = truth(step.terminated) or truth(step.truncated)
+            obs, info = step.obs, self._returned[-1][1]
+            yield
+        episode.around.append(snapshot())
+
+    def close(self) -> Episode:
+        """Looks which returned objects have changed since, and lets them go."""
+        episode = self.episode
+        for number, ((obs, info), (_, kept)) in enumerate(zip(self._returned, episode.observations(), strict=True)):
+            if episode.overwritten is None and not same(obs, kept):
+                episode.overwritten = number
+            copied = self._info_copies[number] if number < len(self._info_copies) else None
+            if episode.info_overwritten is None and copied is not None and not same(info, copied):
+                episode.info_overwritten = number
+            if number < INFO_STEPS or number == len(self._returned) - 1:
+                self._look_at_info(number, info)
+        self._returned, self._info_copies = [], []
+        return episode
+
+    def _reset(self) -> bool:
+        episode = self.episode
+        arguments: dict[str, Any] = {} if episode.seed is None else {"seed": episode.seed}
+        if self.options is not None:
+            arguments["options"] = self.options
+        self.heartbeat.call("reset")
+        start = time.perf_counter()
+        try:
+            result = self.env.reset(**arguments)
+        except BaseException as error:
+            episode.error = CallError.of("reset", error)
+            return False
+        episode.reset_seconds = time.perf_counter() - start
+        obs, info = result, {}
+        if isinstance(result, tuple | list) and len(result) == 2:
+            if isinstance(result, tuple) or isinstance(result[1], dict):
+                obs, info = result
+        if not isinstance(result, tuple) or len(result) != 2:
+            episode.malformed["reset"] = kind(result)
+        episode.obs, episode.info, episode.mask = copy_value(obs), _summary(info), mask_in(obs, info)
+        self._keep(obs, info)
+        episode.has_reset = True
+        return True
+
+    def _step(self, action: Any) -> bool:
+        episode = self.episode
+        number, kept = len(episode.steps) + 1, copy_value(action)
+        self.heartbeat.call("step", number)
+        start = time.perf_counter()
+        try:
+            result = self.env.step(action)
+        except BaseException as error:
+            episode.error = CallError.of("step", error, number, f" (action {short(kept)})")
+            return False
+        seconds = time.perf_counter() - start
+        if not isinstance(result, tuple) or len(result) != 5:
+            episode.malformed["step"] = f"{len(result)} values" if isinstance(result, tuple) else kind(result)
+            if isinstance(result, tuple | list) and len(result) == 4:  # the old API: obs, reward, done, info
+                result = (*result[:3], False, result[3])
+            elif not isinstance(result, list) or len(result) != 5:
+                return False
+        obs, reward, terminated, truncated, info = result
+        flags = (copy_value(terminated), copy_value(truncated))
+        step = Step(kept, copy_value(obs), copy_value(reward), *flags, _summary(info), seconds, mask_in(obs, info))
+        if not isinstance(action, np.generic | int) and not same(action, kept):
+            step.action_after = copy_value(action)
+        episode.steps.append(step)
+        self._keep(obs, info)
+        return True
+
+    def _keep(self, obs: Any, info: Any) -> None:
+        self._returned.append((obs, info))
+        if len(self._info_copies) <= KEPT_INFOS:
+            self._info_copies.append(_info_copy(info))
+
+    def _look_at_info(self, number: int, info: Any) -> None:
+        if not isinstance(info, dict) or not info:
+            return
+        size = size_in_bytes(info)
+        if size > self.episode.info_largest[0]:
+            key = max(info, key=lambda name: size_in_bytes(info[name]))
+            self.episode.info_largest = (size, key, number)
+        for key, value in info.items():
+            if self.episode.info_unpicklable is None:
+                try:
+                    pickle.dumps(value)
+                except Exception as error:
+                    reason = f"is a {type(value).__name__} that cannot be pickled: {described(error)}"
+                    self.episode.info_unpicklable = (number, key, reason)
+
+
+def _summary(info: Any) -> dict[Any, str] | str:
+    """Returns a coarse type for each key: what a vector environment can keep in one array."""
+    return {key: _group(value) for key, value in info.items()} if isinstance(info, dict) else kind(info)
+
+
+def _group(value: Any) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, int | float) or getattr(value, "shape", None) == ():
+        return "number"
+    return type(value).__name__
+
+
+def _info_copy(info: Any) -> Any:
+    """Returns a copy of a small info; None where that would be dear or can't be compared."""
+    simple = (int, float, str, bool, np.generic, np.ndarray)
+    if not isinstance(info, dict) or len(info) > 30 or size_in_bytes(info) > 3000:
+        return None
+    if all(isinstance(leaf, simple) for _, leaf in leaves(info)):
+        return copy_value(info)
+    return None

@@ -1,0 +1,68 @@
+"""The probe of what piles up over many episodes: memory, files, threads and processes."""
+
+import gc
+import os
+import time
+import tracemalloc
+from typing import Any
+
+from .locations import is_own
+from .model import WINDOWS, Growth
+from .recorder import Recorder
+from .surroundings import COUNTERS
+
+MEASURE_SECONDS = 2.0  # what takes longer to measure is not judged
+
+
+def record_growth(recorder: Recorder) -> Growth:
+    """Plays windows of short episodes, and counts after each what is open and allocated."""
+    recorder.stepped()
+    plan = recorder.plan
+    growth = Growth(episodes=max(plan.resets // 2, 1))
+    cap = max(min(plan.small // 3, 20), 1)
+
+    def play(count: int) -> None:
+        for number in range(count):
+            episode = recorder.play(recorder.env, None, cap, action_seed=17 + number, number=number + 1)
+            growth.steps += len(episode.steps)
+
+    start = len(recorder.events.written)
+    deadline = time.perf_counter() + MEASURE_SECONDS
+    gc.collect()
+    gc.freeze()  # what lives now need not be looked at again: the collections below become cheap
+    tracemalloc.start()
+    try:
+        play(2 * growth.episodes)  # the first ones fill caches
+        growth.steps = 0
+        for window in range(WINDOWS + 1):
+            gc.collect()
+            _count(growth)
+            if window == 1:
+                before = tracemalloc.take_snapshot()
+            if window == WINDOWS or time.perf_counter() > deadline:
+                break
+            play(growth.episodes)
+        if growth.leaks_memory:
+            growth.line = _top_line(before, tracemalloc.take_snapshot())
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
+    growth.files = {path for path in recorder.events.written[start:] if os.path.exists(path)}
+    return growth
+
+
+def _count(growth: Growth) -> None:
+    growth.bytes.append(tracemalloc.get_traced_memory()[0])
+    for name, counter in COUNTERS.items():
+        value = counter()
+        if value is not None:
+            growth.counts.setdefault(name, []).append(value)
+
+
+def _top_line(before: Any, after: Any) -> str | None:
+    """Returns the line, not of the contract's, that has allocated most in between."""
+    for entry in after.compare_to(before, "lineno")[:12]:
+        frame = entry.traceback[0]
+        if not is_own(frame.filename) and "tracemalloc" not in frame.filename:
+            return f"{frame.filename}:{frame.lineno}"
+    return None

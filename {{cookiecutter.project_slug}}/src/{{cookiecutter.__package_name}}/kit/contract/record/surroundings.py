@@ -1,0 +1,130 @@
+"""The process around the environment: directory, random numbers, output, files, threads, child processes."""
+
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+UNUSUAL_SEED = 1_000_003  # an environment that seeds with 0 or 42 shall leave another state than ours
+
+
+class Snapshot(NamedTuple):
+    """What an environment must leave as it is; random generators by a checksum of their state."""
+
+    cwd: str = ""
+    python_rng: int = 0
+    numpy_rng: int = 0
+    output: int = 0  # bytes printed so far
+    signals: str = ""
+    float_errors: tuple[Any, ...] = ()
+
+
+def snapshot() -> Snapshot:
+    """Returns the surroundings now; takes about 30 microseconds."""
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        cwd = "(deleted)"
+    state = np.random.get_state(legacy=False)["state"]
+    numpy_rng = zlib.crc32(state["key"].tobytes(), state["pos"])
+    handlers = repr([signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)])
+    errors = tuple(sorted(np.geterr().items()))
+    return Snapshot(cwd, hash(random.getstate()), numpy_rng, _printed_bytes(), handlers, errors)
+
+
+def _printed_bytes() -> int:
+    total = 0
+    for stream in (sys.stdout, sys.stderr):
+        quietly(stream.flush)
+    for descriptor in (1, 2):
+        try:
+            total = max(total, os.fstat(descriptor).st_size)
+        except OSError:
+            continue
+    return total
+
+
+def seed_global(seed: int) -> None:
+    """Puts Python's and NumPy's global random numbers into a known state."""
+    random.seed(UNUSUAL_SEED + seed)
+    np.random.seed(UNUSUAL_SEED + seed)
+
+
+def predictable_entropy(start: int) -> None:
+    """Lets generators that are made without a seed differ from each other, but not from run to run.
+
+    NumPy asks the system for entropy; where it asks is replaced here, so that the same environment gives the same
+    report. Only recorders do this.
+    """
+    source = random.Random(start)
+    if hasattr(np.random.bit_generator, "randbits"):
+        np.random.bit_generator.randbits = source.getrandbits
+
+
+def descriptors() -> int | None:
+    """Returns how many files, sockets and pipes are open; None where the system does not tell."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return len(os.listdir(folder))
+        except OSError:
+            continue
+    return None
+
+
+def children() -> int | None:
+    """Returns how many child processes are alive or not waited for; None where the system does not tell."""
+    try:
+        tasks = list(Path("/proc/self/task").iterdir())
+        return sum(len((task / "children").read_text().split()) for task in tasks)
+    except OSError:
+        return None
+
+
+COUNTERS: dict[str, Callable[[], int | None]] = {
+    "files or sockets (file descriptors)": descriptors,
+    "threads": threading.active_count,
+    "child processes": children,
+}
+
+
+class Events:
+    """Files opened for writing and Python's warnings, noted from the moment of `install` on."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.warnings: dict[tuple[str, str], str] = {}
+
+    def install(self) -> None:
+        """Starts to note; there is no way back, so only recorders do this."""
+        sys.addaudithook(self._audit)
+        warnings.simplefilter("default")
+        vars(warnings)["showwarning"] = self._warn
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+            path, mode, flags = arguments
+            by_flags = bool((flags or 0) & (os.O_WRONLY | os.O_RDWR))
+            writes = any(c in mode for c in "wax+") if isinstance(mode, str) else by_flags
+            if writes and os.fspath(path) not in (os.devnull, "/dev/tty"):
+                self.written.append(os.path.abspath(os.fsdecode(os.fspath(path))))
+
+    def _warn(self, message: Any, category: Any, filename: str, lineno: int, *_: Any) -> None:
+        if issubclass(category, RuntimeWarning | ResourceWarning):
+            text = " ".join(str(message).split())[:160]
+            self.warnings.setdefault((category.__name__, text), f"{filename}:{lineno}")
+
+
+def quietly(function: Callable[[], Any]) -> None:
+    """Calls a function whose failure does not matter, such as the close of an extra copy."""
+    try:
+        function()
+    except BaseException:
+        return

@@ -1,0 +1,137 @@
+"""The environment to check: from `module:attr` or `file.py:attr`."""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...cli import UsageError
+from .locations import described, raised, shorten, unwrapped
+
+
+class WorkerConfig(dict[str, Any]):
+    """A dict with the attributes of RLlib's EnvContext, made without RLlib."""
+
+    def __init__(self, config: dict[str, Any], worker_index: int = 1, vector_index: int = 0) -> None:
+        super().__init__(config)
+        self.worker_index = worker_index
+        self.vector_index = vector_index
+        self.num_workers = 2
+        self.remote = False
+        self.recreated_worker = False
+
+
+def load(text: str) -> Callable[..., Any]:
+    """Returns the class or creator that a target names.
+
+    Args:
+        text: "module:attr" or "file.py:attr".
+
+    Raises:
+        UsageError: If there is no such thing, or importing it raises.
+    """
+    place, colon, attribute = text.rpartition(":")
+    if not colon or not place or not attribute:
+        raise UsageError(f"TARGET must read module:attr or file.py:attr, got {text!r}")
+    if place.endswith(".py"):
+        module = _import(lambda: _from_file(Path(place)), place)
+    else:
+        sys.path.insert(0, "")
+        module = _import(lambda: importlib.import_module(place), place)
+    thing: Any = module
+    for part in attribute.split("."):
+        if not hasattr(thing, part):
+            names = [name for name, value in vars(module).items() if inspect.isclass(value) and hasattr(value, "step")]
+            raise UsageError(f"{place} has no attribute {attribute!r}. It has {', '.join(names) or 'no environment'}")
+        thing = getattr(thing, part)
+    if not callable(thing):
+        raise UsageError(f"{text} is a {type(thing).__name__}; expected a class or a function of one config")
+    return thing
+
+
+def _from_file(path: Path) -> Any:
+    path = path.resolve()
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    root, name = _place_in_package(path)
+    sys.path.insert(0, str(root))
+    known = sys.modules.get(name)
+    if known is not None and Path(getattr(known, "__file__", None) or "").resolve() == path:
+        return known
+    if known is not None and "." not in name:
+        name = f"checked_{name}"
+    if "." in name:
+        importlib.import_module(name.rpartition(".")[0])
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # So that its classes can be pickled by name.
+    spec.loader.exec_module(module)
+    return module
+
+
+def _place_in_package(path: Path) -> tuple[Path, str]:
+    """Returns the folder to import from and the module's full name: relative imports need their package."""
+    folder, parts = path.parent, [path.stem]
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if len(parts) == 1 and _imports_relatively(path) and folder.name.isidentifier():
+        return folder.parent, f"{folder.name}.{path.stem}"
+    return folder, ".".join(parts)
+
+
+def _imports_relatively(path: Path) -> bool:
+    nodes = ast.walk(ast.parse(path.read_bytes(), str(path)))
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in nodes)
+
+
+def _import(importer: Callable[[], Any], place: str) -> Any:
+    try:
+        return importer()
+    except UsageError:
+        raise
+    except BaseException as error:
+        line = shorten(raised(error)) or place
+        raise UsageError(f"importing {place} fails at {line} with {described(error)}") from error
+
+
+def accepts(maker: Callable[..., Any], name: str) -> bool:
+    """Tells whether a class or creator has a parameter of this name (or takes any keyword)."""
+    try:
+        parameters = inspect.signature(maker).parameters
+    except (TypeError, ValueError):
+        return False
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def first_parameter(maker: Callable[..., Any]) -> inspect.Parameter | None:
+    """Returns the parameter that the config goes to; None where Python does not know."""
+    try:
+        return next(iter(inspect.signature(maker).parameters.values()), None)
+    except (TypeError, ValueError):
+        return None
+
+
+def make(maker: Callable[..., Any], config: Any, render_mode: str | None = None) -> Any:
+    """Returns an environment from a class or creator, called as RLlib would call it."""
+    if render_mode is None:
+        return maker(config)
+    if accepts(maker, "render_mode"):
+        return maker(config, render_mode=render_mode)
+    env = maker(config)
+    plain = type(unwrapped(env))
+    spec = getattr(env, "spec", None)
+    if spec is not None and getattr(spec, "entry_point", None) is not None:
+        import gymnasium
+
+        return gymnasium.make(spec, render_mode=render_mode)
+    parameter = first_parameter(plain)
+    if parameter is not None and "config" in parameter.name and accepts(plain, "render_mode"):
+        return plain(config, render_mode=render_mode)
+    raise TypeError(f"{plain.__name__} takes no render_mode")
