@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 import venv
 from collections.abc import Callable
@@ -14,6 +15,9 @@ import yaml
 from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).parents[1]
+# The kit is the same in every project: its unit tests import it as `kit`, where it lies.
+PACKAGE = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / "{{cookiecutter.__package_name}}"
+sys.path.insert(0, str(PACKAGE))
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ class BakedProject:
     def command(
         self, name: str, *arguments: str, check: bool = False, timeout: float = 600, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Runs one of its commands, `python -m <package>.<name>`."""
-        return self.run("-m", f"{self.package}.{name}", *arguments, check=check, timeout=timeout, **environment)
+        """Runs one of its commands, `python -m <package> <name>`."""
+        return self.run("-m", self.package, name, *arguments, check=check, timeout=timeout, **environment)
 
 
 def clean_environment() -> dict[str, str]:

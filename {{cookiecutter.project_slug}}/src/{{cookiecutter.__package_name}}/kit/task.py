@@ -9,6 +9,8 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
+from .errors import UsageError
+
 COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
 
 
@@ -48,10 +50,11 @@ class Task:
 
     def register(self) -> None:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
+        single: Any = f"{self.env_class.__module__}:{self.env_class.__name__}"
         gym.register(
             id=self.env_id,
-            entry_point=self._single_copy if self.is_vector else f"{self.env_class.__module__}:{self.env_class.__name__}",
-            vector_entry_point=self.make_vector if self.is_vector else None,
+            entry_point=self._single_copy if self.is_vector else single,
+            vector_entry_point=self.make_vector if self.is_vector else None,  # type: ignore[arg-type]
             max_episode_steps=self.max_episode_steps,
             reward_threshold=self.reward_threshold,
         )
@@ -85,8 +88,8 @@ class Task:
             ValueError: another time limit than the task's, which the environment itself keeps to.
         """
         if max_episode_steps not in (None, self.max_episode_steps):
-            limit = self.max_episode_steps
-            raise ValueError(f"max_episode_steps is {limit}: a VectorEnv counts itself; change it in its own module")
+            where = self.env_class.__module__
+            raise ValueError(f"max_episode_steps is {self.max_episode_steps}, which a VectorEnv counts; change it in {where}")
         own: Any = {} if config is None else copy.deepcopy(config)
         own.setdefault("num_envs", num_envs)
         return self.env_class(own, render_mode=render_mode)
@@ -98,7 +101,19 @@ class Task:
 
         return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
 
-    def make_adapted(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raises UsageError where the environment refuses a config that the command line gives."""
+        if not config:
+            return
+        try:
+            env: Any = self.make_vector(config) if self.is_vector else self.make(config)
+        except ValueError as error:
+            raise UsageError(f"--config: {error}") from None
+        env.close()
+
+    def make_adapted(
+        self, config: Mapping[str, Any] | None = None, render_mode: str | None = None
+    ) -> gym.Env[Any, Any]:
         """Makes one copy of the environment as PPO learns it, with the adapters around `make`'s.
 
         Raises:

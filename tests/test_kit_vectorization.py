@@ -7,17 +7,20 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-
-from {{cookiecutter.__package_name}} import vectorization
-from {{cookiecutter.__package_name}}.cli import UsageError
-from {{cookiecutter.__package_name}}.speed import fit, measure
-from {{cookiecutter.__package_name}}.vectorization import Vectorization
+from conftest import TEMPLATE
+from kit.cli import UsageError
+from kit.vectorization import choose as fit
+from kit.vectorization import measure
+from kit.vectorization import settings as vectorization
+from kit.vectorization.settings import Vectorization
 
 AUTO: vectorization.Settings = dict.fromkeys(vectorization.KEYS, "auto")
 
 
 def test_file_of_the_project_is_valid() -> None:
-    assert set(vectorization.read_settings(Path(__file__).parents[1] / "vectorization.toml")) == set(vectorization.KEYS)
+    assert set(vectorization.read_settings(TEMPLATE / "{{cookiecutter.project_slug}}" / "vectorization.toml")) == set(
+        vectorization.KEYS
+    )
 
 
 def test_missing_file_means_auto(tmp_path: Path) -> None:
