@@ -9,7 +9,7 @@ in `tests/test_contract.py`, the lines of `check`, and part of the first second 
 """
 
 from .ignored import ignored
-from .judge import CHECKS, Failure, Report
+from .judge import CHECKS, Failure, Report, show
 from .process.run import run_checks
 
-__all__ = ["CHECKS", "Failure", "Report", "ignored", "run_checks"]
+__all__ = ["CHECKS", "Failure", "Report", "ignored", "run_checks", "show"]

@@ -1,13 +1,12 @@
 """Which checks a project leaves out: `[tool.<package>.check] ignore = {NAME = "reason"}` in its pyproject.toml."""
 
-import difflib
 import importlib.util
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..cli import UsageError
+from ..cli import UsageError, did_you_mean
 from .judge import CHECKS
 
 if sys.version_info >= (3, 11):
@@ -43,6 +42,5 @@ def ignored(package: str) -> dict[str, str]:
 def known(name: str) -> str:
     """Returns the name of a check; raises UsageError with the likely one if there is no such check."""
     if name not in CHECKS:
-        near = difflib.get_close_matches(name, CHECKS, n=1)
-        raise UsageError(f"there is no check {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")
+        raise UsageError(f"there is no check {name!r}; {did_you_mean(name, CHECKS)}")
     return name

@@ -6,7 +6,7 @@ To add a check, write a function with `@check(...)` in the module of its concern
 import importlib
 
 from .registry import CHECKS, Check, Finding, check, judge
-from .report import Failure, Report
+from .report import Failure, Report, show
 
 CONCERNS = (  # in the order of the report
     "construction",
@@ -24,4 +24,4 @@ CONCERNS = (  # in the order of the report
 for _concern in CONCERNS:
     importlib.import_module(f".{_concern}", __name__)
 
-__all__ = ["CHECKS", "Check", "Failure", "Finding", "Report", "check", "judge"]
+__all__ = ["CHECKS", "Check", "Failure", "Finding", "Report", "check", "judge", "show"]

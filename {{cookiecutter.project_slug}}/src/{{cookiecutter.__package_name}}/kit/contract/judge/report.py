@@ -1,7 +1,7 @@
 """What the checks found: failures and the report of all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -75,3 +75,11 @@ class Report:
         for failure in document["failures"]:
             del failure["blocks_training"]
         return json.dumps(document)
+
+
+def show(failures: Iterable[Failure]) -> None:
+    """Prints findings for people: the place, the message and the fix, a line each."""
+    for failure in failures:
+        print(f"{failure.severity.upper()} {failure.check}{f'  {failure.where}' if failure.where else ''}")
+        print(f"  {failure.message}")
+        print(f"  Fix: {failure.fix}\n")
