@@ -38,7 +38,9 @@ def constructor_takes_config(record: EnvRecord) -> Iterator[Finding]:
     error = context.error if context else None
     if error is None:
         if plain is not None and plain.error is not None:
-            text = f"the constructor works only with RLlib's EnvContext; a plain dict as config fails: {plain.error.text}"
+            text = (
+                f"the constructor works only with RLlib's EnvContext; a plain dict as config fails: {plain.error.text}"
+            )
             fix = 'write getattr(config, "worker_index", 0), and read keys with .get'
             yield Finding(text, fix, plain.error.where, blocks=False)
     elif plain is not None and plain.error is None:

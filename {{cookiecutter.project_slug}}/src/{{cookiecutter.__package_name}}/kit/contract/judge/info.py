@@ -64,7 +64,9 @@ def info_not_overwritten(record: EnvRecord) -> Iterator[Finding]:
     for episode in record.played:
         number = episode.info_overwritten
         if number is not None:
-            yield Finding(f"the info returned {episode.at(number)} was overwritten in place afterwards", at=_call(number))
+            yield Finding(
+                f"the info returned {episode.at(number)} was overwritten in place afterwards", at=_call(number)
+            )
             return
 
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator
 
 from ..record.locations import HERE
-from ..record.model import WINDOWS, EnvRecord, NotJudged, Stop, keeps_growing
+from ..record.model import WINDOWS, EnvRecord, Stop, keeps_growing
 from .registry import Finding, check
 
 SLOW_STEP_SECONDS = 0.03

@@ -12,9 +12,9 @@ from typing import Any
 
 from ...cli import RunError
 from ..record.file import read_record
+from ..record.heartbeat import Heartbeat
 from ..record.locations import in_stack_dump
 from ..record.model import EnvRecord, Stop
-from ..record.heartbeat import Heartbeat
 
 POLL_SECONDS = 0.01
 DUMP_SECONDS = 0.5

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...cli import UsageError
-from .heartbeat import Heartbeat
 from . import behaviour, construction
 from .file import RecordWriter
 from .growth import record_growth
+from .heartbeat import Heartbeat
 from .locations import described, of_user, raised
 from .model import CallError, NotJudged
 from .plan import make_plan

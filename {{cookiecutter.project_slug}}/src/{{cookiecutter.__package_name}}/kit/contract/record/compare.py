@@ -43,7 +43,11 @@ def _first_entry(left: Any, right: Any) -> tuple[str, str, str]:
             if same(one, two):
                 continue
             if isinstance(one, np.ndarray) and isinstance(two, np.ndarray) and one.shape == two.shape and one.size > 1:
-                differs = ~np.isclose(one, two, rtol=1e-6, atol=1e-9, equal_nan=True) if one.dtype.kind in "fiub" else one != two
+                differs = (
+                    ~np.isclose(one, two, rtol=1e-6, atol=1e-9, equal_nan=True)
+                    if one.dtype.kind in "fiub"
+                    else one != two
+                )
                 index = tuple(int(i) for i in np.argwhere(differs)[0])
                 return f"{path}{list(index)}", str(one[index]), str(two[index])
             return path, short(one, 60), short(two, 60)

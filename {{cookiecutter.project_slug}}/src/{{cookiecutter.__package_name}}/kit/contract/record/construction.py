@@ -17,12 +17,12 @@ from gymnasium.vector import VectorEnv
 from ...spaces import UnsupportedSpace, adapt
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
-from .values import attribute, same
 from .locations import attributes, defined, described, of_user, unwrapped
 from .model import About, Build, NotJudged
 from .recorder import NO_CONFIG, Recorder
 from .surroundings import seed_global
 from .targets import first_parameter
+from .values import attribute, same
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
 NAMES = ("observation_space", "action_space")

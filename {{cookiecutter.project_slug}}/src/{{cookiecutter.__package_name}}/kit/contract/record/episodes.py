@@ -9,11 +9,11 @@ import numpy as np
 
 from ...spaces.membership import kind, short
 from .heartbeat import Heartbeat
-from .values import copy_value, leaves, same, size_in_bytes, truth
 from .locations import described
 from .model import CallError, Episode, Step
 from .policies import Chooser, mask_in
 from .surroundings import snapshot
+from .values import copy_value, leaves, same, size_in_bytes, truth
 
 INFO_STEPS = 5  # the infos of so many steps are looked at closely, and the last, where new keys come
 KEPT_INFOS = 40  # the infos of so many steps are kept, to see whether they change afterwards

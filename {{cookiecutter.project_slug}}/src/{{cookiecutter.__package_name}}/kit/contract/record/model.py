@@ -400,4 +400,3 @@ class EnvRecord:
         if len(ended) < 3:
             raise NotJudged("fewer than three episodes ended")
         return ended
-

@@ -7,16 +7,16 @@ from typing import Any
 
 from gymnasium import spaces
 
-from .heartbeat import Heartbeat
-from .values import attribute, copy_value
 from .episodes import Play
 from .file import RecordWriter
+from .heartbeat import Heartbeat
 from .locations import described, unwrapped
 from .model import Build, CallError, Episode, NotJudged
 from .plan import make_plan
 from .policies import RANDOM, Policy
 from .surroundings import Events, quietly, snapshot
 from .targets import WorkerConfig, make
+from .values import attribute, copy_value
 from .views import as_single
 
 SLOW_CONSTRUCTOR_SECONDS = 0.5  # from here on, copies are too dear to be made for one probe each

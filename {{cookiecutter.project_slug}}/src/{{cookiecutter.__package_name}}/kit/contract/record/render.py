@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from .values import attribute, same
 from .locations import unwrapped
 from .model import CallError, NotJudged, Rendered
 from .recorder import Recorder
 from .surroundings import seed_global
 from .targets import accepts
+from .values import attribute, same
 
 FRAMES = 4
 

@@ -8,7 +8,6 @@ from gymnasium.utils.seeding import np_random
 
 from ...spaces.membership import short
 from .compare import difference, stale
-from .values import digest, same, size_in_bytes
 from .episodes import Play
 from .locations import attributes, unwrapped
 from .model import Episode, NotJudged, Replays, Starts
@@ -16,6 +15,7 @@ from .plan import make_plan
 from .policies import ACTION_REPEAT, RANDOM, Policy, constant_policies
 from .recorder import Recorder
 from .surroundings import seed_global
+from .values import digest, same, size_in_bytes
 
 PACE_STEPS = 10  # after so many steps the pace is known
 EXTRA_EPISODES = 30  # further random episodes, as long as the plan's steps last

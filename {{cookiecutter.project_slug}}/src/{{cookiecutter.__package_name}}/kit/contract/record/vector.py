@@ -10,11 +10,11 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
 from ...spaces.views import FirstCopy, mode_of
-from .values import attribute
 from .model import CallError, Episode, NotJudged, Step, VectorPlay
 from .policies import RANDOM, mask_in, sample
 from .recorder import Recorder
 from .surroundings import quietly, seed_global
+from .values import attribute
 
 COPIES = 2
 STEPS = 300
