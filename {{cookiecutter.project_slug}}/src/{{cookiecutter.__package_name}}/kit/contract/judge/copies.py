@@ -1,15 +1,14 @@
 """Several copies in one process and in others: they can be made, share nothing, and agree."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ...spaces.membership import kind, short
 from ..record.compare import difference
-from ..record.model import EnvRecord, NotJudged
+from ..record.env_record import EnvRecord
+from ..record.model import NotJudged
 from ..record.policies import RANDOM
 from ..record.values import same
-from .registry import ANY, Finding, check
+from .registry import ANY, Finding, Findings, check
 from .seeds import fresh_difference, rounding
 
 FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")
@@ -17,11 +16,8 @@ FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")
 
 @check(fix="give each copy its own port (0 lets the system choose), file and display; share nothing between instances",
        at="__init__")  # fmt: skip
-def copies_can_be_made(record: EnvRecord) -> Iterator[Finding]:
-    """A second copy can be made while the first one lives, and is another object.
-
-    An env runner holds many copies: a fixed port, a locked file or a singleton allows only one.
-    """
+def copies_can_be_made(record: EnvRecord) -> Findings:
+    """A second copy can be made while the first one lives: an env runner holds many."""
     second = record.builds.get("second")
     if second is None:
         raise NotJudged("the constructor raises")
@@ -34,11 +30,8 @@ def copies_can_be_made(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="keep all state in self, set in __init__ and reset()", at="__init__", after="spaces_same_in_copies")
-def copies_do_not_interfere(record: EnvRecord) -> Iterator[Finding]:
-    """Two copies that are stepped in turns play as each does alone.
-
-    With state at class or module level all copies of an env runner move one and the same agent.
-    """
+def copies_do_not_interfere(record: EnvRecord) -> Findings:
+    """Two copies that are stepped in turns play as each does alone: they share no state."""
     replays = record.replays
     if fresh_difference(record) is not None:
         raise NotJudged("not even fresh copies agree")
@@ -64,11 +57,8 @@ def copies_do_not_interfere(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="close only what this instance opened itself", at="close", quick=False)
-def copies_close_alone(record: EnvRecord) -> Iterator[Finding]:
-    """Closing one copy leaves the others working.
-
-    `pygame.quit()` or closing a shared connection in `close` takes it away from all copies of the process.
-    """
+def copies_close_alone(record: EnvRecord) -> Findings:
+    """Closing one copy leaves the others working; `pygame.quit()` takes the screen away from all."""
     error = record.closing.get("beside another")
     if error is not None:
         text = f"closing one copy breaks another: {error.call}() raises {error.text}"
@@ -77,22 +67,16 @@ def copies_close_alone(record: EnvRecord) -> Iterator[Finding]:
 
 @check(fix="put a unique name into the path (tempfile.mkdtemp()), or write no files", at="__init__",
        severity="warning", quick=False)  # fmt: skip
-def copies_write_own_files(record: EnvRecord) -> Iterator[str]:
-    """Two copies do not write to the same file.
-
-    They overwrite each other's data; what one reads back is then another copy's.
-    """
+def copies_write_own_files(record: EnvRecord) -> Findings:
+    """Two copies do not write to the same file: they would overwrite each other's data."""
     for path in record.shared_files[:1]:
         yield f"all copies write to the same file {path}: they overwrite each other's data"
 
 
 @check(fix="PPO does not need it; else make it late, and drop it in __getstate__", at="__init__", severity="warning",
        quick=False)  # fmt: skip
-def env_can_be_pickled(record: EnvRecord) -> Iterator[str]:
-    """The environment holds no lock, open file or the like, which can't be pickled.
-
-    Tree search and checkpoints of the environment need it; training with PPO does not.
-    """
+def env_can_be_pickled(record: EnvRecord) -> Findings:
+    """The environment holds no lock or open file; tree search would need to copy it, PPO does not."""
     if record.unpicklable is not None:
         culprit, why = record.unpicklable
         yield f"the environment cannot be pickled because of {culprit}: {why}"
@@ -100,12 +84,8 @@ def env_can_be_pickled(record: EnvRecord) -> Iterator[str]:
 
 @check(fix="use no state of this process, machine or directory", quick=False,
        after="implemented reset_signature reset_works step_works step_returns")  # fmt: skip
-def works_elsewhere(record: EnvRecord) -> Iterator[Finding]:
-    """The environment can be made in another process with another working directory.
-
-    Ray starts env runners and Tune trials in directories of their own: a data file that is opened by a relative
-    path is not found there.
-    """
+def works_elsewhere(record: EnvRecord) -> Findings:
+    """The environment can be made in another process and directory, where Ray starts env runners."""
     if not record.has("about"):
         raise NotJudged("it cannot be made at all")
     for replica in record.replicas:
@@ -145,11 +125,8 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
 
 
 @check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", quick=False)
-def vector_batches(record: EnvRecord) -> Iterator[str | Finding]:
-    """A vector environment returns one row a copy: observations in `observation_space`, arrays of `num_envs` numbers.
-
-    RLlib takes the batches apart by copy; a missing axis mixes the copies.
-    """
+def vector_batches(record: EnvRecord) -> Findings:
+    """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector
     if not vector.is_inside:
         space = short(vector.observation_space)
@@ -164,11 +141,8 @@ def vector_batches(record: EnvRecord) -> Iterator[str | Finding]:
 
 
 @check(fix="seed one generator for each copy from its seed", at="reset", quick=False)
-def vector_copies_have_own_seeds(record: EnvRecord) -> Iterator[str | Finding]:
-    """Copies with different seeds differ, and a list of seeds is honoured copy by copy.
-
-    Copies that all play the same episode collect one episode's worth of data.
-    """
+def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
+    """Copies with different seeds differ, and a list of seeds is honoured copy by copy."""
     vector = record.vector
     if vector.num_envs < 2 or len(set(record.starts.seeded)) < 3:
         raise NotJudged("one copy, or episodes do not depend on the seed")
@@ -180,11 +154,8 @@ def vector_copies_have_own_seeds(record: EnvRecord) -> Iterator[str | Finding]:
 
 
 @check(fix="in that step ignore the action, reset the copy and return reward 0 and False", at="step", quick=False)
-def vector_autoreset_as_declared(record: EnvRecord) -> Iterator[str | Finding]:
-    """`metadata["autoreset_mode"]` is set, and the copies are reset in that way.
-
-    RLlib reads it to tell the last observation of an episode from the first of the next: a wrong mode mixes them.
-    """
+def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
+    """`metadata["autoreset_mode"]` is set, and the copies are reset in that way: RLlib reads it."""
     vector = record.vector
     if vector.mode is None:
         text = f'metadata["autoreset_mode"] is {vector.mode_text}; expected a gymnasium.vector.AutoresetMode'
@@ -207,12 +178,8 @@ def vector_autoreset_as_declared(record: EnvRecord) -> Iterator[str | Finding]:
 
 
 @check(fix="keep all state in self; declare the dtype that observations really have", at="step", after=ANY, quick=False)
-def vector_agrees(record: EnvRecord) -> Iterator[Finding]:
-    """Copies in a vector environment play as single ones with the same seeds, across ends and automatic resets.
-
-    It is what the training does; single checks do not see infos that cannot be merged or observations that cannot
-    be stacked.
-    """
+def vector_agrees(record: EnvRecord) -> Findings:
+    """Copies in a vector environment play as single ones with the same seeds: that is what training steps."""
     stacked, error = record.stacked
     first = record.resets[0]
     singles = [first, next((episode for episode in record.resets if episode.seed == 1), first)]

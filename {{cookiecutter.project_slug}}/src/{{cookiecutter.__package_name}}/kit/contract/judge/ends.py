@@ -1,14 +1,13 @@
 """The ends of episodes: the two flags, time limits, and that `step` doesn't begin the next episode."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ...spaces.membership import kind
 from ..record.compare import stale
-from ..record.model import EnvRecord, Episode, NotJudged
+from ..record.env_record import EnvRecord
+from ..record.model import Episode, NotJudged
 from ..record.values import digest, flat, truth
-from .registry import Finding, check
+from .registry import Finding, Findings, check
 
 FLAGS = ("terminated", "truncated")
 LONG_STEPS = 10  # a time limit shorter than this is no time limit
@@ -16,11 +15,8 @@ LIMIT_WORDS = ("max", "limit", "horizon", "length", "step", "time", "duration")
 
 
 @check(fix="return bool(...), one scalar", at="step", blocks=True)
-def end_flags_type(record: EnvRecord) -> Iterator[Finding]:
-    """`terminated` and `truncated` are True or False.
-
-    None, arrays and texts are stored as something else, and an array in an `if` raises later.
-    """
+def end_flags_type(record: EnvRecord) -> Findings:
+    """`terminated` and `truncated` are True or False, not arrays, texts or None."""
     for name in FLAGS:
         for episode in record.played:
             flags = [getattr(step, name) for step in episode.steps]
@@ -43,11 +39,8 @@ def _longest(record: EnvRecord) -> int:
 
 @check(fix="set terminated at the goal or failure, and a time limit: max_episode_steps, or gymnasium.wrappers.TimeLimit",
        at="step", severity="warning", quick=False)  # fmt: skip
-def episodes_end(record: EnvRecord) -> Iterator[str]:
-    """Episodes end, by termination or by truncation.
-
-    PPO learns from finished episodes, and returns are only reported when an episode ends.
-    """
+def episodes_end(record: EnvRecord) -> Findings:
+    """Episodes end, by termination or by truncation: returns are only known then."""
     longest = _longest(record)
     if any(episode.ended or episode.error for episode in record.played) or longest < 1000 or record.cap is not None:
         return
@@ -55,11 +48,8 @@ def episodes_end(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="check the sign of the end condition; ignore this for a bandit", at="step", severity="warning")
-def episodes_last(record: EnvRecord) -> Iterator[str]:
-    """Episodes last longer than one step.
-
-    An end condition with the wrong sign ends every episode at once; only bandits are meant to be like that.
-    """
+def episodes_last(record: EnvRecord) -> Findings:
+    """Episodes last longer than one step; only bandits are meant to be like that."""
     ended = record.finished
     if len(ended) == len(record.played) and all(len(episode.steps) == 1 for episode in ended):
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
@@ -67,12 +57,8 @@ def episodes_last(record: EnvRecord) -> Iterator[str]:
 
 @check(fix="return truncated=True at the time limit; keep terminated if the task really ends there and the observation "
        "shows the time", at="step", severity="warning")  # fmt: skip
-def time_limit_is_truncation(record: EnvRecord) -> Iterator[str]:
-    """A time limit is reported as truncated, not as terminated.
-
-    PPO takes a terminated state to be worth nothing from there on: an agent that did well until the time ran out
-    learns that its state was bad.
-    """
+def time_limit_is_truncation(record: EnvRecord) -> Findings:
+    """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
     ended, longest = record.finished, _longest(record)
     terminated, truncated = _lengths(ended, "terminated"), _lengths(ended, "truncated")
     at_limit = [episode for episode in ended if len(episode.steps) == longest]
@@ -91,11 +77,8 @@ def time_limit_is_truncation(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="return terminated at goal or failure, truncated at the time limit", at="step", severity="warning")
-def end_flags_not_swapped(record: EnvRecord) -> Iterator[str]:
-    """Truncated is the time limit and terminated is the task's own end, not the other way round.
-
-    Swapped flags make PPO expect further reward after the goal and none after the time limit.
-    """
+def end_flags_not_swapped(record: EnvRecord) -> Findings:
+    """Truncated is the time limit and terminated the task's own end, not the other way round."""
     ended, longest = record.finished, _longest(record)
     terminated, truncated = _lengths(ended, "terminated"), _lengths(ended, "truncated")
     early = [length for length in truncated if length < longest]
@@ -116,11 +99,8 @@ def _some(lengths: list[int]) -> str:
 
 @check(fix="return terminated for goal or failure only, truncated for the time limit only", at="step",
        severity="warning")  # fmt: skip
-def end_flags_differ(record: EnvRecord) -> Iterator[str]:
-    """`terminated` and `truncated` are not one and the same flag.
-
-    If both are always True together, a time limit counts as an end of the task, and the value after it as zero.
-    """
+def end_flags_differ(record: EnvRecord) -> Findings:
+    """`terminated` and `truncated` are not one flag: a time limit would count as an end of the task."""
     ended = record.finished
     both = [len(e.steps) for e in ended if truth(e.steps[-1].terminated) and truth(e.steps[-1].truncated)]
     if len(both) == len(ended):
@@ -131,12 +111,8 @@ def end_flags_differ(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="return the final observation and the flag; the caller resets", at="step", quick=False)
-def step_does_not_reset(record: EnvRecord) -> Iterator[str | Finding]:
-    """`step` does not reset the environment at the end of an episode.
-
-    RLlib resets it. If `step` has done so already, the last observation is that of a new episode, the goal is never
-    seen, and every second start is thrown away.
-    """
+def step_does_not_reset(record: EnvRecord) -> Findings:
+    """`step` does not reset the environment at the end of an episode: RLlib does, and the goal would never be seen."""
     ended = record.finished
     if record.about.is_vector:
         raise NotJudged("a vector environment resets its copies itself")

@@ -1,9 +1,7 @@
 """The info dict: a dict, small, picklable, and not one that changes afterwards."""
 
-from collections.abc import Iterator
-
-from ..record.model import EnvRecord
-from .registry import Finding, check
+from ..record.env_record import EnvRecord
+from .registry import Finding, Findings, check
 
 LARGE_BYTES = 100_000
 
@@ -13,11 +11,8 @@ def _call(number: int) -> str:
 
 
 @check(fix="return {} where there is nothing to tell", blocks=True)
-def info_type(record: EnvRecord) -> Iterator[Finding]:
-    """`reset` and `step` return a dict as info.
-
-    Vector environments merge the infos of all copies key by key.
-    """
+def info_type(record: EnvRecord) -> Findings:
+    """`reset` and `step` return a dict as info, which vector environments merge key by key."""
     for episode in record.resets:
         for number, info in episode.infos():
             if isinstance(info, str):
@@ -26,11 +21,8 @@ def info_type(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="put only small numbers into info; write frames in render()", severity="warning")
-def info_small(record: EnvRecord) -> Iterator[Finding]:
-    """An info weighs less than 100 kB.
-
-    RLlib keeps the infos of whole episodes and sends them from the env runners to the learner.
-    """
+def info_small(record: EnvRecord) -> Findings:
+    """An info weighs less than 100 kB: RLlib keeps those of whole episodes and sends them to the learner."""
     for episode in record.resets:
         size, key, number = episode.info_largest
         if size > LARGE_BYTES:
@@ -43,11 +35,8 @@ def info_small(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="put numbers, texts and arrays into info, no functions, locks or open files")
-def info_picklable(record: EnvRecord) -> Iterator[Finding]:
-    """Infos can be pickled.
-
-    They travel from the env runners to the learner with the episode; what cannot be pickled ends the training there.
-    """
+def info_picklable(record: EnvRecord) -> Findings:
+    """Infos can be pickled: they travel from the env runners to the learner."""
     for episode in record.resets:
         if episode.info_unpicklable is not None:
             number, key, why = episode.info_unpicklable
@@ -56,11 +45,8 @@ def info_picklable(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="build a new dict each time, with copies of arrays", severity="warning")
-def info_not_overwritten(record: EnvRecord) -> Iterator[Finding]:
-    """A returned info does not change afterwards.
-
-    RLlib stores infos by reference: one dict that is reused makes all stored infos those of the last step.
-    """
+def info_not_overwritten(record: EnvRecord) -> Findings:
+    """A returned info does not change afterwards: RLlib stores it by reference."""
     for episode in record.played:
         number = episode.info_overwritten
         if number is not None:
@@ -71,11 +57,8 @@ def info_not_overwritten(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="leave the key out where there is no value", severity="warning")
-def info_keys_plain(record: EnvRecord) -> Iterator[Finding]:
-    """Info keys are texts, and a key holds the same type at every step.
-
-    Vector environments keep one array a key: a number first and a text later raises in the middle of training.
-    """
+def info_keys_plain(record: EnvRecord) -> Findings:
+    """Info keys are texts, and a key always holds the same type: vector environments keep one array a key."""
     kinds: dict[str, tuple[str, str]] = {}
     for episode in record.resets:
         for number, info in episode.infos():

@@ -8,10 +8,11 @@ import numpy as np
 from gymnasium import spaces
 
 from ...spaces.membership import Problem, problems
-from ..record.model import EnvRecord, Episode, NotJudged
+from ..record.env_record import EnvRecord
+from ..record.model import Episode, NotJudged
 from ..record.values import digest, leaves, same, size_in_bytes
 from ..record.vector import parts
-from .registry import Finding, check
+from .registry import Finding, Findings, check
 
 LARGE_BYTES = 1_000_000
 SCALE_LARGE = 1e3
@@ -27,22 +28,22 @@ def long_enough(record: EnvRecord, steps: int) -> list[Episode]:
     return episodes
 
 
-def _first(record: EnvRecord, kind: str) -> Iterator[Finding]:
-    """Yields the first observation with this kind of problem for each path, and how often it came."""
-    space = dict(parts(record.space("observation_space"), "observation"))
-    for problem, episode, number, count in _problems(record).values():
-        if problem.kind != kind:
-            continue
-        part = space.get(problem.path)
-        harmless = kind == "bounds" and isinstance(part, spaces.Box) and part.dtype.kind == "f"
-        times = f" ({count} observations in all)" if count > 1 else ""
-        yield Finding(
-            f"{problem.message}, {episode.at(number)}{times}",
-            problem.fix,
-            at="reset" if number == 0 else "step",
-            severity="warning" if problem.mild else "error",
-            blocks=kind != "dtype" and not harmless,  # the adapters convert dtypes, and clip or normalise floats
-        )
+def _judge_kind(name: str, kind: str, doc: str) -> None:
+    """Registers the check of one kind of problem: the first observation with it for each path, and how often."""
+
+    def judge(record: EnvRecord) -> Findings:
+        space = dict(parts(record.space("observation_space"), "observation"))
+        for problem, episode, number, count in _problems(record).values():
+            if problem.kind == kind:
+                part = space.get(problem.path)
+                harmless = kind == "bounds" and isinstance(part, spaces.Box) and part.dtype.kind == "f"
+                text = f"{problem.message}, {episode.at(number)}{f' ({count} in all)' if count > 1 else ''}"
+                severity, at = "warning" if problem.mild else "error", "step" if number else "reset"
+                # the adapters convert dtypes, and floats beyond their bounds are normalised
+                yield Finding(text, problem.fix, at=at, severity=severity, blocks=kind != "dtype" and not harmless)
+
+    judge.__name__, judge.__doc__ = name, doc
+    check(fix="return what the space declares")(judge)
 
 
 @lru_cache(maxsize=1)  # six checks look at the same
@@ -58,67 +59,17 @@ def _problems(record: EnvRecord) -> dict[tuple[str, str], tuple[Problem, Episode
     return found
 
 
-@check(fix="return what the space declares")
-def observation_type(record: EnvRecord) -> Iterator[Finding]:
-    """Observations are of the space's type: an array for a Box, an int for a Discrete, a dict for a Dict.
-
-    A list or a scalar is converted by some parts of the pipeline and not by others.
-    """
-    yield from _first(record, "type")
-
-
-@check(fix="return what the space declares")
-def observation_shape(record: EnvRecord) -> Iterator[Finding]:
-    """Observations have the space's shape at every step.
-
-    Stacking the copies into one batch fails at the first step that has another one.
-    """
-    yield from _first(record, "shape")
-
-
-@check(fix="return what the space declares")
-def observation_dtype(record: EnvRecord) -> Iterator[Finding]:
-    """Observations have the space's dtype.
-
-    float64 in a float32 space doubles the memory and fails `space.contains`; integers lose their fractions.
-    """
-    yield from _first(record, "dtype")
-
-
-@check(fix="return what the space declares")
-def observation_finite(record: EnvRecord) -> Iterator[Finding]:
-    """Observations hold no NaN and no infinity.
-
-    One NaN turns all weights of the network into NaN with the next update.
-    """
-    yield from _first(record, "finite")
-
-
-@check(fix="return what the space declares")
-def observation_bounds(record: EnvRecord) -> Iterator[Finding]:
-    """Observations lie within the space's bounds, the last step of an episode included.
-
-    Normalisation by the bounds and one-hot encodings rely on them: index n of a Discrete(n) is out of range.
-    """
-    yield from _first(record, "bounds")
-
-
-@check(fix="return what the space declares")
-def observation_keys(record: EnvRecord) -> Iterator[Finding]:
-    """Dict observations have the keys of the space, at every step.
-
-    A key that is missing in one late step ends the training there.
-    """
-    yield from _first(record, "keys")
+_judge_kind("observation_type", "type", "Observations are of the space's type: an array for a Box, a dict for a Dict.")
+_judge_kind("observation_shape", "shape", "Observations have the space's shape at every step: they are stacked.")
+_judge_kind("observation_dtype", "dtype", "Observations have the space's dtype; integers lose their fractions.")
+_judge_kind("observation_finite", "finite", "Observations hold no NaN and no infinity, which would spoil the weights.")
+_judge_kind("observation_bounds", "bounds", "Observations lie within the space's bounds, at the last step too.")
+_judge_kind("observation_keys", "keys", "Dict observations have the keys of the space at every step.")
 
 
 @check(fix="return a copy: self._buffer.copy(), or build a new array each time", at="step")
-def observation_not_overwritten(record: EnvRecord) -> Iterator[Finding]:
-    """A returned observation does not change afterwards.
-
-    RLlib stores observations by reference until the batch is built: an array that is overwritten turns all stored
-    observations of the episode into the last one.
-    """
+def observation_not_overwritten(record: EnvRecord) -> Findings:
+    """A returned observation does not change afterwards: RLlib stores it by reference until the batch is built."""
     for episode in record.played:
         if episode.overwritten is not None:
             text = f"the observation returned {episode.at(episode.overwritten)} was overwritten in place afterwards"
@@ -127,11 +78,8 @@ def observation_not_overwritten(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="make images smaller (84 x 84), use uint8, send features", at="step", severity="warning")
-def observation_small(record: EnvRecord) -> Iterator[str]:
-    """One observation weighs less than a megabyte.
-
-    PPO keeps thousands of them and sends them between processes.
-    """
+def observation_small(record: EnvRecord) -> Findings:
+    """One observation weighs less than a megabyte: PPO keeps thousands of them and sends them between processes."""
     size = size_in_bytes(record.resets[0].obs)
     if size > LARGE_BYTES:
         yield f"one observation has {size / 1e6:.0f} MB; 4,000 of them, one training batch, have {size * 4e-6:.0f} GB"
@@ -152,11 +100,8 @@ def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
 
 
 @check(fix="divide each feature by its typical size", at="step", severity="warning")
-def observation_scale(record: EnvRecord) -> Iterator[str | Finding]:
-    """Features are of a size that a network can learn from.
-
-    One feature of a million drowns all others; an image of 0 and 1 in a space of 0..255 is black after scaling.
-    """
+def observation_scale(record: EnvRecord) -> Findings:
+    """Features are of a size that a network can learn from: one of a million drowns all others."""
     for path, part, values in _features(record):
         if part.dtype == np.uint8 and len(part.shape) >= 2 and part.high.max() == 255:
             if 0 < values.max() <= 1:
@@ -169,7 +114,7 @@ def observation_scale(record: EnvRecord) -> Iterator[str | Finding]:
             yield from _badly_scaled(path, values)
 
 
-def _badly_scaled(path: str, values: np.ndarray) -> Iterator[str]:
+def _badly_scaled(path: str, values: np.ndarray) -> Findings:
     flat = values.reshape(len(values), -1).astype(float)
     flat = np.where(np.isfinite(flat), flat, 0)
     largest, spread = np.abs(flat).max(axis=0), np.ptp(flat, axis=0)
@@ -183,11 +128,8 @@ def _badly_scaled(path: str, values: np.ndarray) -> Iterator[str]:
 
 @check(fix="compute it from the state in every step(); multiply float images by 255 before the cast", at="step",
        severity="warning")  # fmt: skip
-def observation_changes(record: EnvRecord) -> Iterator[str]:
-    """Observations change within an episode.
-
-    A constant observation carries no information: a cached value, a float image cast to all-zero bytes.
-    """
+def observation_changes(record: EnvRecord) -> Findings:
+    """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)
     if any(len({digest(obs) for _, obs in episode.observations()}) > 1 for episode in episodes):
         return
@@ -198,11 +140,8 @@ def observation_changes(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="update the state first, then compute the observation to return", at="step", severity="warning")
-def observation_up_to_date(record: EnvRecord) -> Iterator[str]:
-    """The observation after a step shows that step.
-
-    If it is computed before the state is updated, the agent acts one step late and never sees the end of an episode.
-    """
+def observation_up_to_date(record: EnvRecord) -> Findings:
+    """The observation after a step shows that step; else the agent acts late and never sees the end."""
     episodes = long_enough(record, 4)
     if len({digest(step.action) for episode in episodes for step in episode.steps[:1]}) < 2:
         raise NotJudged("all episodes begin with the same action")

@@ -3,9 +3,10 @@
 import statistics
 from collections.abc import Iterator
 
+from ..record.env_record import EnvRecord
 from ..record.locations import HERE
-from ..record.model import WINDOWS, EnvRecord, Stop, keeps_growing
-from .registry import Finding, check
+from ..record.sections import WINDOWS, Stop, keeps_growing
+from .registry import Finding, Findings, check
 
 SLOW_STEP_SECONDS = 0.03
 SLOW_RESET_SECONDS = 0.5
@@ -30,11 +31,8 @@ def _place(stop: Stop) -> str:
 
 
 @check(fix="raise an exception or return terminated=True; never call exit() or os._exit()", blocks=True)
-def process_survives(record: EnvRecord) -> Iterator[Finding]:
-    """The environment does not end its process, nor eat its memory.
-
-    Ray sees a dead env runner, restarts it, and it dies again; without restarts the whole training ends.
-    """
+def process_survives(record: EnvRecord) -> Findings:
+    """The environment does not end its process, nor eat its memory: an env runner would die."""
     for stop in _stops(record):
         if stop.why == "memory":
             text = f"the environment used up the memory ({stop.code / 1e9:.0f} GB) {_place(stop)}"
@@ -46,11 +44,8 @@ def process_survives(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="give every wait a timeout and every loop an end; it hung at the line above", blocks=True)
-def calls_return(record: EnvRecord) -> Iterator[Finding]:
-    """Every call of the environment returns.
-
-    An env runner that hangs gives no samples; training waits for it without a message.
-    """
+def calls_return(record: EnvRecord) -> Findings:
+    """Every call of the environment returns; training would wait without a message."""
     for stop in _stops(record):
         if stop.why == "hang" and (stop.call != "probe" or stop.where is not None):
             text = f"the environment hangs {_place(stop)}: no answer within {stop.seconds:.0f} s"
@@ -58,22 +53,16 @@ def calls_return(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="the exception tells the line")
-def nothing_else_raises(record: EnvRecord) -> Iterator[Finding]:
-    """Nothing of the environment raises outside of its calls, where attributes are read or copies are made.
-
-    RLlib and wrappers read attributes without expecting an exception.
-    """
+def nothing_else_raises(record: EnvRecord) -> Findings:
+    """Nothing of the environment raises where attributes are read or copies are made."""
     for probe, error in record.accidents:
         yield Finding(f"the environment raises {error.text} where nothing may raise ({probe})", where=error.where)
 
 
 @check(fix="profile it (python -m cProfile), vectorise with NumPy, or use more env runners", at="step",
        severity="warning")  # fmt: skip
-def step_fast(record: EnvRecord) -> Iterator[str]:
-    """A step takes less than 30 milliseconds.
-
-    PPO needs hundreds of thousands of steps: the environment's speed is the training's speed.
-    """
+def step_fast(record: EnvRecord) -> Findings:
+    """A step takes less than 30 milliseconds: the environment's speed is the training's speed."""
     seconds = sorted(step.seconds for episode in record.played for step in episode.steps)
     typical = seconds[len(seconds) // 4]  # below the median, as a busy machine only ever slows down
     if typical > SLOW_STEP_SECONDS:
@@ -84,11 +73,8 @@ def step_fast(record: EnvRecord) -> Iterator[str]:
 
 @check(fix="load and build in __init__ what does not change, and only set the state in reset()", at="reset",
        severity="warning")  # fmt: skip
-def reset_fast(record: EnvRecord) -> Iterator[str]:
-    """A reset takes less than half a second.
-
-    All copies of an env runner wait for the one that is being reset.
-    """
+def reset_fast(record: EnvRecord) -> Findings:
+    """A reset takes less than half a second: all copies of an env runner wait for it."""
     seconds = [episode.reset_seconds for episode in record.resets if episode.has_reset]
     typical = statistics.median_low(seconds)
     if typical > SLOW_RESET_SECONDS and len(seconds) > 1:
@@ -97,11 +83,8 @@ def reset_fast(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="remove the print, or use logging.getLogger(__name__).debug", severity="warning")
-def prints_nothing(record: EnvRecord) -> Iterator[Finding]:
-    """`reset` and `step` print nothing.
-
-    Ray collects the output of all workers: a line a step slows the training down and fills the log with gigabytes.
-    """
+def prints_nothing(record: EnvRecord) -> Findings:
+    """`reset` and `step` print nothing: Ray collects the output of all workers."""
     episodes = record.played[1:]
     for index, call in enumerate(("reset", "step")):
         shots = [episode.around[index : index + 2] for episode in episodes]
@@ -111,11 +94,8 @@ def prints_nothing(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="use absolute paths instead of os.chdir")
-def directory_unchanged(record: EnvRecord) -> Iterator[Finding]:
-    """`reset` and `step` leave the working directory as it is.
-
-    Checkpoints, logs and all other copies use relative paths of the same process.
-    """
+def directory_unchanged(record: EnvRecord) -> Findings:
+    """`reset` and `step` leave the working directory as it is: checkpoints and logs have relative paths."""
     for episode in record.resets:
         for call, one, two in zip(("reset", "step"), episode.around, episode.around[1:], strict=False):
             if one.cwd != two.cwd:
@@ -124,11 +104,8 @@ def directory_unchanged(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="guard the operation, or use a wider dtype (int, float) before the arithmetic", severity="warning")
-def no_numeric_warnings(record: EnvRecord) -> Iterator[Finding]:
-    """The user's code raises no RuntimeWarning: overflow, division by zero, invalid value.
-
-    NumPy goes on with a wrong number: an overflow wraps around, a division gives NaN or infinity.
-    """
+def no_numeric_warnings(record: EnvRecord) -> Findings:
+    """The user's code raises no RuntimeWarning: NumPy goes on with a wrong number."""
     if record.played:
         for (category, text), where in record.warnings.items():
             if category == "RuntimeWarning" and "site-packages" not in where and not where.startswith(HERE):
@@ -136,11 +113,8 @@ def no_numeric_warnings(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="close or join the old one before reset() makes a new one, or make it once", at="reset", quick=False)
-def handles_do_not_grow(record: EnvRecord) -> Iterator[str]:
-    """Open files, sockets, threads and child processes stay the same over many resets.
-
-    The system allows about a thousand open files a process; threads and processes end sooner.
-    """
+def handles_do_not_grow(record: EnvRecord) -> Findings:
+    """Open files, sockets, threads and child processes stay the same over many resets."""
     growth = record.growth
     for name, levels in growth.counts.items():
         if keeps_growing(levels, max(growth.episodes // 2, 1)):
@@ -150,11 +124,8 @@ def handles_do_not_grow(record: EnvRecord) -> Iterator[str]:
 
 @check(fix="clear lists and dicts in reset(), or bound them: collections.deque(maxlen=...)", quick=False,
        after="handles_do_not_grow")  # fmt: skip
-def memory_does_not_grow(record: EnvRecord) -> Iterator[Finding]:
-    """Memory stays the same over many episodes.
-
-    A list that grows with every step fills the machine after some hours; Ray then kills the env runner.
-    """
+def memory_does_not_grow(record: EnvRecord) -> Findings:
+    """Memory stays the same over many episodes; else Ray kills the env runner after some hours."""
     growth = record.growth
     if growth.leaks_memory:
         each = (growth.bytes[-1] - growth.bytes[1]) / (growth.episodes * (WINDOWS - 1))
@@ -176,22 +147,16 @@ def _rounded(count: float) -> str:
 
 @check(fix="delete it in reset() and close(), or write nothing while training", at="reset", severity="warning",
        quick=False)  # fmt: skip
-def files_do_not_pile_up(record: EnvRecord) -> Iterator[str]:
-    """Episodes leave no files behind.
-
-    A file an episode fills the disk and slows down the directory after some hours of training.
-    """
+def files_do_not_pile_up(record: EnvRecord) -> Findings:
+    """Episodes leave no files behind, which would fill the disk."""
     files, episodes = record.growth.files, record.growth.episodes * WINDOWS
     if len(files) >= episodes // 2 and len(files) >= 3:
         yield f"every episode leaves a file behind, such as {min(files)}: {len(files)} after {episodes} episodes"
 
 
 @check(fix="close only what is open: if self._window is not None: ...", at="close", severity="warning", quick=False)
-def close_twice(record: EnvRecord) -> Iterator[Finding]:
-    """`close` can be called twice, and also before the first reset.
-
-    Vector environments, wrappers and the interpreter's exit each close what may be closed already.
-    """
+def close_twice(record: EnvRecord) -> Findings:
+    """`close` can be called twice, and also before the first reset, as wrappers do."""
     for when in ("before the first reset", "twice"):
         error = record.closing.get(when)
         if error is not None:
@@ -201,22 +166,16 @@ def close_twice(record: EnvRecord) -> Iterator[Finding]:
 
 @check(fix="close, join or terminate in close() what the instance opened", at="close", severity="warning", quick=False,
        after="handles_do_not_grow")  # fmt: skip
-def close_releases(record: EnvRecord) -> Iterator[str]:
-    """`close` gives back what the constructor and `reset` opened.
-
-    Env runners are restarted and evaluated again and again: each time another thread, file or process stays.
-    """
+def close_releases(record: EnvRecord) -> Findings:
+    """`close` gives back what the constructor and `reset` opened: env runners are restarted."""
     for name, counts in record.released.items():
         if keeps_growing([counts[0], *counts], 1):
             yield f"close() leaks {name}: {counts[0]} after one copy was closed, {counts[-1]} after {len(counts)}"
 
 
 @check(fix="move the change into your own files: the next update replaces kit/", severity="warning", quick=False)
-def kit_unchanged(record: EnvRecord) -> Iterator[str]:
-    """The files in `kit/` are as they were delivered.
-
-    An update replaces the whole folder: what was changed there by hand would be lost.
-    """
+def kit_unchanged(record: EnvRecord) -> Findings:
+    """The files in `kit/` are as they were delivered: an update replaces the whole folder."""
     files = record.changed_kit_files
     if files:
         yield f"{len(files)} file{'s' * (len(files) > 1)} in kit/ changed by hand: {', '.join(files[:4])}"

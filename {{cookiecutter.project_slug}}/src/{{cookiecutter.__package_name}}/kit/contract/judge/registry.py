@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..record.env_record import EnvRecord
 from ..record.locations import described, raised, shorten
-from ..record.model import EnvRecord, NotJudged
+from ..record.model import NotJudged
 from .report import Failure
 
 ANY = "any"  # in `after`: every check before
@@ -23,7 +24,8 @@ class Finding(NamedTuple):
     blocks: bool | None = None
 
 
-Judge = Callable[[EnvRecord], Iterator[str | Finding]]
+Findings = Iterator[str | Finding]
+Judge = Callable[[EnvRecord], Findings]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 """Rendering: what is declared works where the machine can draw, and looking changes nothing."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ...spaces.membership import kind, short
 from ..record.compare import difference
-from ..record.model import CallError, EnvRecord, NotJudged
+from ..record.env_record import EnvRecord
+from ..record.model import CallError, NotJudged
 from ..record.render import FRAMES
 from ..record.values import same
-from .registry import Finding, check
+from .registry import Finding, Findings, check
 
 NO_SCREEN = (  # what libraries say on a machine without a display or OpenGL
     "opengl", "glcontext", "gladload", " egl", "eglerror", "egl_", "libegl", "osmesa", "glx", "glfw", "libgl",
@@ -25,11 +25,8 @@ def lacks_screen(error: CallError) -> bool:
 
 
 @check(fix='write metadata = {"render_modes": ["rgb_array"], "render_fps": 30} in the class', at="render", quick=False)
-def render_modes_declared(record: EnvRecord) -> Iterator[str | Finding]:
-    """`metadata["render_modes"]` names the modes that `render` knows, and a frame rate.
-
-    `gymnasium.make`, video recording and `play` look there before they ask for a mode.
-    """
+def render_modes_declared(record: EnvRecord) -> Findings:
+    """`metadata["render_modes"]` names the modes that `render` knows, and there is a frame rate."""
     metadata, at = record.about.metadata, "render" if record.about.has_render else "__init__"
     if not isinstance(metadata, dict):
         yield Finding(f"metadata must be a dict with render_modes, got {kind(metadata)}", at=at)
@@ -47,11 +44,8 @@ def render_modes_declared(record: EnvRecord) -> Iterator[str | Finding]:
 
 @check(fix="use a machine with a display, or off-screen drawing (SDL_VIDEODRIVER=dummy, MUJOCO_GL=egl), for videos",
        severity="warning", at="render", quick=False)  # fmt: skip
-def render_possible_here(record: EnvRecord) -> Iterator[str]:
-    """This machine can draw what `render` draws.
-
-    Training does without; videos and `play` need a display or OpenGL, which servers often lack.
-    """
+def render_possible_here(record: EnvRecord) -> Findings:
+    """This machine can draw what `render` draws; training does without, videos don't."""
     stop = record.render_stop
     if stop is not None:
         how = {"hang": f"gave no answer within {stop.seconds:.0f} s", "memory": "used up the memory"}
@@ -65,11 +59,8 @@ def render_possible_here(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="write self.render_mode = render_mode in __init__", at="__init__", quick=False)
-def render_mode_kept(record: EnvRecord) -> Iterator[Finding]:
-    """The constructor takes `render_mode` and stores it as `self.render_mode`.
-
-    Wrappers ask the environment for its mode: without it no video is recorded and no frame drawn.
-    """
+def render_mode_kept(record: EnvRecord) -> Findings:
+    """The constructor takes `render_mode` and stores it as `self.render_mode`, where wrappers look."""
     for rendered in record.rendered:
         error = rendered.error
         if error is not None and error.call == "__init__":
@@ -86,11 +77,8 @@ def render_mode_kept(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="return the picture as np.uint8 array of shape (height, width, 3)", at="render", quick=False)
-def render_returns(record: EnvRecord) -> Iterator[str | Finding]:
-    """`render` returns what its mode promises: a uint8 image, a text, a list of them.
-
-    Video recording fails at the first evaluation, hours after the start of the training.
-    """
+def render_returns(record: EnvRecord) -> Findings:
+    """`render` returns what its mode promises; else video recording fails at the first evaluation."""
     for rendered in record.rendered:
         error = rendered.error
         if error is not None and error.call == "render":
@@ -121,11 +109,8 @@ def _promised(mode: str, frame: Any) -> str | None:
 
 @check(fix="let render() only read the state, and draw no random numbers there", at="render", quick=False,
        after="same_seed_same_episode")  # fmt: skip
-def render_changes_nothing(record: EnvRecord) -> Iterator[str]:
-    """Rendering does not change the episode.
-
-    An environment that moves, draws random numbers or resets when it is looked at plays another episode in every video.
-    """
+def render_changes_nothing(record: EnvRecord) -> Findings:
+    """Rendering does not change the episode: it neither moves nor draws random numbers."""
     plain = record.replicas[0].replica if record.replicas else record.resets[0]  # of the process that renders
     for rendered in record.rendered:
         found = None if rendered.error is not None else difference(plain, rendered.episode)
@@ -136,11 +121,8 @@ def render_changes_nothing(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="return a copy of the frame", at="render", severity="warning", after="render_changes_nothing", quick=False)
-def render_shows_state(record: EnvRecord) -> Iterator[str | Finding]:
-    """Frames differ when the state does, and a returned frame stays as it is.
-
-    A video keeps the frames until the end of the episode: one array that is drawn into again shows the end only.
-    """
+def render_shows_state(record: EnvRecord) -> Findings:
+    """Frames differ when the state does, and a returned frame stays as it is."""
     for rendered in record.rendered:
         frames = [frame for frame in rendered.frames if isinstance(frame, np.ndarray)]
         steps = rendered.episode.steps

@@ -1,15 +1,16 @@
 """The reward: a finite real number at every step, that tells good from bad."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...spaces.membership import kind
-from ..record.model import EnvRecord, NotJudged
+from ..record.env_record import EnvRecord
+from ..record.model import NotJudged
 from ..record.values import number, truth
 from .observations import long_enough
-from .registry import Finding, check
+from .registry import Finding, Findings, check
 
 LARGE_REWARD, SMALL_REWARD = 500.0, 1e-5
 
@@ -32,11 +33,8 @@ def _is_scalar_array(reward: Any) -> bool:
 
 
 @check(fix="return float(reward); of an array, the entry or the sum that is meant", at="step", blocks=True)
-def reward_type(record: EnvRecord) -> Iterator[str | Finding]:
-    """The reward is one real number: float, int or their NumPy scalars.
-
-    Arrays, None, text and complex numbers fail when the rewards of the copies are stacked, or become something else.
-    """
+def reward_type(record: EnvRecord) -> Findings:
+    """The reward is one real number: arrays, None, text and complex numbers can't be stacked."""
     found = _first(record, lambda reward: not _is_real(reward) and not _is_scalar_array(reward))
     if found is not None:
         text = f"the reward must be one real number (float), got {kind(found[0])} {found[1]}"
@@ -50,11 +48,8 @@ def reward_type(record: EnvRecord) -> Iterator[str | Finding]:
 
 
 @check(fix="guard the division by zero, the log or the overflow that it comes from", at="step", blocks=True)
-def reward_finite(record: EnvRecord) -> Iterator[str]:
-    """The reward is neither NaN nor infinite.
-
-    One such reward turns the advantages, the loss and then all weights into NaN.
-    """
+def reward_finite(record: EnvRecord) -> Findings:
+    """The reward is neither NaN nor infinite, which would turn all weights into NaN."""
     found = _first(record, lambda reward: _is_real(reward) and not np.isfinite(number(reward)))
     if found is not None:
         yield f"the reward is {number(found[0])}, expected a finite number, {found[1]}"
@@ -62,11 +57,8 @@ def reward_finite(record: EnvRecord) -> Iterator[str]:
 
 @check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping) or make the start easier",
        at="step", severity="warning")  # fmt: skip
-def reward_changes(record: EnvRecord) -> Iterator[str]:
-    """The reward tells good from bad.
-
-    A reward that is always the same, in episodes that all end alike, gives no learning signal.
-    """
+def reward_changes(record: EnvRecord) -> Findings:
+    """The reward tells good from bad: one that is always the same gives no learning signal."""
     episodes = long_enough(record, 1)
     if record.cap is not None or any(episode.error for episode in episodes):
         raise NotJudged("step() raises in some episodes")
@@ -82,11 +74,8 @@ def reward_changes(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", severity="warning")
-def reward_scale(record: EnvRecord) -> Iterator[str | Finding]:
-    """Rewards are neither huge nor tiny.
-
-    PPO's value loss grows with the square of the return: huge rewards drown the policy loss.
-    """
+def reward_scale(record: EnvRecord) -> Findings:
+    """Rewards are neither huge nor tiny: PPO's value loss grows with the square of the return."""
     largest, place = 0.0, ""
     for episode in record.played:
         for index, step in enumerate(episode.steps, 1):
@@ -101,11 +90,8 @@ def reward_scale(record: EnvRecord) -> Iterator[str | Finding]:
 
 
 @check(fix="return what this step earned; keep the running total in info", at="step", severity="warning")
-def reward_not_cumulative(record: EnvRecord) -> Iterator[str]:
-    """The reward is that of the step, not the sum so far.
-
-    The return then counts early rewards again at every later step: the agent learns to be early, not to be good.
-    """
+def reward_not_cumulative(record: EnvRecord) -> Findings:
+    """The reward is that of the step, not the sum so far, which would count early rewards again and again."""
     episodes = long_enough(record, 8)
     if all(_looks_summed([number(step.reward) for step in episode.steps]) for episode in episodes):
         yield (

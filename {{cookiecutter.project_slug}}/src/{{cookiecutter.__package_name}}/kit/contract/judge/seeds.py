@@ -1,10 +1,9 @@
 """Seeds: the same seed gives the same episode, on a fresh copy and on a used one; no seed gives another one."""
 
-from collections.abc import Iterator
-
 from ..record.compare import Difference, difference, stale
-from ..record.model import EnvRecord, Episode, NotJudged
-from .registry import Finding, check
+from ..record.env_record import EnvRecord
+from ..record.model import Episode, NotJudged
+from .registry import Finding, Findings, check
 
 SEED = "start reset() with super().reset(seed=seed) and draw all random numbers from self.np_random"
 ROUNDING_FIX = "if a physics engine steps this: nothing, or make its world anew in reset(); else sum in a fixed order"
@@ -33,11 +32,8 @@ def _suspects(record: EnvRecord) -> list[str]:
 
 
 @check(fix="start reset() with super().reset(seed=seed)", at="reset")
-def reset_seeds_np_random(record: EnvRecord) -> Iterator[str]:
-    """`reset(seed=...)` seeds `self.np_random` where the environment draws from it.
-
-    Without `super().reset(seed=seed)` the seed is ignored: no episode can be repeated, no run reproduced.
-    """
+def reset_seeds_np_random(record: EnvRecord) -> Findings:
+    """`reset(seed=...)` seeds `self.np_random` where the environment draws from it."""
     seed = record.seeding["ignored"] if record.played else None
     if seed is not None:
         yield (
@@ -47,11 +43,8 @@ def reset_seeds_np_random(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix=SEED, at="step", after="spaces_same_in_copies config_unchanged reset_seeds_np_random")
-def same_seed_same_episode(record: EnvRecord) -> Iterator[Finding]:
-    """Two fresh copies with the same seed and the same actions give the same episode, to its last step.
-
-    Otherwise no run can be reproduced, no bug found again, and no two settings compared.
-    """
+def same_seed_same_episode(record: EnvRecord) -> Findings:
+    """Two fresh copies with the same seed and actions give the same episode; else no run can be reproduced."""
     first, found = record.resets[0], fresh_difference(record)
     if found is None:
         return
@@ -68,12 +61,8 @@ def same_seed_same_episode(record: EnvRecord) -> Iterator[Finding]:
 
 
 @check(fix="set everything that step() changes in reset()", at="reset")
-def reset_starts_afresh(record: EnvRecord) -> Iterator[Finding]:
-    """A reset forgets the episode before it: a used copy plays the same episode as a fresh one.
-
-    State that leaks into the next episode (a position, a counter, a done flag) makes later episodes shorter or starts
-    them at the end of the last one; a seed that is honoured only once makes evaluations incomparable.
-    """
+def reset_starts_afresh(record: EnvRecord) -> Findings:
+    """A reset forgets the episode before it: a used copy plays the same episode as a fresh one."""
     if fresh_difference(record) is not None:
         raise NotJudged("not even fresh copies agree")
     repetition = stale(record.resets, record.replays.again)
@@ -107,12 +96,8 @@ def _only_reset_differs(left: Episode, right: Episode) -> bool:
 
 @check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None as default keeps the stream",
        at="reset")  # fmt: skip
-def no_seed_new_episode(record: EnvRecord) -> Iterator[str]:
-    """Without a seed, each reset continues the random stream: episodes differ from each other.
-
-    RLlib seeds once and then resets without a seed: an environment that starts the same stream again trains on one
-    single episode and looks as if it had learned.
-    """
+def no_seed_new_episode(record: EnvRecord) -> Findings:
+    """Without a seed, each reset continues the random stream; else training sees one single episode."""
     starts = record.starts
     if len(set(starts.seeded)) < 3 or len(starts.unseeded) < 4 or len(starts.unseeded[0]) == 0:
         raise NotJudged("episodes do not depend on the seed")
@@ -125,11 +110,8 @@ def no_seed_new_episode(record: EnvRecord) -> Iterator[str]:
 
 @check(fix="make no generator in __init__; use self.np_random, which super().reset(seed=seed) seeds", at="__init__",
        quick=False)  # fmt: skip
-def copies_without_seed_differ(record: EnvRecord) -> Iterator[str]:
-    """Fresh copies that never get a seed play different episodes.
-
-    A constant seed in the constructor makes all copies of all env runners collect the same data.
-    """
+def copies_without_seed_differ(record: EnvRecord) -> Findings:
+    """Fresh copies that never get a seed play different episodes; else all collect the same data."""
     starts = record.starts
     if len(starts.fresh) < 3 or len(set(starts.seeded)) < 3 or len(set(starts.unseeded)) < 2:
         raise NotJudged("episodes do not depend on chance")
@@ -140,12 +122,8 @@ def copies_without_seed_differ(record: EnvRecord) -> Iterator[str]:
 
 
 @check(fix="use self.np_random, seeded by super().reset(seed=seed)")
-def global_random_untouched(record: EnvRecord) -> Iterator[Finding]:
-    """`reset` and `step` neither seed nor draw from the global generators of NumPy and Python.
-
-    They are shared with the other copies, RLlib's exploration and the shuffling of minibatches: seeding them in
-    reset makes all of those repeat themselves.
-    """
+def global_random_untouched(record: EnvRecord) -> Findings:
+    """`reset` and `step` leave the global generators of NumPy and Python alone: RLlib explores with them."""
     for name, label in GENERATORS:
         used = next((episode for episode in record.played if episode.touched(name)), None)
         if used is None:
@@ -169,12 +147,8 @@ def global_random_untouched(record: EnvRecord) -> Iterator[Finding]:
 @check(fix="sort sets before use (sorted(...)), use no hash() or id() of objects, and draw from self.np_random",
        after="same_seed_same_episode reset_seeds_np_random spaces_same_in_copies config_unchanged",
        quick=False)  # fmt: skip
-def same_in_other_process(record: EnvRecord) -> Iterator[Finding]:
-    """The same seed gives the same episode in another process, with another hash seed.
-
-    The order of sets and `hash()` of texts change from process to process: actions or features then mean something
-    else in each env runner, and in the exported policy.
-    """
+def same_in_other_process(record: EnvRecord) -> Findings:
+    """The same seed gives the same episode in another process, where the order of sets and hash() differ."""
     if fresh_difference(record) is not None:
         raise NotJudged("not even fresh copies agree")
     ours = record.resets[0]

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...cli import RunError
+from ..record.env_record import EnvRecord
 from ..record.file import read_record
 from ..record.heartbeat import Heartbeat
 from ..record.locations import in_stack_dump
-from ..record.model import EnvRecord, Stop
+from ..record.sections import Stop
 
 POLL_SECONDS = 0.01
 DUMP_SECONDS = 0.5

@@ -12,7 +12,8 @@ from typing import Any
 from ...cli import UsageError
 from ..ignored import known
 from ..judge import Report, judge
-from ..record.model import EnvRecord, Stop
+from ..record.env_record import EnvRecord
+from ..record.sections import Stop
 from .child import POLL_SECONDS, Child, Request
 
 TOTAL_SECONDS = 30.0

@@ -18,8 +18,9 @@ from ...spaces import UnsupportedSpace, adapt
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
 from .locations import attributes, defined, described, of_user, unwrapped
-from .model import About, Build, NotJudged
+from .model import NotJudged
 from .recorder import NO_CONFIG, Recorder
+from .sections import About, Build
 from .surroundings import seed_global
 from .targets import first_parameter
 from .values import attribute, same

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...spaces.membership import short
-from .model import EnvRecord
+from .env_record import EnvRecord
 
 OUR_MODULES = (__name__.rpartition(".contract.")[0], "gymnasium", "numpy", "collections", "copyreg", "_codecs")
 OUR_BUILTINS = (complex, range, slice, bytearray)

@@ -7,8 +7,8 @@ import tracemalloc
 from typing import Any
 
 from .locations import is_own
-from .model import WINDOWS, Growth
 from .recorder import Recorder
+from .sections import WINDOWS, Growth
 from .surroundings import COUNTERS
 
 MEASURE_SECONDS = 2.0  # what takes longer to measure is not judged

@@ -11,9 +11,10 @@ from .episodes import Play
 from .file import RecordWriter
 from .heartbeat import Heartbeat
 from .locations import described, unwrapped
-from .model import Build, CallError, Episode, NotJudged
+from .model import CallError, Episode, NotJudged
 from .plan import make_plan
 from .policies import RANDOM, Policy
+from .sections import Build
 from .surroundings import Events, quietly, snapshot
 from .targets import WorkerConfig, make
 from .values import attribute, copy_value

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from .locations import unwrapped
-from .model import CallError, NotJudged, Rendered
+from .model import CallError, NotJudged
 from .recorder import Recorder
+from .sections import Rendered
 from .surroundings import seed_global
 from .targets import accepts
 from .values import attribute, same

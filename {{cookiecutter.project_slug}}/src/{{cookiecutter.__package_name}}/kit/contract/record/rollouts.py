@@ -10,10 +10,11 @@ from ...spaces.membership import short
 from .compare import difference, stale
 from .episodes import Play
 from .locations import attributes, unwrapped
-from .model import Episode, NotJudged, Replays, Starts
+from .model import Episode, NotJudged
 from .plan import make_plan
 from .policies import ACTION_REPEAT, RANDOM, Policy, constant_policies
 from .recorder import Recorder
+from .sections import Replays, Starts
 from .surroundings import seed_global
 from .values import digest, same, size_in_bytes
 

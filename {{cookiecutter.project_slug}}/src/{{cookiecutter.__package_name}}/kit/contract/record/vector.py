@@ -10,9 +10,10 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
 from ...spaces.views import FirstCopy, mode_of
-from .model import CallError, Episode, NotJudged, Step, VectorPlay
+from .model import CallError, Episode, NotJudged, Step
 from .policies import RANDOM, mask_in, sample
 from .recorder import Recorder
+from .sections import VectorPlay
 from .surroundings import quietly, seed_global
 from .values import attribute
 
