@@ -13,30 +13,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...cli import UsageError
-from . import behaviour, construction
+from ...errors import UsageError
+from . import about, behaviour, construction
 from .file import RecordWriter
 from .growth import record_growth
 from .heartbeat import Heartbeat
 from .locations import described, of_user, raised
-from .model import CallError, NotJudged
+from .model import CallError, Episode, NotJudged
 from .plan import make_plan
 from .recorder import Recorder
 from .render import record_draws, record_rendered
-from .rollouts import Rollouts, record_replays, record_starts
-from .surroundings import Events, predictable_entropy, seed_global
+from .rollouts import record_replays, record_rollouts, record_starts
+from .surroundings import predictable_entropy, seed_global
 from .targets import load
 from .vector import record_stacked, record_vector
 
 REPLICA_STEPS, REPLICA_SECONDS = 60, 4.0
 
 
-def record_rollouts(recorder: Recorder) -> None:
-    """Plays the main episodes; they are written down one by one."""
-    Rollouts(recorder).record()
-
-
-def record_replica(recorder: Recorder) -> Any:
+def record_replica(recorder: Recorder) -> Episode:
     """Plays the first episode once more, here in another process."""
     recorder.action_space()
     cap = REPLICA_STEPS if recorder.cap is None else min(REPLICA_STEPS, recorder.cap)
@@ -50,7 +45,7 @@ def record_replica(recorder: Recorder) -> Any:
 
 
 class Probe(NamedTuple):
-    """A section of the record, and the function that gives it."""
+    """A section of the record, and the function that gives it; None where the function writes it itself."""
 
     section: str
     function: Callable[[Recorder], Any]
@@ -59,14 +54,14 @@ class Probe(NamedTuple):
 
 PROBES = (
     Probe("builds", construction.record_builds),
-    Probe("about", construction.record_about),
+    Probe("about", about.record_about),
     Probe("config_changes", construction.record_config_changes),
     Probe("episodes", record_rollouts),
     Probe("config_changes", construction.record_config_changes),
-    Probe("spaces_after", construction.record_spaces_after),
+    Probe("spaces_after", about.record_spaces_after),
     Probe("defaults", construction.record_defaults),
     Probe("unread_keys", construction.record_unread_keys),
-    Probe("copies", construction.record_copies),
+    Probe("copies", about.record_copies),
     Probe("seeding", behaviour.record_seeding),
     Probe("replays", record_replays),
     Probe("starts", record_starts),
@@ -79,56 +74,51 @@ PROBES = (
     Probe("vector", record_vector, quick=False),
     Probe("stacked", record_stacked, quick=False),
 )
-REPLICA_PROBES = (
-    Probe("builds", lambda recorder: recorder.construct()),
-    Probe("replica", record_replica),
-)
-RENDER_PROBES = (
-    Probe("rendered", record_rendered),
-    Probe("draws", record_draws),
-)
+REPLICA_PROBES = (Probe("builds", construction.record_builds), Probe("replica", record_replica))
+RENDER_PROBES = (Probe("rendered", record_rendered), Probe("draws", record_draws))
 
 
 def main(folder: Path) -> None:
     """Does what `request.json` in the folder asks for."""
     request = json.loads((folder / "request.json").read_text())
     writer, heartbeat = RecordWriter(folder / "record"), Heartbeat(folder / "heartbeat")
+    recorder = Recorder(lambda config: None, request, heartbeat, writer)
     _isolate(folder)
-    events = Events()
-    events.install()
+    recorder.events.install()
     seed_global(request["replica"])
     predictable_entropy(request["replica"])
     heartbeat.call("import")
     try:
-        maker = load(request["target"])
+        recorder.maker = load(request["target"])
     except UsageError as error:
         cause = error.__cause__
         writer.section("usage", (str(error), raised(cause) if cause is not None else None))
-        writer.section("done", True)
-        return
-    recorder = Recorder(maker, request["config"], heartbeat, events, writer, request["quick"], request["cap"])
-    writer.section("started", True)
-    for name in ("config", "quick", "cap"):
-        writer.section(name, request[name])
-    probes = REPLICA_PROBES if request["replica"] else PROBES
-    run_probes(recorder, [probe for probe in probes if probe.quick or not request["quick"]], request["without"])
-    if request["renders"] and recorder.env is not None:
-        os.chdir(request["home"])  # a picture may be read from there
-        run_probes(recorder, list(RENDER_PROBES), request["without"])
-    writer.section("warnings", events.warnings)
+    else:
+        for name in ("config", "quick", "cap"):
+            writer.section(name, request[name])
+        for probe in REPLICA_PROBES if request["replica"] else PROBES:
+            _run(probe, recorder, request)
+        if request["renders"]:
+            os.chdir(request["home"])  # a picture may be read from there
+            for probe in RENDER_PROBES:
+                _run(probe, recorder, request)
+        writer.section("warnings", recorder.events.warnings)
     writer.section("done", True)
 
 
-def run_probes(recorder: Recorder, probes: list[Probe], without: list[str]) -> None:
-    """Runs the probes; a section that can't be had is missing, with the reason."""
-    writer = recorder.writer
-    for section, function, _ in probes:
-        recorder.heartbeat.probe(section)
-        if section in without:
-            writer.missing(section, "the environment ended the process or hung there")
-            continue
+def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
+    """Runs a probe; a section that can't be had is missing, with the reason."""
+    section, writer = probe.section, recorder.writer
+    recorder.heartbeat.probe(section)
+    if section in request["without"]:
+        writer.missing(section, "the environment ended the process or hung there")
+    elif section != "builds" and recorder.env is None:
+        writer.missing(section, "the constructor raises")
+    elif probe.quick or not request["quick"]:
         try:
-            value = function(recorder)
+            value = probe.function(recorder)
+            if section != "episodes":
+                writer.section(section, value)
         except NotJudged as reason:
             writer.missing(section, str(reason))
         except BaseException as error:
@@ -138,24 +128,15 @@ def run_probes(recorder: Recorder, probes: list[Probe], without: list[str]) -> N
                 writer.missing(section, f"the environment raises {described(error)}")
             else:
                 writer.missing(section, f"the probe itself failed: {described(error)} at {where}")
-        else:
-            if section != "episodes":
-                writer.section(section, value)
-        if section == "builds":
-            writer.section("builds", recorder.builds)
-            writer.section("slow_to_build", recorder.slow_to_build)
-            if recorder.env is None:
-                break
 
 
 def _isolate(folder: Path) -> None:
     """Keeps prints, tracebacks and questions of the environment away from the parent's terminal."""
     output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for descriptor in (1, 2):
-        os.dup2(output, descriptor)
-    os.close(output)
     silence = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(silence, 0)
+    for descriptor, target in ((output, 1), (output, 2), (silence, 0)):
+        os.dup2(descriptor, target)
+    os.close(output)
     os.close(silence)
     stack = (folder / "stack.txt").open("a")
     faulthandler.enable(stack)

@@ -20,7 +20,9 @@ def record_seeding(recorder: Recorder) -> dict[str, Any]:
         raise NotJudged("reset() raises")
     env, plain = recorder.env, unwrapped(recorder.env)
     facts: dict[str, Any] = {"options": None, "ignored": None, "reseeds": []}
-    facts["options"] = recorder.play(env, 1, 0, options={}).error
+    with_options = recorder.start(env, 1)
+    with_options.options = {}
+    facts["options"] = with_options.run(0).error
     for name in ("numpy_rng", "python_rng"):
         if any(episode.touched(name) for episode in recorder.episodes) and _reseeds(recorder, name):
             facts["reseeds"].append(name)
@@ -137,8 +139,7 @@ def record_shared_files(recorder: Recorder) -> list[str]:
         copies.append(recorder.another())
         recorder.play(copies[-1], seed, 3)
         written.append(set(recorder.events.written[start:]))
-    for env in copies:
-        recorder.release(env)
+    recorder.release(*copies)
     both = sorted(written[0] & written[1])
     return [path for path in both if "__pycache__" not in path and not path.startswith(("/dev/", "/proc/"))]
 

@@ -1,29 +1,21 @@
 """Probes of the constructor and of what the environment says of itself."""
 
-import ast
 import copy
 import difflib
 import inspect
 import re
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
-from gymnasium.vector import VectorEnv
 
-from ...spaces import UnsupportedSpace, adapt
 from ...spaces.membership import short
-from ...spaces.views import FirstCopy
-from .locations import attributes, defined, described, of_user, unwrapped
+from .locations import attributes, unwrapped
 from .model import NotJudged
 from .recorder import NO_CONFIG, Recorder
-from .sections import About, Build
-from .surroundings import seed_global
+from .sections import Build
 from .targets import first_parameter
-from .values import attribute, same
+from .values import same
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
 NAMES = ("observation_space", "action_space")
@@ -31,7 +23,10 @@ NAMES = ("observation_space", "action_space")
 
 def record_builds(recorder: Recorder) -> dict[str, Build]:
     """Makes the environment in all the ways that users and RLlib make it."""
-    recorder.construct()
+    try:
+        recorder.construct()
+    except NotJudged:
+        return recorder.builds
     if "plain" not in recorder.builds and not recorder.slow_to_build and not recorder.only_one:
         recorder.build("plain", copy.deepcopy(recorder.config))
     return recorder.builds
@@ -118,136 +113,3 @@ def _sources(recorder: Recorder) -> Iterator[str]:
                 yield inspect.getsource(maker)
             except (OSError, TypeError):
                 continue
-
-
-def record_about(recorder: Recorder) -> About:
-    """Returns what the environment says of itself."""
-    env, plain = recorder.env, type(unwrapped(recorder.env))
-    about = About(
-        where={name: _where(plain, name) for name in ("__init__", "reset", "step", "render", "close")},
-        bases=[f"{base.__module__}.{base.__name__}" for base in plain.__mro__[:-1]],
-        is_env=isinstance(env, gymnasium.Env | VectorEnv),
-        is_vector=isinstance(env, FirstCopy),
-        metadata=attribute(env, "metadata"),
-        render_mode=attribute(unwrapped(env), "render_mode"),
-        has_render=getattr(plain, "render", None) not in (None, gymnasium.Env.render),
-        reset_parameters=_reset_parameters(plain),
-        windows=list(_windows()),
-        shared=_shared(plain),
-        uses_order=_uses_order(plain),
-    )
-    _record_spaces(recorder, about)
-    known = (*recorder.config.items(), *attributes(env).items())
-    about.numbers = {str(k): v for k, v in known if isinstance(v, int | float) and not isinstance(v, bool)}
-    return about
-
-
-def _where(plain: type, name: str) -> str | None:
-    method = getattr(plain, name, None)
-    own = method is not None and getattr(method, "__module__", "").partition(".")[0] != "gymnasium"
-    return (defined(method) if own else None) or defined(plain)
-
-
-def _record_spaces(recorder: Recorder, about: About) -> None:
-    env = recorder.env
-    for name in NAMES:
-        try:
-            space = about.spaces[name] = getattr(env, name)
-        except Exception as error:
-            about.space_errors[name] = described(error)
-            continue
-        if not isinstance(space, spaces.Space):
-            continue
-        if getattr(unwrapped(env), name, None) is not getattr(unwrapped(env), name, None):
-            about.new_spaces.append(name)
-        if not type(space).__module__.startswith(("gymnasium.", __name__.rpartition(".contract.")[0])):
-            about.foreign.append(name)
-        try:
-            value = copy.deepcopy(space).sample()
-            about.samples[name] = (value, bool(space.contains(value)))
-        except BaseException as error:
-            about.samples[name] = described(error)
-    if isinstance(env, gymnasium.Env) and len(about.samples) == 2:
-        try:
-            adapt(env)
-        except UnsupportedSpace as error:
-            about.adapters = str(error)
-
-
-def _reset_parameters(plain: type) -> dict[str, Any] | None:
-    try:
-        parameters = inspect.signature(getattr(plain, "reset")).parameters  # noqa: B009  # mypy knows no such attribute
-    except (AttributeError, TypeError, ValueError):
-        return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return None
-    return {name: "required" if p.default is p.empty else p.default for name, p in parameters.items()}
-
-
-def _windows() -> Iterator[str]:
-    """Yields the toolkits that have opened a window."""
-    pygame, tkinter, pyplot = (sys.modules.get(name) for name in ("pygame", "tkinter", "matplotlib.pyplot"))
-    if pygame is not None and pygame.display.get_init() and pygame.display.get_surface() is not None:
-        yield "pygame"
-    if getattr(tkinter, "_default_root", None) is not None:
-        yield "tkinter"
-    if pyplot is not None and pyplot.get_fignums():
-        yield "matplotlib"
-
-
-def _shared(plain: type) -> list[str]:
-    """Returns mutable class attributes and module globals: where shared state may live."""
-    names = []
-    for owner in plain.__mro__:
-        if not owner.__module__.startswith(("gymnasium", "builtins", "typing")):
-            mutable = [name for name, value in vars(owner).items() if isinstance(value, MUTABLE) and name != "metadata"]
-            names += [f"{owner.__name__}.{name}" for name in mutable]
-    for name, value in vars(sys.modules.get(plain.__module__, object)).items():
-        if isinstance(value, MUTABLE) and not name.startswith("__"):
-            names.append(f"module-level {name}")
-    return names
-
-
-def _uses_order(plain: type) -> bool:
-    """Tells whether the user's source uses sets or hashes, whose order changes from process to process."""
-    for owner in plain.__mro__[:-1]:
-        module = sys.modules.get(owner.__module__)
-        if module is None or not of_user(getattr(module, "__file__", None) or "<none>"):
-            continue
-        try:
-            tree = ast.parse(inspect.getsource(module))
-        except (OSError, TypeError, SyntaxError):
-            continue
-        for node in ast.walk(tree):
-            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-            if isinstance(node, ast.Set | ast.SetComp) or name in ("set", "frozenset", "hash", "id"):
-                return True
-    return False
-
-
-def record_spaces_after(recorder: Recorder) -> dict[str, tuple[str, str]]:
-    """Returns the spaces that have changed while playing: what they were, and what they are."""
-    changed = {}
-    for name, first in recorder.first_spaces.items():
-        now = attribute(recorder.env, name)
-        if isinstance(first, spaces.Space) and now != first:
-            changed[name] = (short(first), short(now))
-    return changed
-
-
-def record_copies(recorder: Recorder) -> dict[str, tuple[str | None, bool]]:
-    """Makes further copies; returns for each space another one's that differs, and whether all share one object."""
-    others = []
-    for number in range(1 if recorder.slow_to_build else 3):
-        seed_global(number)  # what a constructor draws by chance shall differ
-        others.append(recorder.another())
-    found = {}
-    for name in NAMES:
-        space = attribute(recorder.env, name)
-        if isinstance(space, spaces.Space) and type(space) is not spaces.Space:
-            theirs = [getattr(other, name, None) for other in others]
-            odd = [short(their) for their in theirs if their != space]
-            found[name] = (odd[0] if odd else None, theirs[0] is space)
-    for other in others:
-        recorder.keep(other)
-    return found

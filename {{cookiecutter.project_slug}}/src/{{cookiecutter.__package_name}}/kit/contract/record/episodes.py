@@ -20,21 +20,19 @@ KEPT_INFOS = 40  # the infos of so many steps are kept, to see whether they chan
 
 
 class Play:
-    """One episode being played.
+    """One episode being played: an environment, what is recorded of it, and what gives the actions."""
 
-    Args:
-        env: the environment, or a view of it.
-        episode: what is recorded.
-        chooser: gives the actions.
-        heartbeat: where every call is announced.
-        options: for `reset`, if not None.
-    """
-
-    def __init__(self, env: Any, episode: Episode, chooser: Chooser, heartbeat: Heartbeat, options: Any = None) -> None:
+    def __init__(self, env: Any, episode: Episode, chooser: Chooser, heartbeat: Heartbeat) -> None:
         self.env, self.episode, self.chooser, self.heartbeat = env, episode, chooser, heartbeat
-        self.options = options
+        self.options: Any = None  # for `reset`
         self._returned: list[tuple[Any, Any]] = []  # the observation itself, and the info itself
         self._info_copies: list[Any] = []
+
+    def run(self, cap: int) -> Episode:
+        """Plays to the end or to `cap` steps."""
+        for _ in self.moves(cap):
+            pass
+        return self.close()
 
     def moves(self, cap: int) -> Iterator[None]:
         """Plays to the end or to `cap` steps; pauses after each call, so that two copies can be interleaved."""

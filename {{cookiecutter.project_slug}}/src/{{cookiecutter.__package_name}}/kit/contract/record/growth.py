@@ -23,7 +23,7 @@ def record_growth(recorder: Recorder) -> Growth:
 
     def play(count: int) -> None:
         for number in range(count):
-            episode = recorder.play(recorder.env, None, cap, action_seed=17 + number, number=number + 1)
+            episode = recorder.play(recorder.env, None, cap, draws=17 + number, number=number + 1)
             growth.steps += len(episode.steps)
 
     start = len(recorder.events.written)

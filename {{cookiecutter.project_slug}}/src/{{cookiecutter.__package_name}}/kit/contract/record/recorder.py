@@ -21,13 +21,7 @@ from .values import attribute, copy_value
 from .views import as_single
 
 SLOW_CONSTRUCTOR_SECONDS = 0.5  # from here on, copies are too dear to be made for one probe each
-
-
-class _NoConfig:
-    """Marks a construction without arguments."""
-
-
-NO_CONFIG = _NoConfig()
+NO_CONFIG = object()  # marks a construction without arguments
 
 
 class Recorder:
@@ -35,28 +29,18 @@ class Recorder:
 
     Args:
         maker: Class or creator.
-        config: The user's config.
+        request: The request's entries, see `process.child.Request`.
         heartbeat: Where every call is announced.
-        events: What the process noted since its start.
         writer: Where the record goes.
-        quick: Whether only a second is there for everything.
-        cap: Steps an episode may have, where a longer one ended the process before.
     """
 
     def __init__(
-        self,
-        maker: Callable[..., Any],
-        config: dict[str, Any],
-        heartbeat: Heartbeat,
-        events: Events,
-        writer: RecordWriter,
-        quick: bool = False,
-        cap: int | None = None,
+        self, maker: Callable[..., Any], request: dict[str, Any], heartbeat: Heartbeat, writer: RecordWriter
     ) -> None:
-        self.maker, self.config = maker, config
-        self.heartbeat, self.events, self.writer = heartbeat, events, writer
-        self.quick, self.cap = quick, cap
-        self.plan = make_plan([], 0.0, 1, quick, cap)
+        self.maker, self.heartbeat, self.writer = maker, heartbeat, writer
+        self.config, self.quick, self.cap = request["config"], request["quick"], request["cap"]
+        self.events = Events()
+        self.plan = make_plan([], 0.0, 1, self.quick, self.cap)
         self.builds: dict[str, Build] = {}
         self.env: Any = None  # the copy that plays the main episodes
         self.main_config: Any = None  # the config object that it, and all further copies, were made from
@@ -87,26 +71,18 @@ class Recorder:
         Raises:
             NotJudged: If the constructor always raises.
         """
-        for name, config in (
-            ("context", WorkerConfig(copy.deepcopy(self.config))),
-            ("plain", copy.deepcopy(self.config)),
-            ("none", NO_CONFIG),
-        ):
-            kept = copy.deepcopy(config)
+        ways = {"context": WorkerConfig(copy.deepcopy(self.config)), "plain": copy.deepcopy(self.config)}
+        for name, config in {**ways, "none": NO_CONFIG}.items():
+            self.main_config, self.config_before = config, copy.deepcopy(config)
             self.env = self.build(name, config)
             if self.env is not None:
                 break
-        if self.env is None:
-            error = self.builds["context"].error
-            raise NotJudged(f"the constructor raises: {error.text if error else ''}")
-        self.main_config, self.config_before = config, kept
-        seconds = self.builds[name].seconds
-        if seconds > SLOW_CONSTRUCTOR_SECONDS:  # The first time may have imported a library or filled a cache.
-            self.keep(self.build("second", config))
-            seconds = self.builds[name].seconds = min(seconds, self.builds["second"].seconds)
-        self.slow_to_build = seconds > SLOW_CONSTRUCTOR_SECONDS
-        if "second" not in self.builds:
-            self.keep(self.build("second", config))
+        else:
+            raise NotJudged("the constructor raises")
+        self.keep(self.build("second", self.main_config))
+        if self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS:  # the first one may have imported a library
+            self.builds[name].seconds = min(self.builds[name].seconds, self.builds["second"].seconds)
+        self.slow_to_build = self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS
         self.only_one = self.builds["second"].error is not None
         for space in ("observation_space", "action_space"):
             self.first_spaces[space] = copy_value(attribute(self.env, space))
@@ -122,30 +98,26 @@ class Recorder:
         Raises:
             NotJudged: If none can be made.
         """
-        if self.spare:
-            return self.spare.pop()
-        env = self.build("another", self.main_config)
+        env = self.spare.pop() if self.spare else self.build("another", self.main_config)
         if env is None:
-            error = self.builds["another"].error
-            raise NotJudged(f"no second copy can be made: {error.text if error else ''}")
+            raise NotJudged("no second copy can be made")
         return env
 
     def cheap_copies(self) -> None:
-        """Raises NotJudged where copies are too dear to make them for one probe."""
-        if self.slow_to_build:
-            raise NotJudged("the constructor is slow")
-        if self.only_one:
-            raise NotJudged("no second copy can be made")
+        """Raises NotJudged where copies can't be made, or are too dear to make them for one probe."""
+        if self.slow_to_build or self.only_one:
+            raise NotJudged("the constructor is slow" if self.slow_to_build else "no second copy can be made")
 
     def stepped(self) -> None:
         """Raises NotJudged where no step of the environment has worked."""
         if not any(episode.steps for episode in self.episodes):
             raise NotJudged("no step could be made")
 
-    def release(self, env: Any) -> None:
-        """Closes an extra copy."""
-        self.heartbeat.call("close")
-        quietly(env.close)
+    def release(self, *envs: Any) -> None:
+        """Closes extra copies."""
+        for env in envs:
+            self.heartbeat.call("close")
+            quietly(env.close)
 
     def action_space(self) -> Any:
         """Returns the action space; raises NotJudged if it is none or can't be sampled."""
@@ -158,37 +130,14 @@ class Recorder:
             raise NotJudged(f"action_space cannot be sampled: {described(error)}") from error
         return space
 
-    def play(
-        self,
-        env: Any,
-        seed: int | None,
-        cap: int,
-        policy: Policy = RANDOM,
-        action_seed: int | None = None,
-        number: int = 1,
-        options: Any = None,
-    ) -> Episode:
-        """Plays one episode to its end or to `cap` steps; the actions are drawn from the seed unless said otherwise."""
-        started = self.start(env, seed, policy, action_seed, number, options)
-        for _ in started.moves(cap):
-            pass
-        return started.close()
-
     def start(
-        self,
-        env: Any,
-        seed: int | None,
-        policy: Policy = RANDOM,
-        action_seed: int | None = None,
-        number: int = 1,
-        options: Any = None,
+        self, env: Any, seed: int | None, policy: Policy = RANDOM, *, draws: int | None = None, number: int = 1
     ) -> Play:
-        """Returns an episode that is ready to be played, see `play`."""
-        draws = (seed or 0) if action_seed is None else action_seed
-        chooser = policy.chooser(self.action_space_of_env, draws)
-        return Play(env, Episode(number, policy, seed), chooser, self.heartbeat, options)
+        """Returns an episode that is ready to be played; the actions are drawn from `draws`, else from the seed."""
+        chooser = policy.chooser(attribute(self.env, "action_space"), (seed or 0) if draws is None else draws)
+        return Play(env, Episode(number, policy, seed), chooser, self.heartbeat)
 
-    @property
-    def action_space_of_env(self) -> Any:
-        """The action space, without a second look."""
-        return attribute(self.env, "action_space")
+    def play(self, env: Any, seed: int | None, cap: int, policy: Policy = RANDOM, **how: int) -> Episode:
+        """Plays one episode to its end or to `cap` steps; see `start`."""
+        started = self.start(env, seed, policy, draws=how.get("draws"), number=how.get("number", 1))
+        return started.run(cap)

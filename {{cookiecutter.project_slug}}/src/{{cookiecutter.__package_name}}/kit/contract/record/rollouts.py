@@ -54,8 +54,8 @@ class Rollouts:
     def _first(self) -> Episode:
         """Plays the first episode: slowly at first, to see how much may be played at all."""
         recorder = self.recorder
-        play = recorder.start(recorder.env, 0)
-        self._open, first = play, play.episode
+        self._open = play = recorder.start(recorder.env, 0)
+        first = play.episode
         recorder.episodes.append(first)
         running: Any = play.moves(10**6)
         limit = PACE_STEPS if recorder.cap is None else min(PACE_STEPS, recorder.cap)
@@ -111,6 +111,11 @@ class Rollouts:
             self._play(RANDOM, 6, cap)
 
 
+def record_rollouts(recorder: Recorder) -> None:
+    """Plays the main episodes; they are written down one by one."""
+    Rollouts(recorder).record()
+
+
 def record_replays(recorder: Recorder) -> Replays:
     """Plays seeds 0 and 1 on two more copies, first alone, then in turns; looks for the cause where they differ."""
     recorder.stepped()
@@ -126,8 +131,7 @@ def record_replays(recorder: Recorder) -> Replays:
     for _ in itertools.zip_longest(*(play.moves(small) for play in turns)):
         pass
     replays = Replays(alone, again, turns[0].close(), turns[1].close())
-    recorder.release(third)
-    recorder.release(second)
+    recorder.release(second, third)
     replays.suspects = _suspects(recorder)
     if difference(recorder.episodes[0], alone) is not None:
         replays.only_seed_0 = _other_seeds_are_fine(recorder)
@@ -145,7 +149,7 @@ def _other_seeds_are_fine(recorder: Recorder) -> bool:
     for start in (77, 88):
         env = recorder.another()
         seed_global(start)
-        episodes = [recorder.play(env, seed, recorder.plan.small, action_seed=1) for seed in range(1, 8)]
+        episodes = [recorder.play(env, seed, recorder.plan.small, draws=1) for seed in range(1, 8)]
         played.append(episodes)
         recorder.release(env)
     return all(difference(left, right) is None for left, right in zip(*played, strict=True))
@@ -208,7 +212,7 @@ def record_starts(recorder: Recorder) -> Starts:
     count, steps = recorder.plan.resets, min(recorder.plan.small, 8)
 
     def fingerprint(env: Any, seed: int | None) -> tuple[int, ...]:
-        episode = recorder.play(env, seed, steps, action_seed=5)
+        episode = recorder.play(env, seed, steps, draws=5)
         return tuple(digest(obs) for _, obs in episode.observations())
 
     starts = Starts()
