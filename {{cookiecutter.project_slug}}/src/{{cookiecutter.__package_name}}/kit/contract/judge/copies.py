@@ -9,13 +9,12 @@ from ..record.model import NotJudged
 from ..record.policies import RANDOM
 from ..record.values import same
 from .registry import ANY, Finding, Findings, check
-from .seeds import fresh_difference, rounding
+from .seeds import fresh_copies_agree, rounding
 
 FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")
 
 
-@check(fix="give each copy its own port (0 lets the system choose), file and display; share nothing between instances",
-       at="__init__")  # fmt: skip
+@check(fix="give each copy its own port (0 lets the system choose), file and display", at="__init__")
 def copies_can_be_made(record: EnvRecord) -> Findings:
     """A second copy can be made while the first one lives: an env runner holds many."""
     second = record.builds.get("second")
@@ -25,35 +24,28 @@ def copies_can_be_made(record: EnvRecord) -> Findings:
         text = f"a second copy (instance) cannot be made while the first one is open: {second.error.text}"
         yield Finding(text, where=second.error.where)
     elif second.same_object:
-        text = "the constructor returns the same instance again (a singleton): all copies share one state"
-        yield Finding(text, "return a new object each time")
+        yield Finding("the constructor returns the same instance again: all share one state", "return a new object")
 
 
 @check(fix="keep all state in self, set in __init__ and reset()", at="__init__", after="spaces_same_in_copies")
 def copies_do_not_interfere(record: EnvRecord) -> Findings:
     """Two copies that are stepped in turns play as each does alone: they share no state."""
+    fresh_copies_agree(record)
     replays = record.replays
-    if fresh_difference(record) is not None:
-        raise NotJudged("not even fresh copies agree")
     pairs = [(replays.alone, replays.mixed_new)]
     repeated = next((e for e in record.resets if e.seed == 1 and e.policy.label == RANDOM.label), None)
     if difference(replays.alone, replays.again) is None and repeated is not None:
         pairs.append((repeated, replays.mixed_old))
     for alone, mixed in pairs:
         found = difference(alone, mixed)
-        if found is None:
-            continue
-        if found.rounding is not None:
+        if found is not None and found.rounding is not None:
             yield rounding("an episode stepped in turns with another copy", found, alone)
+        elif found is not None:
+            names = ", ".join(record.about.shared[:5])
+            hint = f"class-level or global: {names}?" if names else "class attribute, module global, file?"
+            shown = found.shown(alone, "alone", "in turns")
+            yield f"copies share state ({hint}): stepped in turns with another instance, one gives another {shown}"
             return
-        names = record.about.shared[:5]
-        hint = f"class-level or global: {', '.join(names)}?" if names else "class attribute, module global, file?"
-        text = (
-            "copies share state: stepped in turns with another instance, the same seed and actions give another "
-            f"{found.shown(alone, 'alone', 'in turns')} ({hint})"
-        )
-        yield Finding(text)
-        return
 
 
 @check(fix="close only what this instance opened itself", at="close", quick=False)
@@ -61,8 +53,7 @@ def copies_close_alone(record: EnvRecord) -> Findings:
     """Closing one copy leaves the others working; `pygame.quit()` takes the screen away from all."""
     error = record.closing.get("beside another")
     if error is not None:
-        text = f"closing one copy breaks another: {error.call}() raises {error.text}"
-        yield Finding(text, where=error.where)
+        yield Finding(f"closing one copy breaks another: {error.call}() raises {error.text}", where=error.where)
 
 
 @check(fix="put a unique name into the path (tempfile.mkdtemp()), or write no files", at="__init__",
@@ -83,45 +74,33 @@ def env_can_be_pickled(record: EnvRecord) -> Findings:
 
 
 @check(fix="use no state of this process, machine or directory", quick=False,
-       after="implemented reset_signature reset_works step_works step_returns")  # fmt: skip
+       after="implemented reset_signature reset_works step_works step_returns copies_can_be_made")  # fmt: skip
 def works_elsewhere(record: EnvRecord) -> Findings:
     """The environment can be made in another process and directory, where Ray starts env runners."""
     if not record.has("about"):
         raise NotJudged("it cannot be made at all")
-    for replica in record.replicas:
-        trouble = _trouble(replica)
-        if trouble is None:
-            continue
-        call, text, where = trouble
-        if record.builds["second"].error is not None:
-            raise NotJudged("see copies_can_be_made")
-        if "Address already in use" in text:
-            message = f"a copy in a second process cannot be made while the first is open: {text}"
-            yield Finding(message, "let each copy have its own port, file and display", where)
-        elif any(name in text for name in FILE_ERRORS):
-            message = (
-                f"works only in the current working directory: in another one {call} raises {text}; a relative path "
-                "is looked up where the process happens to run"
-            )
-            yield Finding(message, "write Path(__file__).parent / 'file' instead of 'file'", where)
+    troubles = [trouble for replica in record.replicas if (trouble := _trouble(replica))]
+    for call, text, where in troubles[:1]:
+        if any(name in text for name in FILE_ERRORS):
+            text = f"works only in the current working directory: in another one {call} raises {text}"
+            yield Finding(text, "write Path(__file__).parent / 'file' instead of the relative path 'file'", where)
+        elif "Address already in use" in text:
+            text = f"a copy in a second process cannot be made while the first is open: {text}"
+            yield Finding(text, "let each copy have its own port, file and display", where)
         else:
-            message = f"in another process and working directory, {call} raises {text}, here it does not"
-            yield Finding(message, where=where)
-        return
+            yield Finding(f"in another process and directory, {call} raises {text}, here it does not", where=where)
 
 
 def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
     """Returns what raised in another process: the call, the exception's text, and where."""
     if replica.has("usage"):
         return "the import", *replica.usage
-    builds = replica.builds if replica.has("builds") else {}
+    builds = vars(replica).get("builds", {})
     error = builds["context"].error if "context" in builds else None
     if error is not None and all(build.error for build in builds.values()):
         return "the constructor", error.text, error.where
     error = replica.replica.error if replica.has("replica") else None
-    if error is not None and error.step <= 1:
-        return f"{error.call}()", error.text, error.where
-    return None
+    return (f"{error.call}()", error.text, error.where) if error is not None and error.step <= 1 else None
 
 
 @check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", quick=False)
@@ -131,11 +110,10 @@ def vector_batches(record: EnvRecord) -> Findings:
     if not vector.is_inside:
         space = short(vector.observation_space)
         yield f"the batch of observations, {kind(vector.first[0])}, is not in observation_space {space}"
-    names = (("rewards", "f"), ("terminated", "b"), ("truncated", "b"))
-    for (name, letter), value in zip(names, vector.first[1:], strict=True):
+    dtypes = (("rewards", "float"), ("terminated", "bool"), ("truncated", "bool"))
+    for (name, dtype), value in zip(dtypes, vector.first[1:], strict=True):
         shape = (vector.num_envs,)
-        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype.kind != letter:
-            dtype = "float" if letter == "f" else "bool"
+        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype.kind != dtype[0]:
             text = f"{name} must be an array of shape {shape} and dtype {dtype}, got {kind(value)}"
             yield Finding(text, "return one entry for each copy")
 
@@ -149,26 +127,22 @@ def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
     if not same(*vector.seeded):
         yield f"reset(seed={short(vector.seeds)}) gave different observations the second time: not reproducible"
     if vector.num_envs >= 4 and all(same(vector.rows[0], row) for row in vector.rows):
-        text = f"all {vector.num_envs} copies start alike although their seeds differ: they repeat the same episode"
-        yield Finding(text, "give each copy its own generator, or draw one number for each copy")
+        yield f"all {vector.num_envs} copies start alike although their seeds differ: they repeat the same episode"
 
 
 @check(fix="in that step ignore the action, reset the copy and return reward 0 and False", at="step", quick=False)
 def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
     """`metadata["autoreset_mode"]` is set, and the copies are reset in that way: RLlib reads it."""
-    vector = record.vector
+    vector, before = record.vector, np.zeros(record.vector.num_envs, bool)
     if vector.mode is None:
         text = f'metadata["autoreset_mode"] is {vector.mode_text}; expected a gymnasium.vector.AutoresetMode'
         yield Finding(text, 'write metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, ...}', at="__init__")
-    before = np.zeros(vector.num_envs, bool)
     for number, (rewards, done, has_final) in enumerate(vector.steps, 1):
         wrong = before & (done | (rewards != 0))
         if vector.mode == "NEXT_STEP" and wrong.any():
             index = int(np.argmax(wrong))
-            yield (
-                f"autoreset_mode is NEXT_STEP, but copy {index}, whose episode had ended, got reward {rewards[index]} "
-                f"and done={bool(done[index])} at step {number}; expected its reset: reward 0, not done"
-            )
+            got = f"reward {rewards[index]} and done={bool(done[index])} at step {number}"
+            yield f"autoreset_mode is NEXT_STEP, but copy {index}, whose episode had ended, got {got}; expected 0, False"
             return
         if vector.mode == "SAME_STEP" and done.any() and not has_final:
             text = f'autoreset_mode is SAME_STEP, but infos has no "final_obs" at step {number}, where an episode ended'
@@ -182,16 +156,14 @@ def vector_agrees(record: EnvRecord) -> Findings:
     """Copies in a vector environment play as single ones with the same seeds: that is what training steps."""
     stacked, error = record.stacked
     first = record.resets[0]
-    singles = [first, next((episode for episode in record.resets if episode.seed == 1), first)]
-    for index, (single, copied) in enumerate(zip(singles, stacked, strict=True)):
+    second = next((episode for episode in record.resets if episode.seed == 1), first)
+    for index, (single, copied) in enumerate(zip((first, second), stacked, strict=True)):
         found = difference(single, copied)
-        if found is not None and found.what != "exception":
-            if found.rounding is not None:
-                yield rounding(f"copy {index} of a vector", found, single)
-            else:
-                shown = found.shown(single, "alone", "in the vector")
-                yield Finding(f"copy {index} of a vector differs from the single environment in {shown}")
-            return
+        if found is not None and found.rounding is not None:
+            yield rounding(f"copy {index} of a vector", found, single)
+        elif found is not None and found.what != "exception":
+            shown = found.shown(single, "alone", "in the vector")
+            yield f"copy {index} of a vector differs from the single environment in {shown}"
     if error is not None:
         text = f"{len(stacked)} copies in a gymnasium SyncVectorEnv raise {error.text}, as in RLlib's env runner"
         yield Finding(text, "the exception tells which value of the copies could not be merged", error.where)

@@ -13,10 +13,10 @@ GENERATORS = (("numpy_rng", "np.random"), ("python_rng", "random"))
 def rounding(what: str, found: Difference, episode: Episode) -> Finding:
     """Returns the warning on a difference that begins as rounding and grows: chaos, no leak."""
     text = (
-        f"{what} differs by rounding, a relative {found.rounding:.0e} at first, which grows as in the chaos of a physics "
-        f"engine (contact order, warm starts); no leak of state: {found.shown(episode, 'in one', 'in the other')}"
+        f"{what} differs by rounding, a relative {found.rounding:.0e} at first, which grows as in the chaos of a "
+        f"physics engine; no leak of state: {found.shown(episode, 'in one', 'in the other')}"
     )
-    return Finding(text, ROUNDING_FIX, at="reset" if found.step == 0 else "step", severity="warning", blocks=False)
+    return Finding(text, ROUNDING_FIX, at="step" if found.step else "reset", severity="warning", blocks=False)
 
 
 def fresh_difference(record: EnvRecord) -> Difference | None:
@@ -24,11 +24,10 @@ def fresh_difference(record: EnvRecord) -> Difference | None:
     return difference(record.resets[0], record.replays.alone)
 
 
-def _suspects(record: EnvRecord) -> list[str]:
-    """Returns what probably is the source of chance."""
-    labels = {"numpy_rng": "np.random (the global generator of NumPy)", "python_rng": "the random module"}
-    drawn = [label for name, label in labels.items() if any(episode.touched(name) for episode in record.episodes)]
-    return [f"it draws from {label}" for label in drawn] + record.replays.suspects
+def fresh_copies_agree(record: EnvRecord) -> None:
+    """Raises NotJudged where not even two fresh copies agree."""
+    if fresh_difference(record) is not None:
+        raise NotJudged("not even fresh copies agree")
 
 
 @check(fix="start reset() with super().reset(seed=seed)", at="reset")
@@ -36,10 +35,7 @@ def reset_seeds_np_random(record: EnvRecord) -> Findings:
     """`reset(seed=...)` seeds `self.np_random` where the environment draws from it."""
     seed = record.seeding["ignored"] if record.played else None
     if seed is not None:
-        yield (
-            f"reset(seed=12345) does not seed np_random (its seed is {seed}) although reset() draws from it: the seed "
-            "is ignored"
-        )
+        yield f"reset(seed=12345) does not seed np_random (its seed is {seed}), which reset() draws from"
 
 
 @check(fix=SEED, at="step", after="spaces_same_in_copies config_unchanged reset_seeds_np_random")
@@ -48,7 +44,10 @@ def same_seed_same_episode(record: EnvRecord) -> Findings:
     first, found = record.resets[0], fresh_difference(record)
     if found is None:
         return
-    at, shown, suspects = "step" if found.step else "reset", found.shown(first), _suspects(record)
+    labels = {"numpy_rng": "np.random (the global generator of NumPy)", "python_rng": "the random module"}
+    drawn = [label for name, label in labels.items() if any(episode.touched(name) for episode in record.episodes)]
+    suspects = [f"it draws from {label}" for label in drawn] + record.replays.suspects
+    at, shown = "step" if found.step else "reset", found.shown(first)
     if found.rounding is not None and not suspects:
         yield rounding("a fresh copy with the same seed and actions", found, first)
     elif record.replays.only_seed_0:
@@ -63,49 +62,38 @@ def same_seed_same_episode(record: EnvRecord) -> Findings:
 @check(fix="set everything that step() changes in reset()", at="reset")
 def reset_starts_afresh(record: EnvRecord) -> Findings:
     """A reset forgets the episode before it: a used copy plays the same episode as a fresh one."""
-    if fresh_difference(record) is not None:
-        raise NotJudged("not even fresh copies agree")
+    fresh_copies_agree(record)
     repetition = stale(record.resets, record.replays.again)
     if repetition is None:
         return
     left, right, found = repetition
-    shown = found.shown(left)
     if found.rounding is not None:
         yield rounding("an episode on a used copy", found, left)
     elif found.step == 0 and _only_reset_differs(left, right):
-        text = f"the observation of reset() is stale, of the previous episode: {shown}; all steps after it agree"
+        text = f"the observation of reset() is stale, of the previous episode: {found.shown(left)}; the steps agree"
         yield Finding(text, "set the state first, then compute the observation to return")
-    elif record.replays.second_seed_ignored:
-        text = f"the second reset(seed={left.seed}) ignores its seed: only the first seed is honoured: {shown}"
-        yield Finding(text, "call super().reset(seed=seed) at every reset and draw from self.np_random")
     else:
+        names = ", ".join(f"self.{name}" for name in record.replays.changed[:6]) or "a generator seeded only once"
         text = (
-            f"state of the previous episode leaks into the next: reset(seed={left.seed}) on a used copy differs from "
-            f"the same seed and actions before: {shown}; lengths {len(left.steps)} and {len(right.steps)}"
+            f"state of the previous episode leaks into the next: with the same seed and actions a used copy differs in "
+            f"{found.shown(left)}; lengths {len(left.steps)} and {len(right.steps)}"
         )
-        names = ", ".join(f"self.{name}" for name in record.replays.changed[:6])
-        yield Finding(text, f"set everything that step() changes in reset(){f': look at {names}' if names else ''}")
+        yield Finding(text, f"set everything that step() changes in reset(): look at {names}")
 
 
 def _only_reset_differs(left: Episode, right: Episode) -> bool:
-    if not left.steps or not right.steps:
-        return False
     without = [Episode(e.number, e.policy, e.seed, steps=e.steps, error=e.error) for e in (left, right)]
-    return difference(*without) is None
+    return bool(left.steps and right.steps) and difference(*without) is None
 
 
-@check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None as default keeps the stream",
-       at="reset")  # fmt: skip
+@check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None keeps the stream", at="reset")
 def no_seed_new_episode(record: EnvRecord) -> Findings:
     """Without a seed, each reset continues the random stream; else training sees one single episode."""
-    starts = record.starts
-    if len(set(starts.seeded)) < 3 or len(starts.unseeded) < 4 or len(starts.unseeded[0]) == 0:
+    seeds, unseeded = len(set(record.starts.seeded)), record.starts.unseeded
+    if seeds < 3 or len(unseeded) < 4 or not unseeded[0]:
         raise NotJudged("episodes do not depend on the seed")
-    if len(set(starts.unseeded)) == 1:
-        yield (
-            f"{len(starts.unseeded)} resets without a seed all replay the same episode, although {len(starts.seeded)} "
-            f"seeds gave {len(set(starts.seeded))} different ones: the random stream restarts at each reset"
-        )
+    if len(set(unseeded)) == 1:
+        yield f"{len(unseeded)} resets without a seed all replay the same episode; seeds gave {seeds} different ones"
 
 
 @check(fix="make no generator in __init__; use self.np_random, which super().reset(seed=seed) seeds", at="__init__",
@@ -116,9 +104,7 @@ def copies_without_seed_differ(record: EnvRecord) -> Findings:
     if len(starts.fresh) < 3 or len(set(starts.seeded)) < 3 or len(set(starts.unseeded)) < 2:
         raise NotJudged("episodes do not depend on chance")
     if len(set(starts.fresh)) == 1:
-        yield (
-            "fresh copies that get no seed all play the same episodes: the constructor seeds a generator with a constant"
-        )
+        yield "fresh copies without a seed all play the same episodes: the constructor seeds them with a constant"
 
 
 @check(fix="use self.np_random, seeded by super().reset(seed=seed)")
@@ -128,19 +114,12 @@ def global_random_untouched(record: EnvRecord) -> Findings:
         used = next((episode for episode in record.played if episode.touched(name)), None)
         if used is None:
             continue
-        in_reset = getattr(used.around[0], name) != getattr(used.around[1], name)
-        call = "reset" if in_reset else "step"
+        call = "reset" if getattr(used.around[0], name) != getattr(used.around[1], name) else "step"
         if name in record.seeding["reseeds"]:
-            text = (
-                f"{call}() seeds the global generator of {label}: it overrides the random numbers of all other "
-                "instances and of RLlib"
-            )
+            text = f"{call}() seeds the global generator of {label}, which all other instances and RLlib draw from"
             yield Finding(text, at=call)
         elif fresh_difference(record) is None:
-            text = (
-                f"{call}() draws from the global generator of {label}; it did not change the episode, but it will if "
-                "others draw"
-            )
+            text = f"{call}() draws from the global generator of {label}: episodes will differ when others draw"
             yield Finding(text, at=call, severity="warning")
 
 
@@ -149,8 +128,7 @@ def global_random_untouched(record: EnvRecord) -> Findings:
        quick=False)  # fmt: skip
 def same_in_other_process(record: EnvRecord) -> Findings:
     """The same seed gives the same episode in another process, where the order of sets and hash() differ."""
-    if fresh_difference(record) is not None:
-        raise NotJudged("not even fresh copies agree")
+    fresh_copies_agree(record)
     ours = record.resets[0]
     for replica in record.replicas:
         found = difference(ours, replica.replica) if replica.has("replica") else None
@@ -158,11 +136,8 @@ def same_in_other_process(record: EnvRecord) -> Findings:
             continue
         if found.rounding is not None:
             yield rounding("an episode in another process", found, ours)
-        else:
-            shown = found.shown(ours, "here", "there")
-            text = (
-                f"with seed 0 and the same actions another process gives another {shown}; not reproducible (order of a "
-                "set, hash(), id(), the time, the process id?)"
-            )
-            yield Finding(text, at="step" if found.step else "reset")
+            return
+        text = f"another process gives, with seed 0 and the same actions, another {found.shown(ours, 'here', 'there')}"
+        text += "; the order of a set, hash(), id(), the time, the process id?"
+        yield Finding(text, at="step" if found.step else "reset")
         return

@@ -62,7 +62,6 @@ class Replays:
     mixed_old: Episode  # seed 1 on the second copy, in turns with ...
     mixed_new: Episode  # ... seed 0 on a third, fresh copy
     only_seed_0: bool = False  # other seeds than 0 are repeated
-    second_seed_ignored: bool = False  # a fresh copy that is reset twice follows the first of the two seeds
     suspects: list[str] = field(default_factory=list)  # where chance may come from
     changed: list[str] = field(default_factory=list)  # attributes that differ between a used and a fresh copy
 
