@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..cli import UsageError, did_you_mean
+from ..cli import did_you_mean
+from ..errors import UsageError
 from .judge import CHECKS
 
 if sys.version_info >= (3, 11):

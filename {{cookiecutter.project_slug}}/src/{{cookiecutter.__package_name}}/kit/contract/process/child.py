@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...cli import RunError
+from ...errors import RunError
+from ..record import heartbeat
 from ..record.env_record import EnvRecord
 from ..record.file import read_record
-from ..record.heartbeat import Heartbeat
 from ..record.locations import in_stack_dump
 from ..record.sections import Stop
 
@@ -74,7 +74,7 @@ class Child:
         self.stop: Stop | None = None
         folder.mkdir(parents=True)
         (folder / "request.json").write_text(json.dumps(vars(request)))
-        Heartbeat.create(folder / "heartbeat")
+        heartbeat.create(folder / "heartbeat")
         paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
         environment = {**os.environ, **QUIET, "PYTHONHASHSEED": str(request.replica), "PYTHONPATH": paths}
         command = [sys.executable, "-m", __name__.replace(".process.child", ".record"), str(folder)]
@@ -95,7 +95,7 @@ class Child:
             RunError: If Python could not even start there.
         """
         code = self.process.poll()
-        beat, now = Heartbeat.read(self.folder / "heartbeat"), time.monotonic()
+        beat, now = heartbeat.read(self.folder / "heartbeat"), time.monotonic()
         if code is not None:
             if beat.call == "start":
                 lines = (self.folder / "start.txt").read_text(errors="replace").strip().splitlines() or ["no output"]
@@ -113,7 +113,7 @@ class Child:
             self._note("memory", size)
         elif now - self._last[1] > patience:
             self._dump_stack()
-            if Heartbeat.read(self.folder / "heartbeat").number != beat.number:
+            if heartbeat.read(self.folder / "heartbeat").number != beat.number:
                 return False  # it was only slow
             self._note("hang", 0, now - self._last[1])
         else:
@@ -140,7 +140,7 @@ class Child:
     def _note(self, why: str, code: int, seconds: float = 0.0) -> None:
         path = self.folder / "stack.txt"
         where = in_stack_dump(path.read_text(errors="replace")) if path.exists() else None
-        beat = Heartbeat.read(self.folder / "heartbeat")
+        beat = heartbeat.read(self.folder / "heartbeat")
         self.stop = Stop(why, code, beat.call, beat.step, beat.context, beat.probe, where, seconds)
 
     def _dump_stack(self) -> None:

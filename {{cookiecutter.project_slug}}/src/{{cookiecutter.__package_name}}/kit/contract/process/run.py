@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...cli import UsageError
+from ...errors import UsageError
 from ..ignored import known
 from ..judge import Report, judge
 from ..record.env_record import EnvRecord

@@ -1,6 +1,7 @@
 """Probes of what the environment says of itself: its classes, spaces, signatures and globals."""
 
 import ast
+import contextlib
 import copy
 import inspect
 import sys
@@ -19,6 +20,7 @@ from .locations import attributes, defined, described, of_user, unwrapped
 from .recorder import Recorder
 from .sections import About
 from .surroundings import seed_global
+from .targets import parameters
 from .values import attribute
 
 NAMES = ("observation_space", "action_space")
@@ -79,13 +81,10 @@ def _record_spaces(recorder: Recorder, about: About) -> None:
 
 
 def _reset_parameters(plain: type) -> dict[str, Any] | None:
-    try:
-        parameters = inspect.signature(getattr(plain, "reset")).parameters  # noqa: B009  # mypy knows no such attribute
-    except (AttributeError, TypeError, ValueError):
+    found = parameters(getattr(plain, "reset", None))
+    if not found or any(p.kind is p.VAR_KEYWORD for p in found.values()):
         return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return None
-    return {name: "required" if p.default is p.empty else p.default for name, p in parameters.items()}
+    return {name: "required" if p.default is p.empty else p.default for name, p in found.items()}
 
 
 def _windows() -> Iterator[str]:
@@ -118,14 +117,11 @@ def _uses_order(plain: type) -> bool:
         module = sys.modules.get(owner.__module__)
         if module is None or not of_user(getattr(module, "__file__", None) or "<none>"):
             continue
-        try:
-            tree = ast.parse(inspect.getsource(module))
-        except (OSError, TypeError, SyntaxError):
-            continue
-        for node in ast.walk(tree):
-            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-            if isinstance(node, ast.Set | ast.SetComp) or name in ("set", "frozenset", "hash", "id"):
-                return True
+        with contextlib.suppress(OSError, TypeError, SyntaxError):
+            for node in ast.walk(ast.parse(inspect.getsource(module))):
+                name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+                if isinstance(node, ast.Set | ast.SetComp) or name in ("set", "frozenset", "hash", "id"):
+                    return True
     return False
 
 

@@ -14,7 +14,7 @@ from .locations import attributes, unwrapped
 from .model import NotJudged
 from .recorder import NO_CONFIG, Recorder
 from .sections import Build
-from .targets import first_parameter
+from .targets import parameters
 from .values import same
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
@@ -34,7 +34,7 @@ def record_builds(recorder: Recorder) -> dict[str, Build]:
 
 def record_defaults(recorder: Recorder) -> dict[str, Any]:
     """Calls the constructor with its own defaults, and without keys in the config."""
-    parameter = first_parameter(recorder.maker)
+    parameter = next(iter(parameters(recorder.maker).values()), None)
     default = parameter.default if parameter is not None else None
     facts: dict[str, Any] = {}
     if isinstance(default, dict | list | set):

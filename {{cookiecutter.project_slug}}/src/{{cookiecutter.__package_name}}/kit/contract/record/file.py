@@ -1,17 +1,16 @@
 """The file that a recorder appends to: what stands in it can be read, however the recorder ended."""
 
-import io
 import pickle
 import types
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from ...spaces.membership import short
 from .env_record import EnvRecord
 
-OUR_MODULES = (__name__.rpartition(".contract.")[0], "gymnasium", "numpy", "collections", "copyreg", "_codecs")
-OUR_BUILTINS = (complex, range, slice, bytearray)
-FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+KNOWN_MODULES = (__name__.rpartition(".contract.")[0], "gymnasium", "numpy", "collections", "copyreg", "_codecs")
+NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
 class Opaque:
@@ -30,22 +29,14 @@ def opaque(name: str, text: str) -> Opaque:
     return stand_in
 
 
-def _is_ours(module: str | None) -> bool:
-    return module is not None and any(module == name or module.startswith(f"{name}.") for name in OUR_MODULES)
-
-
 class _Pickler(pickle.Pickler):
-    """Pickles data, and writes the text of anything else: the judge's process must not import the user's modules."""
+    """Pickles data, and writes the text of anything else: the judges' process must not import the user's modules."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, FUNCTIONS):
-            known = _is_ours(obj.__module__) or (obj.__module__ == "builtins" and obj is getattr)
-            return NotImplemented if known else (opaque, ("function", short(obj)))
-        if isinstance(obj, type):
-            known = _is_ours(obj.__module__) or obj.__module__ == "builtins"
-            return NotImplemented if known else (opaque, ("type", short(obj)))
         kind = type(obj)
-        if _is_ours(kind.__module__) or kind in OUR_BUILTINS:
+        module = (obj.__module__ if isinstance(obj, NAMED) else kind.__module__) or ""
+        plain = module == "builtins" and (isinstance(obj, type) or obj is getattr or kind in (complex, range, slice))
+        if plain or any(module == name or module.startswith(f"{name}.") for name in KNOWN_MODULES):
             return NotImplemented
         for base in (int, float, str, bytes, dict, list, tuple, set, frozenset):
             if isinstance(obj, base):
@@ -72,12 +63,11 @@ class RecordWriter:
         self._append("missing", name, reason)
 
     def _append(self, *entry: Any) -> None:
-        buffer = io.BytesIO()
+        buffer = BytesIO()
         try:
             _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(entry)
         except Exception as error:
-            buffer = io.BytesIO()
-            pickle.dump(("missing", entry[1], f"it cannot be written down: {error}"), buffer)
+            buffer = BytesIO(pickle.dumps(("missing", entry[1], f"it cannot be written down: {error}")))
         self._file.write(buffer.getvalue())
         self._file.flush()
 
@@ -85,17 +75,15 @@ class RecordWriter:
 def read_record(path: Path) -> EnvRecord:
     """Returns what stands in the file; an entry that was cut off, and all after it, are left out."""
     record = EnvRecord()
-    if not path.exists():
-        return record
-    with path.open("rb") as file:
-        while True:
-            try:
+    try:
+        with path.open("rb") as file:
+            while True:
                 what, name, value = pickle.load(file)
-            except Exception:
-                return record
-            if what == "missing":
-                record.missing[name] = value
-            elif what == "item":
-                vars(record).setdefault(name, []).append(value)
-            else:
-                setattr(record, name, value)
+                if what == "missing":
+                    record.missing[name] = value
+                elif what == "item":
+                    vars(record).setdefault(name, []).append(value)
+                else:
+                    setattr(record, name, value)
+    except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ValueError, IndexError, MemoryError):
+        return record

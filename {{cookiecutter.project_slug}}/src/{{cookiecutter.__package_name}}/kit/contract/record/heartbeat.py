@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _HEAD = struct.Struct("=QIB")  # number of calls so far, step within the episode, index into CALLS
-_SIZE = 512
-_TEXT = 64  # where the probe and the context stand
+_SIZE, _TEXT = 512, 64  # of the file, and where the probe and the context stand
 CALLS = ("start", "import", "__init__", "reset", "step", "render", "close", "probe")
 
 
@@ -22,18 +21,12 @@ class Beat(NamedTuple):
 
 
 class Heartbeat:
-    """Writes and reads the shared file."""
+    """Writes the shared file."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("r+b")
         self._map = mmap.mmap(self._file.fileno(), _SIZE)
-        self._count = 0
-        self._probe = ""
-
-    @staticmethod
-    def create(path: Path) -> None:
-        """Makes the file, in which nothing has been called yet."""
-        path.write_bytes(bytes(_SIZE))
+        self._count, self._probe = 0, ""
 
     def call(self, name: str, step: int = 0) -> None:
         """Notes that the environment is about to be called."""
@@ -51,10 +44,15 @@ class Heartbeat:
         self._map[_TEXT : _TEXT + len(content) + 1] = content + b"\0"
         self.call("probe")
 
-    @staticmethod
-    def read(path: Path) -> Beat:
-        """Returns the last thing that the recorder noted."""
-        content = path.read_bytes().ljust(_SIZE, b"\0")
-        count, step, call = _HEAD.unpack_from(content)
-        probe, _, context = content[_TEXT:].split(b"\0")[0].decode(errors="replace").partition("\n")
-        return Beat(count, step, CALLS[call % len(CALLS)], probe, context)
+
+def create(path: Path) -> None:
+    """Makes the file, in which nothing has been called yet."""
+    path.write_bytes(bytes(_SIZE))
+
+
+def read(path: Path) -> Beat:
+    """Returns the last thing that the recorder noted."""
+    content = path.read_bytes()
+    count, step, call = _HEAD.unpack_from(content)
+    probe, _, context = content[_TEXT:].split(b"\0")[0].decode(errors="replace").partition("\n")
+    return Beat(count, step, CALLS[call % len(CALLS)], probe, context)

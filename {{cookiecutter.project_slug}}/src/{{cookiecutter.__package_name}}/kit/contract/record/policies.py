@@ -1,4 +1,4 @@
-"""How actions are chosen while the checks watch: at random, one action all the time, extremes of a Box."""
+"""How actions are chosen while the recorder plays: at random, one action all the time, extremes of a Box."""
 
 import copy
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Chooser = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True)
 class Policy:
-    """A way to play: "random", "action repeat" (random, held for some steps) or one constant action."""
+    """A way to play: random actions, each held for some steps, or one constant action."""
 
     label: str
     action: Any = None
@@ -54,17 +54,11 @@ ACTION_REPEAT = Policy(f"random actions held for {ACTION_REPEAT_STEPS} steps", h
 
 
 def sample(space: Any, mask: Any = None) -> Any:
-    """Returns a random action, within the mask where there is one and the space understands it."""
-    if mask is not None:
-        try:
-            return space.sample(mask)
-        except Exception:
-            return space.sample()
-    return _tame(space, space.sample())
-
-
-def _tame(space: Any, action: Any) -> Any:
-    """Keeps samples of unbounded or absurdly wide Boxes in a range that somebody might play."""
+    """Returns a random action: within the mask, if the space understands it, and within what somebody might play."""
+    try:
+        action = space.sample(mask) if mask is not None else space.sample()
+    except Exception:
+        action = space.sample()
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return np.clip(action, -EXTREME, EXTREME).astype(space.dtype)
     return action
@@ -86,33 +80,27 @@ def constant_policies(space: Any, limit: int = 6) -> list[Policy]:
         numbers = range(count) if count <= limit else np.linspace(0, count - 1, limit).astype(int)
         actions = [np.int64(int(space.start) + int(i)) for i in numbers]
     else:
-        actions = [corner(space, share) for share in (0.0, 0.5, 1.0)]
-    return [Policy(f"always action {_name(a)}", action=a) for a in actions if a is not None]
+        actions = [_corner(space, share) for share in (0.0, 0.5, 1.0)]
+    names = [" ".join(str(action).split()) for action in actions]
+    return [Policy(f"always action {n[:50]}", a) for n, a in zip(names, actions, strict=True) if a is not None]
 
 
-def _name(action: Any) -> str:
-    text = " ".join(str(action).split())
-    return text if len(text) < 50 else text[:49] + "…"
-
-
-def corner(space: Any, share: float) -> Any:
+def _corner(space: Any, share: float) -> Any:
     """Returns the lowest (0.0), middle (0.5) or highest (1.0) value of a space; None for spaces without such."""
     if isinstance(space, spaces.Box):
-        low, high = np.maximum(space.low.astype(float), -10.0), np.minimum(space.high.astype(float), 10.0)
-        low = np.where(np.abs(space.low.astype(float)) < EXTREME, space.low, low)
-        high = np.where(np.abs(space.high.astype(float)) < EXTREME, space.high, high)
-        value = low + share * (high - low)
-        return np.clip(value, space.low, space.high).astype(space.dtype)
+        low, high = space.low.astype(float), space.high.astype(float)
+        low, high = np.where(np.abs(low) < EXTREME, low, -10.0), np.where(np.abs(high) < EXTREME, high, 10.0)
+        return np.clip(low + share * (high - low), space.low, space.high).astype(space.dtype)
     if isinstance(space, spaces.Discrete):
         return np.int64(int(space.start) + round(share * (int(space.n) - 1)))
     if isinstance(space, spaces.MultiDiscrete):
         return (space.start + np.round(share * (space.nvec - 1))).astype(space.dtype)
     if isinstance(space, spaces.MultiBinary):
         return np.full(space.shape, round(share + 0.01), space.dtype)
-    if isinstance(space, spaces.Dict):
-        parts = {key: corner(part, share) for key, part in space.items()}
-        return None if any(part is None for part in parts.values()) else parts
-    if isinstance(space, spaces.Tuple):
-        values = tuple(corner(part, share) for part in space.spaces)
-        return None if any(value is None for value in values) else values
-    return None
+    if not isinstance(space, spaces.Dict | spaces.Tuple):
+        return None
+    parts = dict(space.spaces) if isinstance(space, spaces.Dict) else dict(enumerate(space.spaces))
+    values = {key: _corner(part, share) for key, part in parts.items()}
+    if any(value is None for value in values.values()):
+        return None
+    return values if isinstance(space, spaces.Dict) else tuple(values.values())

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...cli import UsageError
+import gymnasium
+
+from ...errors import UsageError
 from .locations import described, raised, shorten, unwrapped
 
 
@@ -18,18 +20,12 @@ class WorkerConfig(dict[str, Any]):
 
     def __init__(self, config: dict[str, Any], worker_index: int = 1, vector_index: int = 0) -> None:
         super().__init__(config)
-        self.worker_index = worker_index
-        self.vector_index = vector_index
-        self.num_workers = 2
-        self.remote = False
-        self.recreated_worker = False
+        self.worker_index, self.vector_index, self.num_workers = worker_index, vector_index, 2
+        self.remote = self.recreated_worker = False
 
 
 def load(text: str) -> Callable[..., Any]:
-    """Returns the class or creator that a target names.
-
-    Args:
-        text: "module:attr" or "file.py:attr".
+    """Returns the class or creator that a target, "module:attr" or "file.py:attr", names.
 
     Raises:
         UsageError: If there is no such thing, or importing it raises.
@@ -103,19 +99,15 @@ def _import(importer: Callable[[], Any], place: str) -> Any:
 
 def accepts(maker: Callable[..., Any], name: str) -> bool:
     """Tells whether a class or creator has a parameter of this name (or takes any keyword)."""
-    try:
-        parameters = inspect.signature(maker).parameters
-    except (TypeError, ValueError):
-        return False
-    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return name in parameters(maker) or any(p.kind is p.VAR_KEYWORD for p in parameters(maker).values())
 
 
-def first_parameter(maker: Callable[..., Any]) -> inspect.Parameter | None:
-    """Returns the parameter that the config goes to; None where Python does not know."""
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+    """Returns the parameters of a function or class; none where Python does not know."""
     try:
-        return next(iter(inspect.signature(maker).parameters.values()), None)
+        return dict(inspect.signature(function).parameters)
     except (TypeError, ValueError):
-        return None
+        return {}
 
 
 def make(maker: Callable[..., Any], config: Any, render_mode: str | None = None) -> Any:
@@ -125,13 +117,7 @@ def make(maker: Callable[..., Any], config: Any, render_mode: str | None = None)
     if accepts(maker, "render_mode"):
         return maker(config, render_mode=render_mode)
     env = maker(config)
-    plain = type(unwrapped(env))
     spec = getattr(env, "spec", None)
     if spec is not None and getattr(spec, "entry_point", None) is not None:
-        import gymnasium
-
         return gymnasium.make(spec, render_mode=render_mode)
-    parameter = first_parameter(plain)
-    if parameter is not None and "config" in parameter.name and accepts(plain, "render_mode"):
-        return plain(config, render_mode=render_mode)
-    raise TypeError(f"{plain.__name__} takes no render_mode")
+    raise TypeError(f"{type(unwrapped(env)).__name__} takes no render_mode")
