@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import UsageError
 from ..ignored import known
 from ..judge import Report, judge
+from ..manifest import changed_files
 from ..record.env_record import EnvRecord
 from ..record.sections import Stop
 from .child import POLL_SECONDS, Child, Request
@@ -131,6 +132,10 @@ def run_checks(
     request = Request(_absolute(target), dict(config or {}), quick, home=os.getcwd())
     with tempfile.TemporaryDirectory(prefix="checks-", ignore_cleanup_errors=True) as folder:
         record = _Run(Path(folder), request).go()
+    if target.startswith(f"{__name__.partition('.kit.')[0]}.") and not quick:
+        record.changed_kit_files = changed_files()
+    else:
+        record.missing["changed_kit_files"] = "this is another package's environment"
     return Report.of(target, judge(record), ignored, round(time.perf_counter() - started, 3))
 
 

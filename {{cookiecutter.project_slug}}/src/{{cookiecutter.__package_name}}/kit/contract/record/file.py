@@ -1,7 +1,6 @@
 """The file that a recorder appends to: what stands in it can be read, however the recorder ended."""
 
 import pickle
-import types
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from ...spaces.membership import short
 from .env_record import EnvRecord
 
 KNOWN_MODULES = (__name__.rpartition(".contract.")[0], "gymnasium", "numpy", "collections", "copyreg", "_codecs")
-NAMED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
 class Opaque:
@@ -34,7 +32,7 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
-        module = (obj.__module__ if isinstance(obj, NAMED) else kind.__module__) or ""
+        module = (obj if hasattr(obj, "__qualname__") else kind).__module__ or ""  # of functions and classes their own
         plain = module == "builtins" and (isinstance(obj, type) or obj is getattr or kind in (complex, range, slice))
         if plain or any(module == name or module.startswith(f"{name}.") for name in KNOWN_MODULES):
             return NotImplemented
