@@ -53,6 +53,9 @@ class _Run:
             if not self.request.quick and self.record.has("about") and self.record.about.uses_order:
                 replicas += [self.start(replica=seed) for seed in MORE_HASH_SEEDS]
             self._wait(replicas)
+            if replicas and replicas[0].stop is not None and self.record.cap is not None:
+                replicas[0] = self.start(replica=1, renders=True, cap=self.record.cap)
+                self._wait(replicas[:1])
         finally:
             for child in self.children:
                 child.end()
@@ -74,7 +77,7 @@ class _Run:
             if stop.probe == "episodes" and stop.call == "step":
                 cap = min(stop.step - 1, 10**9 if cap is None else cap - 1)
             else:
-                without = (*without, stop.probe)
+                without += ("close", "closing", "released") if stop.call == "close" else (stop.probe,)
             child = self.start(cap=cap, without=without)
 
     def _wait(self, children: list[Child]) -> None:

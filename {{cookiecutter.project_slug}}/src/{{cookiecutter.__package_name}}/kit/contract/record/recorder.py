@@ -39,6 +39,7 @@ class Recorder:
     ) -> None:
         self.maker, self.heartbeat, self.writer = maker, heartbeat, writer
         self.config, self.quick, self.cap = request["config"], request["quick"], request["cap"]
+        self.without: list[str] = request["without"]  # probes to leave out, or "close" where that ends the process
         self.events = Events()
         self.plan = make_plan([], 0.0, 1, self.quick, self.cap)
         self.builds: dict[str, Build] = {}
@@ -115,7 +116,7 @@ class Recorder:
 
     def release(self, *envs: Any) -> None:
         """Closes extra copies."""
-        for env in envs:
+        for env in envs if "close" not in self.without else ():
             self.heartbeat.call("close")
             quietly(env.close)
 
