@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from conftest import PACKAGE, BakedProject
-from kit.contract.manifest import changed_files
+from kit.contract.manifest import NAME, changed_files, manifest
 
 
 def test_manifest_is_up_to_date() -> None:
@@ -14,6 +14,7 @@ def test_manifest_is_up_to_date() -> None:
 def test_manifest_tells_edited_new_and_missing_files(tmp_path: Path) -> None:
     kit = tmp_path / "kit"
     shutil.copytree(PACKAGE / "kit", kit, ignore=shutil.ignore_patterns("__pycache__"))
+    (kit / NAME).write_text(manifest(kit), encoding="utf-8")
     (kit / "cli.py").write_bytes((kit / "cli.py").read_bytes().replace(b"\n", b"\r\n"))  # as Git on Windows does
     assert changed_files(kit) == []
     (kit / "files.py").write_text("# edited", encoding="utf-8")
@@ -40,7 +41,7 @@ def test_pyprojects_ignored_checks_are_honoured_by_check_and_the_tests(corridor:
     source = env.read_text(encoding="utf-8")
     table = f'\n[tool.{corridor.package}.check]\nignore = {{ observation_type = "lists are meant" }}\n'
     try:
-        env.write_text(source.replace("np.float32)\n", "np.float32).tolist()\n"), encoding="utf-8")
+        env.write_text(source.replace("length], np.float32)", "length], np.float32).tolist()"), encoding="utf-8")
         assert "ERROR observation_type" in corridor.command("check").stdout
         path.write_text(text + table, encoding="utf-8")
         assert "1 ignored: observation_type (lists are meant)" in corridor.command("check", check=True).stdout

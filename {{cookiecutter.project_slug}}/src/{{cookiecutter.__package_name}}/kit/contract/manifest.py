@@ -7,17 +7,14 @@ KIT = Path(__file__).resolve().parents[1]
 NAME = "MANIFEST"
 
 
-def checksums(kit: Path = KIT) -> dict[str, str]:
-    """Returns the SHA-256 of each file, by its path; line ends don't count, as Git may change them."""
+def manifest(kit: Path = KIT) -> str:
+    """Returns a line for each file: its SHA-256 and its path. Line ends don't count, as Git may change them."""
     files = [path for path in sorted(kit.rglob("*")) if path.is_file() and path.suffix in (".py", ".md")]
-    return {
-        path.relative_to(kit).as_posix(): hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-        for path in files
-    }
+    sums = [hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() for path in files]
+    return "".join(f"{sum}  {path.relative_to(kit).as_posix()}\n" for sum, path in zip(sums, files, strict=True))
 
 
 def changed_files(kit: Path = KIT) -> list[str]:
     """Returns the files that differ from the manifest, are missing, or are not in it."""
-    lines = (kit / NAME).read_text(encoding="utf-8").split("\n") if (kit / NAME).is_file() else []
-    delivered = {path: checksum for checksum, _, path in (line.partition("  ") for line in lines) if path}
-    return sorted({path for path, _ in delivered.items() ^ checksums(kit).items()})
+    delivered = (kit / NAME).read_text(encoding="utf-8") if (kit / NAME).is_file() else ""
+    return sorted({line.partition("  ")[2] for line in {*delivered.splitlines()} ^ {*manifest(kit).splitlines()}})
