@@ -72,7 +72,7 @@ def record(**sections: Any) -> EnvRecord:
         "shared_files": [],
         "unpicklable": None,
         "growth": Growth(6, 500, {"threads": [1] * 5}, [1000] * 5),
-        "stacked": ([episode(1), episode(1, seed=1, length=14)], None),
+        "stacked": None,
         "rendered": [Rendered("rgb_array", episode(1), "rgb_array", [np.full((4, 4, 3), i, np.uint8) for i in range(4)])],
         "draws": False,
         "replicas": [EnvRecord(builds={"context": Build((SHOT, SHOT))}, replica=episode(1))],
@@ -159,6 +159,7 @@ CASES = {
     "copies_do_not_interfere": lambda: record(
         replays=Replays(episode(1), episode(3), episode(4, seed=1, length=14), episode(1, length=9))
     ),
+    "vector_works": lambda: record(stacked=error("step", "ValueError")),
     "env_can_be_pickled": lambda: record(unpicklable=("self._lock, a lock", "TypeError")),
     # The process.
     "process_survives": lambda: record(stops=[Stop("exit", 3, "step", 7, "episode 1")]),

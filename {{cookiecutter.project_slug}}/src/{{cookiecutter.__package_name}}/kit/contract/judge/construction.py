@@ -94,7 +94,7 @@ def _main_build(record: EnvRecord) -> Build:
 
 @check(fix=OWN_RANDOM, at="__init__")
 def constructor_without_side_effects(record: EnvRecord) -> Findings:
-    """The constructor leaves directory, global random numbers and signal handlers alone: all copies share them."""
+    """The constructor leaves the directory and the global random numbers alone: all copies share them."""
     before, after = _main_build(record).around
     if after.cwd != before.cwd:
         text = f"the constructor changes the working directory (os.chdir) from {before.cwd} to {after.cwd}"
@@ -108,20 +108,6 @@ def constructor_without_side_effects(record: EnvRecord) -> Findings:
         else:
             text = f"the constructor draws from the global generator of {label}, which the seed does not govern"
             yield Finding(text, severity="warning")
-    if after.signals != before.signals:
-        text = "the constructor installs a signal handler for SIGINT or SIGTERM: Ray needs its own there"
-        yield Finding(text, "install no signal handlers in an environment", severity="warning")
-    if after.float_errors != before.float_errors:
-        text = "the constructor calls np.seterr, which changes all NumPy code of the process"
-        yield Finding(text, "write with np.errstate(...): around the lines that need it", severity="warning")
-
-
-@check(fix='open the window in render(), when render_mode is "human"', at="__init__")
-def constructor_opens_no_window(record: EnvRecord) -> Findings:
-    """No window is opened as long as render_mode is None: env runners have no display."""
-    if record.about.render_mode is None:
-        for toolkit in record.about.windows:
-            yield f"the constructor opens a {toolkit} window although render_mode is None"
 
 
 @check(fix="start with config = copy.deepcopy(dict(config or {})) and change only that", at="__init__")

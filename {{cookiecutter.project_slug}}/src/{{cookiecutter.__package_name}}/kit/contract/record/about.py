@@ -5,7 +5,6 @@ import contextlib
 import copy
 import inspect
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -38,7 +37,6 @@ def record_about(recorder: Recorder) -> About:
         render_mode=attribute(unwrapped(env), "render_mode"),
         has_render=getattr(plain, "render", None) not in (None, gymnasium.Env.render),
         reset_parameters=_reset_parameters(plain),
-        windows=list(_windows()),
         shared=_shared(plain),
         uses_order=_uses_order(plain),
     )
@@ -85,17 +83,6 @@ def _reset_parameters(plain: type) -> dict[str, Any] | None:
     if not found or any(p.kind is p.VAR_KEYWORD for p in found.values()):
         return None
     return {name: "required" if p.default is p.empty else p.default for name, p in found.items()}
-
-
-def _windows() -> Iterator[str]:
-    """Yields the toolkits that have opened a window."""
-    pygame, tkinter, pyplot = (sys.modules.get(name) for name in ("pygame", "tkinter", "matplotlib.pyplot"))
-    if pygame is not None and pygame.display.get_init() and pygame.display.get_surface() is not None:
-        yield "pygame"
-    if getattr(tkinter, "_default_root", None) is not None:
-        yield "tkinter"
-    if pyplot is not None and pyplot.get_fignums():
-        yield "matplotlib"
 
 
 def _shared(plain: type) -> list[str]:

@@ -5,13 +5,13 @@ import pickle
 import sys
 from typing import Any
 
+from ...spaces.single import is_view
 from .locations import attributes, described, unwrapped
 from .model import CallError, NotJudged
 from .policies import RANDOM, constant_policies
 from .recorder import Recorder
 from .surroundings import COUNTERS, quietly, seed_global
 from .values import copy_value
-from .views import is_view
 
 
 def record_seeding(recorder: Recorder) -> dict[str, Any]:

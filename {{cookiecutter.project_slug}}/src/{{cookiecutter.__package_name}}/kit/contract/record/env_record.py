@@ -35,7 +35,7 @@ class EnvRecord:
     shared_files: list[str]
     unpicklable: tuple[str, str] | None
     growth: Growth
-    stacked: tuple[list[Episode], CallError | None]
+    stacked: CallError | None
     vector: VectorPlay
     replica: Episode
     rendered: list[Rendered]

@@ -7,6 +7,7 @@ from typing import Any
 
 from gymnasium import spaces
 
+from ...spaces.single import as_single
 from .episodes import Play
 from .file import RecordWriter
 from .heartbeat import Heartbeat
@@ -18,7 +19,6 @@ from .sections import Build
 from .surroundings import Events, quietly, snapshot
 from .targets import WorkerConfig, make
 from .values import attribute, copy_value
-from .views import as_single
 
 SLOW_CONSTRUCTOR_SECONDS = 0.5  # from here on, copies are too dear to be made for one probe each
 NO_CONFIG = object()  # marks a construction without arguments

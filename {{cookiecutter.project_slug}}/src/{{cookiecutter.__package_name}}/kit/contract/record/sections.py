@@ -43,7 +43,6 @@ class About:
     foreign: list[str] = field(default_factory=list)  # a third party's, which no judge knows
     adapters: str | None = None  # why the adapters can't take the spaces
     reset_parameters: dict[str, Any] | None = None  # their defaults; None where any keyword is taken
-    windows: list[str] = field(default_factory=list)  # toolkits that have opened one
     numbers: dict[str, float] = field(default_factory=dict)  # of the config and the attributes
     shared: list[str] = field(default_factory=list)  # mutable class attributes and globals
     uses_order: bool = False  # the source uses sets or hashes, whose order differs from process to process

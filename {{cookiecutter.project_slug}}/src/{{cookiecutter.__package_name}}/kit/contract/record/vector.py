@@ -10,16 +10,13 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
 from ...spaces.views import FirstCopy, mode_of
-from .model import CallError, Episode, NotJudged, Step
-from .policies import RANDOM, mask_in, sample
+from .model import CallError, NotJudged
 from .recorder import Recorder
 from .sections import VectorPlay
-from .surroundings import quietly, seed_global
-from .values import attribute
+from .surroundings import quietly
 
 COPIES = 2
 STEPS = 300
-PLAIN = (spaces.Discrete, spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def parts(space: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -31,57 +28,30 @@ def parts(space: Any, path: str = "") -> list[tuple[str, Any]]:
     return [(path, space)]
 
 
-def record_stacked(recorder: Recorder) -> tuple[list[Episode], CallError | None]:
-    """Plays the first episodes of seeds 0 and 1 again, in a SyncVectorEnv; the infos are not kept."""
+def record_stacked(recorder: Recorder) -> CallError | None:
+    """Plays copies in a SyncVectorEnv, across ends and automatic resets; returns what raises."""
     recorder.cheap_copies()
     recorder.stepped()
-    observed = [part for _, part in parts(attribute(recorder.env, "observation_space"))]
     if not isinstance(recorder.env, gymnasium.Env) or recorder.cap is not None:
         raise NotJudged("no gymnasium.Env, or longer episodes end the process")
-    if not isinstance(recorder.action_space(), PLAIN) or not all(isinstance(part, PLAIN) for part in observed):
-        raise NotJudged("observations or actions are not stacked in one array")
-    first = recorder.episodes[0]
-    references = [first, next((episode for episode in recorder.episodes if episode.seed == 1), first)]
-    episodes = [Episode(1, RANDOM, reference.seed) for reference in references]
-    seed_global(99)
     vector: Any = None
+    recorder.heartbeat.context(f"a vector of {COPIES} copies")
     try:
         vector = gymnasium.vector.SyncVectorEnv([recorder.another for _ in range(COPIES)])
-        _play_stacked(recorder, vector, references, episodes)
+        vector.action_space.seed(4)
+        recorder.heartbeat.call("reset")
+        vector.reset(seed=0)
+        for number in range(min(recorder.plan.small * 2, 120)):
+            recorder.heartbeat.call("step", number + 1)
+            vector.step(vector.action_space.sample())
     except NotJudged:
         raise
     except BaseException as error:
-        return episodes, CallError.of("step", error)
+        return CallError.of("step", error)
     finally:
         if vector is not None:
             quietly(vector.close)
-    return episodes, None
-
-
-def _play_stacked(recorder: Recorder, vector: Any, references: list[Episode], episodes: list[Episode]) -> None:
-    recorder.heartbeat.context(f"a vector of {COPIES} copies")
-    recorder.heartbeat.call("reset")
-    observations, infos = vector.reset(seed=[episode.seed for episode in references])
-    for episode, row in zip(episodes, iterate(vector.observation_space, observations), strict=True):
-        episode.obs, episode.has_reset = copy.deepcopy(row), True
-    space = copy.deepcopy(recorder.action_space())
-    space.seed(4)
-    for number in range(min(recorder.plan.small * 2, 120)):
-        rows, actions = list(iterate(vector.observation_space, observations)), []
-        for index, reference in enumerate(references):
-            if number < len(reference.steps):
-                actions.append(reference.steps[number].action)
-            else:
-                masks = infos.get("action_mask")
-                mask = mask_in(rows[index], {} if masks is None else {"action_mask": masks[index]})
-                actions.append(sample(space, mask))
-        recorder.heartbeat.call("step", number + 1)
-        stacked = np.stack([np.asarray(action) for action in actions])
-        observations, rewards, terminated, truncated, infos = vector.step(stacked)
-        for index, row in enumerate(iterate(vector.observation_space, observations)):
-            if number < len(references[index].steps):
-                values = (rewards[index], bool(terminated[index]), bool(truncated[index]))
-                episodes[index].steps.append(Step(actions[index], copy.deepcopy(row), *values))
+    return None
 
 
 def record_vector(recorder: Recorder) -> VectorPlay:

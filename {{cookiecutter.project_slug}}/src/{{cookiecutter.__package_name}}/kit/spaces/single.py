@@ -6,9 +6,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from ...spaces.membership import SomeOf
-from ...spaces.views import FirstCopy, View
-from .locations import unwrapped
+from .membership import SomeOf
+from .views import FirstCopy, View
 
 ALL = "__all__"
 
@@ -22,7 +21,7 @@ def as_single(env: Any) -> Any:
 
 def is_multi_agent(env: Any) -> bool:
     """Tells whether it is an RLlib MultiAgentEnv or a PettingZoo ParallelEnv, told without importing either."""
-    names = {base.__name__ for base in type(unwrapped(env)).__mro__}
+    names = {base.__name__ for base in type(getattr(env, "unwrapped", env)).__mro__}
     return bool(names & {"MultiAgentEnv", "ParallelEnv"}) and hasattr(env, "step")
 
 
