@@ -11,28 +11,23 @@ from .model import CallError, NotJudged
 from .policies import RANDOM, constant_policies
 from .recorder import Recorder
 from .surroundings import COUNTERS, quietly, seed_global
-from .values import copy_value
 
 
 def record_seeding(recorder: Recorder) -> dict[str, Any]:
     """Resets with options, and with a seed that nobody else uses; looks what becomes of the generators."""
-    if not recorder.episodes[0].has_reset:
-        raise NotJudged("reset() raises")
     env, plain = recorder.env, unwrapped(recorder.env)
-    facts: dict[str, Any] = {"options": None, "ignored": None, "reseeds": []}
     with_options = recorder.start(env, 1)
     with_options.options = {}
-    facts["options"] = with_options.run(0).error
+    facts: dict[str, Any] = {"options": with_options.run(0).error, "ignored": None, "reseeds": []}
     for name in ("numpy_rng", "python_rng"):
         if any(episode.touched(name) for episode in recorder.episodes) and _reseeds(recorder, name):
             facts["reseeds"].append(name)
-    if recorder.play(env, 12345, 0).error is not None:
-        return facts
+    recorder.play(env, 12345, 0)
     generator: Any = getattr(plain, "_np_random", None)
     if hasattr(generator, "bit_generator") and getattr(plain, "_np_random_seed", None) != 12345:
         state = str(generator.bit_generator.state)
-        for _ in range(2):
-            recorder.play(env, 12345, 0)
+        recorder.play(env, 12345, 0)
+        recorder.play(env, 12345, 0)
         if str(generator.bit_generator.state) != state and getattr(plain, "_np_random", None) is generator:
             facts["ignored"] = repr(getattr(plain, "_np_random_seed", None))
     return facts
@@ -43,15 +38,14 @@ def _reseeds(recorder: Recorder, name: str) -> bool:
     states = []
     for start in (101, 202):
         seed_global(start)
-        episode = recorder.play(recorder.env, 3, 0)
-        states.append(getattr(episode.around[1], name) if episode.has_reset else start)
+        states.append(getattr(recorder.play(recorder.env, 3, 0).around[-1], name))
     return states[0] == states[1]
 
 
 def record_self_reset(recorder: Recorder) -> tuple[int, str]:
     """Counts the resets that `step` makes by itself; returns the count and where the first was."""
     recorder.cheap_copies()
-    ended = [episode for episode in recorder.episodes if episode.ended and episode.steps]
+    ended = [episode for episode in recorder.episodes if episode.ended and episode.seed is not None]
     if not ended:
         raise NotJudged("no episode ended")
     env = recorder.another()
@@ -66,11 +60,11 @@ def record_self_reset(recorder: Recorder) -> tuple[int, str]:
         plain.reset = counted
     except AttributeError as error:
         raise NotJudged("the environment has fixed attributes") from error
-    shortest = min((e for e in ended if e.seed is not None), key=lambda e: len(e.steps), default=ended[0])
+    shortest = min(ended, key=lambda episode: len(episode.steps))
     seed_global(66)
     policies = [shortest.policy, RANDOM, *constant_policies(recorder.action_space(), 2)]
     for index, policy in enumerate(policies[: recorder.plan.resets], 1):
-        episode = recorder.play(env, shortest.seed or 0, recorder.plan.small, policy, number=index)
+        episode = recorder.play(env, shortest.seed, recorder.plan.small, policy, number=index)
         if inside[0] > index:
             return inside[0] - index, episode.at(len(episode.steps))
     recorder.release(env)
@@ -80,16 +74,15 @@ def record_self_reset(recorder: Recorder) -> tuple[int, str]:
 def record_closing(recorder: Recorder) -> dict[str, CallError | None]:
     """Closes copies twice, before the first reset, and beside another that plays on."""
     recorder.cheap_copies()
-    if not hasattr(recorder.env, "close"):
-        raise NotJudged("there is no close()")
+    recorder.stepped()
     found: dict[str, CallError | None] = {}
     for when, resets in (("before the first reset", 0), ("twice", 1)):
         env = recorder.another()
-        if resets:
+        for _ in range(resets):
             recorder.heartbeat.call("reset")
             quietly(env.reset)
-        found[when] = next((error for error in (_close(recorder, env), _close(recorder, env)) if error), None)
-    recorder.stepped()
+        errors = [_close(recorder, env), _close(recorder, env)]
+        found[when] = errors[0] or errors[1]
     one, two = recorder.another(), recorder.another()
     kept = recorder.play(one, 9, 2)
     recorder.release(two)
@@ -109,23 +102,19 @@ def _close(recorder: Recorder, env: Any) -> CallError | None:
 
 
 def record_released(recorder: Recorder) -> dict[str, list[int]]:
-    """Makes, plays and closes copies; returns what was open after each, counted twice after the first."""
+    """Makes, plays and closes copies; returns what was open after each."""
     recorder.cheap_copies()
     recorder.stepped()
-    levels: dict[str, list[int]] = {}
+    levels: dict[str, list[int]] = {name: [] for name in COUNTERS}
     for _ in range(4):
         env = recorder.another()
         recorder.play(env, 1, 2)
-        error = _close(recorder, env)
-        if error is not None:
-            raise NotJudged(f"close() raises at {error.where}")
-        recorder.release(env)
+        if _close(recorder, env) is not None:
+            raise NotJudged("close() raises")
         del env
         gc.collect()
         for name, counter in COUNTERS.items():
-            value = counter()
-            if value is not None:
-                levels.setdefault(name, []).append(value)
+            levels[name].append(counter())
     return levels
 
 
@@ -133,15 +122,13 @@ def record_shared_files(recorder: Recorder) -> list[str]:
     """Plays two copies; returns the files that both have written to."""
     recorder.cheap_copies()
     recorder.stepped()
-    written, copies = [], []
-    for seed in (0, 1):
+    written, copies = [], [recorder.another(), recorder.another()]
+    for seed, env in enumerate(copies):
         start = len(recorder.events.written)
-        copies.append(recorder.another())
-        recorder.play(copies[-1], seed, 3)
+        recorder.play(env, seed, 3)
         written.append(set(recorder.events.written[start:]))
     recorder.release(*copies)
-    both = sorted(written[0] & written[1])
-    return [path for path in both if "__pycache__" not in path and not path.startswith(("/dev/", "/proc/"))]
+    return sorted(path for path in written[0] & written[1] if "__pycache__" not in path)
 
 
 def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
@@ -152,15 +139,11 @@ def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
     recorder.stepped()
     env = recorder.env if is_view(recorder.env) else unwrapped(recorder.env)  # wrappers may hold functions
     recorder.play(env, 13, 2)
-    try:
-        pickle.dumps(env)
-    except BaseException as error:
-        for name, value in attributes(env).items():
-            try:
-                pickle.dumps(copy_value(value) if isinstance(value, list) else value)
-            except BaseException as cause:
-                inner = next(iter(value), value) if isinstance(value, list | tuple | set) else value
-                if type(inner).__module__.partition(".")[0] in sys.stdlib_module_names:
-                    return f"self.{name}, a {type(inner).__name__}", described(cause)
-        return None if attributes(env) else ("it", described(error))
+    for name, value in attributes(env).items():
+        try:
+            pickle.dumps(value)
+        except BaseException as error:
+            inner = next(iter(value), value) if isinstance(value, list | tuple | set) else value
+            if type(inner).__module__.partition(".")[0] in sys.stdlib_module_names:
+                return f"self.{name}, a {type(inner).__name__}", described(error)
     return None

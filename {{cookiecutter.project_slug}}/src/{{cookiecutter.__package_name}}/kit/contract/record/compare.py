@@ -7,26 +7,20 @@ import numpy as np
 
 from ...spaces.membership import short
 from .model import Episode
-from .values import flat, leaves, same
+from .values import ABSOLUTE, RELATIVE, flat, leaves, same
 
 ROUNDING = 1e-3  # a relative difference this small at first may be rounding
 GROWTH = 2.0  # by so much it must grow afterwards, as chaos does; a leak shows its full size at once
 
 
 class Difference(NamedTuple):
-    """The first step at which two episodes differ.
-
-    Attributes:
-        step: 0 is the reset.
-        what: "observation", "reward", "terminated", "truncated" or "exception".
-        rounding: the relative difference at first, where it was rounding that has grown; else None.
-    """
+    """The first step at which two episodes differ; 0 is the reset."""
 
     step: int
-    what: str
+    what: str  # "observation", "reward", "terminated", "truncated" or "exception"
     left: Any
     right: Any
-    rounding: float | None = None
+    rounding: float | None = None  # the relative difference at first, where it was rounding that has grown
 
     def shown(self, episode: Episode, left: str = "the first time", right: str = "the second") -> str:
         """Returns what differs and where, with both values; of arrays the first entry that differs, in full."""
@@ -37,49 +31,20 @@ class Difference(NamedTuple):
 def _first_entry(left: Any, right: Any) -> tuple[str, str, str]:
     """Returns the path to the first leaf or array entry that differs, and both texts."""
     ones, twos = dict(leaves(left)), dict(leaves(right))
-    if ones.keys() == twos.keys():
-        for path, one in ones.items():
-            two = twos[path]
-            if same(one, two):
-                continue
-            if isinstance(one, np.ndarray) and isinstance(two, np.ndarray) and one.shape == two.shape and one.size > 1:
-                differs = (
-                    ~np.isclose(one, two, rtol=1e-6, atol=1e-9, equal_nan=True)
-                    if one.dtype.kind in "fiub"
-                    else one != two
-                )
-                index = tuple(int(i) for i in np.argwhere(differs)[0])
-                return f"{path}{list(index)}", str(one[index]), str(two[index])
-            return path, short(one, 60), short(two, 60)
-    return "", short(left, 60), short(right, 60)
+    path = next((path for path, one in ones.items() if path in twos and not same(one, twos[path])), None)
+    if path is None or ones.keys() != twos.keys():
+        return "", short(left, 60), short(right, 60)
+    one, two = np.asarray(ones[path]), np.asarray(twos[path])
+    if one.shape != two.shape or one.size < 2 or one.dtype.kind not in "fiub":
+        return path, short(ones[path], 60), short(twos[path], 60)
+    index = tuple(np.argwhere(~np.isclose(one, two, RELATIVE, ABSOLUTE, equal_nan=True))[0].tolist())
+    return f"{path}{list(index)}", str(one[index]), str(two[index])
 
 
 def difference(left: Episode, right: Episode) -> Difference | None:
     """Returns the first step at which two episodes differ, None if they agree as far as both go."""
     found = _first(left, right)
     return None if found is None else found._replace(rounding=_rounding(left, right))
-
-
-def repetitions(episodes: list[Episode], again: Episode) -> Iterator[tuple[Episode, Episode]]:
-    """Yields pairs of episodes with equal seed and policy, of which the later was played on a used copy."""
-    yield episodes[0], again
-    seen: dict[tuple[str, int], Episode] = {}
-    for episode in episodes:
-        if episode.seed is not None and (episode.has_reset or episode.error):
-            key = (episode.policy.label, episode.seed)
-            if key in seen:
-                yield seen[key], episode
-            seen.setdefault(key, episode)
-
-
-def stale(episodes: list[Episode], again: Episode) -> tuple[Episode, Episode, Difference] | None:
-    """Returns two episodes with equal seed and actions that differ since the second was played on a used copy.
-
-    One that differs by more than rounding goes first.
-    """
-    found = [(left, right, difference(left, right)) for left, right in repetitions(episodes, again)]
-    differing = [(left, right, what) for left, right, what in found if what is not None]
-    return min(differing, key=lambda each: each[2].rounding is not None, default=None)
 
 
 def _first(left: Episode, right: Episode) -> Difference | None:
@@ -102,12 +67,14 @@ def _rounding(left: Episode, right: Episode) -> float | None:
 
     Each number is measured by its largest magnitude in both episodes.
     """
-    count = min(len(left.steps), len(right.steps)) + 1
-    rows = [_numbers(episode, count) for episode in (left, right)]
-    if rows[0] is None or rows[1] is None or rows[0].shape != rows[1].shape or not rows[0].size:
+    count = min(len(left.steps), len(right.steps))
+    pairs = [[(e.obs, 0.0), *((step.obs, step.reward) for step in e.steps[:count])] for e in (left, right)]
+    rows = [[flat(pair) for pair in episode] for episode in pairs]
+    if len({row.shape for row in (*rows[0], *rows[1])}) != 1:
         return None
-    scale = np.maximum(np.abs(rows[0]).max(axis=0), np.abs(rows[1]).max(axis=0))
-    sizes = (np.abs(rows[0] - rows[1]) / np.where(scale > 0, scale, 1.0)).max(axis=1)
+    ones, twos = np.stack(rows[0]), np.stack(rows[1])
+    scale = np.maximum(np.abs(ones).max(axis=0), np.abs(twos).max(axis=0))
+    sizes = (np.abs(ones - twos) / np.where(scale > 0, scale, 1.0)).max(axis=1)
     if not np.isfinite(sizes).all() or not sizes.any():
         return None
     start = int(np.argmax(sizes > 0))
@@ -115,7 +82,22 @@ def _rounding(left: Episode, right: Episode) -> float | None:
     return first if first <= ROUNDING and sizes[start:].max() >= GROWTH * first else None
 
 
-def _numbers(episode: Episode, count: int) -> np.ndarray | None:
-    """Returns the numbers of the first observations and rewards, a row each; None if their count changes."""
-    rows = [flat((episode.obs, 0.0)), *(flat((step.obs, step.reward)) for step in episode.steps[: count - 1])]
-    return np.stack(rows) if len({row.shape for row in rows}) == 1 and len(rows) == count else None
+def repetitions(episodes: list[Episode], again: Episode) -> Iterator[tuple[Episode, Episode]]:
+    """Yields pairs of episodes with equal seed and policy, of which the later was played on a used copy."""
+    yield episodes[0], again
+    seen: dict[tuple[str, int], Episode] = {}
+    for episode in episodes:
+        if episode.seed is not None and (episode.has_reset or episode.error):
+            first = seen.setdefault((episode.policy.label, episode.seed), episode)
+            if first is not episode:
+                yield first, episode
+
+
+def stale(episodes: list[Episode], again: Episode) -> tuple[Episode, Episode, Difference] | None:
+    """Returns two episodes with equal seed and actions that differ since the second was played on a used copy.
+
+    One that differs by more than rounding goes first.
+    """
+    pairs = [(left, right, difference(left, right)) for left, right in repetitions(episodes, again)]
+    differing = [(left, right, found) for left, right, found in pairs if found is not None]
+    return min(differing, key=lambda each: each[2].rounding is not None, default=None)

@@ -25,8 +25,7 @@ class Play:
     def __init__(self, env: Any, episode: Episode, chooser: Chooser, heartbeat: Heartbeat) -> None:
         self.env, self.episode, self.chooser, self.heartbeat = env, episode, chooser, heartbeat
         self.options: Any = None  # for `reset`
-        self._returned: list[tuple[Any, Any]] = []  # the observation itself, and the info itself
-        self._info_copies: list[Any] = []
+        self._keep: list[tuple[Any, Any, Any]] = []  # the observation and the info themselves, a copy of the info
 
     def run(self, cap: int) -> Episode:
         """Plays to the end or to `cap` steps."""
@@ -43,28 +42,28 @@ class Play:
             return
         episode.around.append(snapshot())
         yield
-        obs, info = episode.obs, self._returned[0][1]
+        obs, info = episode.obs, self._keep[0][1]
         while len(episode.steps) < cap and not episode.ended:
             if not self._step(self.chooser(obs, info)):
                 break
             step = episode.steps[-1]
             episode.ended = truth(step.terminated) or truth(step.truncated)
-            obs, info = step.obs, self._returned[-1][1]
+            obs, info = step.obs, self._keep[-1][1]
             yield
         episode.around.append(snapshot())
 
     def close(self) -> Episode:
         """Looks which returned objects have changed since, and lets them go."""
         episode = self.episode
-        for number, ((obs, info), (_, kept)) in enumerate(zip(self._returned, episode.observations(), strict=True)):
-            if episode.overwritten is None and not same(obs, kept):
+        kept = [obs for _, obs in episode.observations()]
+        for number, (obs, info, copied) in enumerate(self._keep):
+            if episode.overwritten is None and not same(obs, kept[number]):
                 episode.overwritten = number
-            copied = self._info_copies[number] if number < len(self._info_copies) else None
             if episode.info_overwritten is None and copied is not None and not same(info, copied):
                 episode.info_overwritten = number
-            if number < INFO_STEPS or number == len(self._returned) - 1:
+            if info and isinstance(info, dict) and (number < INFO_STEPS or number == len(kept) - 1):
                 self._look_at_info(number, info)
-        self._returned, self._info_copies = [], []
+        self._keep = []
         return episode
 
     def _reset(self) -> bool:
@@ -87,7 +86,7 @@ class Play:
         if not isinstance(result, tuple) or len(result) != 2:
             episode.malformed["reset"] = kind(result)
         episode.obs, episode.info, episode.mask = copy_value(obs), _summary(info), mask_in(obs, info)
-        self._keep(obs, info)
+        self._keep.append((obs, info, _info_copy(info)))
         episode.has_reset = True
         return True
 
@@ -114,28 +113,19 @@ class Play:
         if not isinstance(action, np.generic | int) and not same(action, kept):
             step.action_after = copy_value(action)
         episode.steps.append(step)
-        self._keep(obs, info)
+        self._keep.append((obs, info, _info_copy(info) if number <= KEPT_INFOS else None))
         return True
 
-    def _keep(self, obs: Any, info: Any) -> None:
-        self._returned.append((obs, info))
-        if len(self._info_copies) <= KEPT_INFOS:
-            self._info_copies.append(_info_copy(info))
-
-    def _look_at_info(self, number: int, info: Any) -> None:
-        if not isinstance(info, dict) or not info:
-            return
-        size = size_in_bytes(info)
-        if size > self.episode.info_largest[0]:
-            key = max(info, key=lambda name: size_in_bytes(info[name]))
-            self.episode.info_largest = (size, key, number)
-        for key, value in info.items():
-            if self.episode.info_unpicklable is None:
-                try:
-                    pickle.dumps(value)
-                except Exception as error:
-                    reason = f"is a {type(value).__name__} that cannot be pickled: {described(error)}"
-                    self.episode.info_unpicklable = (number, key, reason)
+    def _look_at_info(self, number: int, info: dict[Any, Any]) -> None:
+        sizes = {key: size_in_bytes(value) for key, value in info.items()}
+        if sum(sizes.values()) > self.episode.info_largest[0]:
+            self.episode.info_largest = (sum(sizes.values()), max(sizes, key=sizes.__getitem__), number)
+        for key, value in info.items() if self.episode.info_unpicklable is None else ():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                why = f"is a {type(value).__name__} that cannot be pickled: {described(error)}"
+                self.episode.info_unpicklable = (number, key, why)
 
 
 def _summary(info: Any) -> dict[Any, str] | str:
@@ -158,6 +148,4 @@ def _info_copy(info: Any) -> Any:
     simple = (int, float, str, bool, np.generic, np.ndarray)
     if not isinstance(info, dict) or len(info) > 30 or size_in_bytes(info) > 3000:
         return None
-    if all(isinstance(leaf, simple) for _, leaf in leaves(info)):
-        return copy_value(info)
-    return None
+    return copy_value(info) if all(isinstance(leaf, simple) for _, leaf in leaves(info)) else None

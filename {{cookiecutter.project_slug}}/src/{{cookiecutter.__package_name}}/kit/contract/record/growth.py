@@ -17,14 +17,12 @@ MEASURE_SECONDS = 2.0  # what takes longer to measure is not judged
 def record_growth(recorder: Recorder) -> Growth:
     """Plays windows of short episodes, and counts after each what is open and allocated."""
     recorder.stepped()
-    plan = recorder.plan
-    growth = Growth(episodes=max(plan.resets // 2, 1))
-    cap = max(min(plan.small // 3, 20), 1)
+    growth = Growth(max(recorder.plan.resets // 2, 1), counts={name: [] for name in COUNTERS})
+    cap = max(min(recorder.plan.small // 3, 20), 1)
 
     def play(count: int) -> None:
         for number in range(count):
-            episode = recorder.play(recorder.env, None, cap, draws=17 + number, number=number + 1)
-            growth.steps += len(episode.steps)
+            growth.steps += len(recorder.play(recorder.env, None, cap, draws=17 + number, number=number + 1).steps)
 
     start = len(recorder.events.written)
     deadline = time.perf_counter() + MEASURE_SECONDS
@@ -36,7 +34,9 @@ def record_growth(recorder: Recorder) -> Growth:
         growth.steps = 0
         for window in range(WINDOWS + 1):
             gc.collect()
-            _count(growth)
+            growth.bytes.append(tracemalloc.get_traced_memory()[0])
+            for name, counter in COUNTERS.items():
+                growth.counts[name].append(counter())
             if window == 1:
                 before = tracemalloc.take_snapshot()
             if window == WINDOWS or time.perf_counter() > deadline:
@@ -51,18 +51,8 @@ def record_growth(recorder: Recorder) -> Growth:
     return growth
 
 
-def _count(growth: Growth) -> None:
-    growth.bytes.append(tracemalloc.get_traced_memory()[0])
-    for name, counter in COUNTERS.items():
-        value = counter()
-        if value is not None:
-            growth.counts.setdefault(name, []).append(value)
-
-
 def _top_line(before: Any, after: Any) -> str | None:
     """Returns the line, not of the contract's, that has allocated most in between."""
-    for entry in after.compare_to(before, "lineno")[:12]:
-        frame = entry.traceback[0]
-        if not is_own(frame.filename) and "tracemalloc" not in frame.filename:
-            return f"{frame.filename}:{frame.lineno}"
-    return None
+    frames = [entry.traceback[0] for entry in after.compare_to(before, "lineno")[:12]]
+    users = [frame for frame in frames if not is_own(frame.filename) and "tracemalloc" not in frame.filename]
+    return f"{users[0].filename}:{users[0].lineno}" if users else None

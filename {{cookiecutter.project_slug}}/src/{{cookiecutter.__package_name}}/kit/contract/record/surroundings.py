@@ -21,7 +21,7 @@ class Snapshot(NamedTuple):
     cwd: str = ""
     python_rng: int = 0
     numpy_rng: int = 0
-    output: int = 0  # bytes printed so far; the recorder sends both streams into one file
+    output: int = 0  # bytes printed so far
 
 
 def snapshot() -> Snapshot:
@@ -32,8 +32,8 @@ def snapshot() -> Snapshot:
         cwd = "(deleted)"
     state = np.random.get_state(legacy=False)["state"]
     numpy_rng = zlib.crc32(state["key"].tobytes(), state["pos"])
-    for stream in (sys.stdout, sys.stderr):
-        quietly(stream.flush)
+    quietly(sys.stdout.flush)
+    quietly(sys.stderr.flush)
     return Snapshot(cwd, hash(random.getstate()), numpy_rng, os.fstat(1).st_size)
 
 
@@ -44,39 +44,29 @@ def seed_global(seed: int) -> None:
 
 
 def predictable_entropy(start: int) -> None:
-    """Lets generators that are made without a seed differ from each other, but not from run to run.
+    """Lets generators without a seed differ from each other, but not from run to run, so that reports don't.
 
-    NumPy asks the system for entropy; where it asks is replaced here, so that the same environment gives the same
-    report. Only recorders do this.
+    NumPy asks the system for entropy; where it asks is replaced here. Only recorders do this.
     """
-    source = random.Random(start)
     if hasattr(np.random.bit_generator, "randbits"):
-        np.random.bit_generator.randbits = source.getrandbits
+        np.random.bit_generator.randbits = random.Random(start).getrandbits
 
 
-def descriptors() -> int | None:
-    """Returns how many files, sockets and pipes are open; None where the system does not tell."""
-    for folder in ("/proc/self/fd", "/dev/fd"):
-        try:
-            return len(os.listdir(folder))
-        except OSError:
-            continue
-    return None
+def _descriptors() -> int:
+    """Returns how many files, sockets and pipes are open; 0 where the system does not tell."""
+    folder = next((folder for folder in ("/proc/self/fd", "/dev/fd") if os.path.isdir(folder)), None)
+    return len(os.listdir(folder)) if folder else 0
 
 
-def children() -> int | None:
-    """Returns how many child processes are alive or not waited for; None where the system does not tell."""
-    try:
-        tasks = list(Path("/proc/self/task").iterdir())
-        return sum(len((task / "children").read_text().split()) for task in tasks)
-    except OSError:
-        return None
+def _children() -> int:
+    """Returns how many child processes are alive or not waited for; 0 where the system does not tell."""
+    return sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
 
 
-COUNTERS: dict[str, Callable[[], int | None]] = {
-    "files or sockets (file descriptors)": descriptors,
+COUNTERS: dict[str, Callable[[], int]] = {
+    "files or sockets (file descriptors)": _descriptors,
     "threads": threading.active_count,
-    "child processes": children,
+    "child processes": _children,
 }
 
 
@@ -95,16 +85,14 @@ class Events:
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
-            path, mode, flags = arguments
-            by_flags = bool((flags or 0) & (os.O_WRONLY | os.O_RDWR))
-            writes = any(c in mode for c in "wax+") if isinstance(mode, str) else by_flags
-            if writes and os.fspath(path) not in (os.devnull, "/dev/tty"):
-                self.written.append(os.path.abspath(os.fsdecode(os.fspath(path))))
+            path, mode, flags = os.fsdecode(arguments[0]), arguments[1], arguments[2] or 0
+            writes = any(c in mode for c in "wax+") if isinstance(mode, str) else flags & (os.O_WRONLY | os.O_RDWR)
+            if writes and not path.startswith(("/dev/", "/proc/")):
+                self.written.append(os.path.abspath(path))
 
     def _warn(self, message: Any, category: Any, filename: str, lineno: int, *_: Any) -> None:
-        if issubclass(category, RuntimeWarning | ResourceWarning):
-            text = " ".join(str(message).split())[:160]
-            self.warnings.setdefault((category.__name__, text), f"{filename}:{lineno}")
+        text = " ".join(str(message).split())[:160]
+        self.warnings.setdefault((category.__name__, text), f"{filename}:{lineno}")
 
 
 def quietly(function: Callable[[], Any]) -> None:

@@ -34,6 +34,8 @@ def record_stacked(recorder: Recorder) -> CallError | None:
     recorder.stepped()
     if not isinstance(recorder.env, gymnasium.Env) or recorder.cap is not None:
         raise NotJudged("no gymnasium.Env, or longer episodes end the process")
+    if any(episode.mask is not None for episode in recorder.episodes):
+        raise NotJudged("not every action is allowed")
     vector: Any = None
     recorder.heartbeat.context(f"a vector of {COPIES} copies")
     try:
