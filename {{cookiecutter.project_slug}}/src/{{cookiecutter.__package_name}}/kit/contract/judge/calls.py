@@ -114,7 +114,7 @@ def action_unchanged(record: EnvRecord) -> Findings:
                 return
 
 
-@check(fix="check how step() reads the action", at="step", severity="warning")
+@check(fix="check how step() reads the action", at="step", mild=True)
 def action_has_effect(record: EnvRecord) -> Findings:
     """Different actions lead to different observations, rewards or ends; else there is nothing to learn."""
     by_seed: dict[int, dict[str, Episode]] = {}

@@ -52,7 +52,7 @@ def constructor_gives_env(record: EnvRecord) -> Findings:
         yield f"expected a gymnasium.Env, got {bases[0]}, which does not inherit from it ({', '.join(bases)})"
 
 
-@check(fix='write config.get("key", default)', at="__init__", severity="warning", quick=False)
+@check(fix='write config.get("key", default)', at="__init__", mild=True, quick=False)
 def constructor_has_defaults(record: EnvRecord) -> Findings:
     """The constructor works without keys in the config, as `gymnasium.make` and notebooks call it."""
     if record.builds["context"].error and record.builds["plain"].error:
@@ -75,7 +75,7 @@ def constructor_default_not_mutable(record: EnvRecord) -> Findings:
         yield f"the default argument config={was} is written to and shared by all instances: it is {now} now"
 
 
-@check(fix="load what is big once per process (functools.lru_cache)", at="__init__", severity="warning")
+@check(fix="load what is big once per process (functools.lru_cache)", at="__init__", mild=True)
 def constructor_fast(record: EnvRecord) -> Findings:
     """The constructor takes less than a second: every copy in every env runner pays it, after each restart again."""
     seconds = _main_build(record).seconds
@@ -119,7 +119,7 @@ def config_unchanged(record: EnvRecord) -> Findings:
         yield Finding(text, severity="error" if severe else "warning")
 
 
-@check(fix="correct the key, or refuse unknown keys with a ValueError", at="__init__", severity="warning")
+@check(fix="correct the key, or refuse unknown keys with a ValueError", at="__init__", mild=True)
 def config_keys_used(record: EnvRecord) -> Findings:
     """Every key of the config is read: a misspelt key trains a whole run with the default."""
     for key, near in record.unread_keys.items():

@@ -30,7 +30,7 @@ def _lengths(episodes: list[Episode], flag: str) -> list[int]:
     return [len(episode.steps) for episode in episodes if truth(getattr(episode.steps[-1], flag))]
 
 
-@check(fix="set terminated at the goal, and a time limit: max_episode_steps", at="step", severity="warning",
+@check(fix="set terminated at the goal, and a time limit: max_episode_steps", at="step", mild=True,
        quick=False)  # fmt: skip
 def episodes_end(record: EnvRecord) -> Findings:
     """Episodes end, by termination or by truncation: returns are only known then."""
@@ -39,7 +39,7 @@ def episodes_end(record: EnvRecord) -> Findings:
         yield f"no episode ended: none was terminated or truncated in {longest} steps; does an episode never end?"
 
 
-@check(fix="check the sign of the end condition; ignore this for a bandit", at="step", severity="warning")
+@check(fix="check the sign of the end condition; ignore this for a bandit", at="step", mild=True)
 def episodes_last(record: EnvRecord) -> Findings:
     """Episodes last longer than one step; only bandits are meant to be like that."""
     ended = record.finished
@@ -48,7 +48,7 @@ def episodes_last(record: EnvRecord) -> Findings:
 
 
 @check(fix="return truncated=True at the time limit; keep terminated if the task itself ends there", at="step",
-       severity="warning")  # fmt: skip
+       mild=True)  # fmt: skip
 def time_limit_is_truncation(record: EnvRecord) -> Findings:
     """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
     ended = record.finished
@@ -65,7 +65,7 @@ def time_limit_is_truncation(record: EnvRecord) -> Findings:
         yield f"a time limit is reported as terminated: {count} episodes end at {place}, and truncated is never True"
 
 
-@check(fix="return terminated at goal or failure, truncated at the time limit", at="step", severity="warning")
+@check(fix="return terminated at goal or failure, truncated at the time limit", at="step", mild=True)
 def end_flags_not_swapped(record: EnvRecord) -> Findings:
     """Truncated is the time limit and terminated the task's own end, not the other way round."""
     ended, longest = record.finished, max(len(episode.steps) for episode in record.played)
@@ -78,7 +78,7 @@ def end_flags_not_swapped(record: EnvRecord) -> Findings:
         yield f"terminated and truncated look swapped: truncated comes at varying steps ({steps}), and {rest}"
 
 
-@check(fix="return terminated for goal or failure, truncated for the time limit", at="step", severity="warning")
+@check(fix="return terminated for goal or failure, truncated for the time limit", at="step", mild=True)
 def end_flags_differ(record: EnvRecord) -> Findings:
     """`terminated` and `truncated` are not one flag: a time limit would count as an end of the task."""
     lasts = [episode.steps[-1] for episode in record.finished]

@@ -20,7 +20,7 @@ def info_type(record: EnvRecord) -> Findings:
                 return
 
 
-@check(fix="put only small numbers into info; write frames in render()", severity="warning")
+@check(fix="put only small numbers into info; write frames in render()", mild=True)
 def info_small(record: EnvRecord) -> Findings:
     """An info weighs less than 100 kB: RLlib keeps those of whole episodes and sends them to the learner."""
     for episode in record.resets:
@@ -44,7 +44,7 @@ def info_picklable(record: EnvRecord) -> Findings:
             return
 
 
-@check(fix="build a new dict each time, with copies of arrays", severity="warning")
+@check(fix="build a new dict each time, with copies of arrays", mild=True)
 def info_not_overwritten(record: EnvRecord) -> Findings:
     """A returned info does not change afterwards: RLlib stores it by reference."""
     for episode in record.played:
@@ -56,7 +56,7 @@ def info_not_overwritten(record: EnvRecord) -> Findings:
             return
 
 
-@check(fix="leave the key out where there is no value", severity="warning")
+@check(fix="leave the key out where there is no value", mild=True)
 def info_keys_plain(record: EnvRecord) -> Findings:
     """Info keys are texts, and a key always holds the same type: vector environments keep one array a key."""
     kinds: dict[str, tuple[str, str]] = {}

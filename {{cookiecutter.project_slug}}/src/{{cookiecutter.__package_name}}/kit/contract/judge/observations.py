@@ -10,7 +10,7 @@ from gymnasium import spaces
 from ...spaces.membership import Problem, problems
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
-from ..record.values import digest, leaves, same, size_in_bytes
+from ..record.values import digest, leaves, same
 from ..record.vector import parts
 from .registry import Finding, Findings, check
 
@@ -77,14 +77,6 @@ def observation_not_overwritten(record: EnvRecord) -> Findings:
             return
 
 
-@check(fix="make images smaller (84 x 84), use uint8, send features", at="step", severity="warning")
-def observation_small(record: EnvRecord) -> Findings:
-    """One observation weighs less than a megabyte: PPO keeps thousands of them and sends them between processes."""
-    size = size_in_bytes(record.resets[0].obs)
-    if size > LARGE_BYTES:
-        yield f"one observation has {size / 1e6:.0f} MB; 4,000 of them, one training batch, have {size * 4e-6:.0f} GB"
-
-
 def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
     """Yields (path, space, values over time) of every Box in the observations."""
     columns: dict[str, list[Any]] = {}
@@ -99,7 +91,7 @@ def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
             yield path, part, np.stack(rows[:1500])
 
 
-@check(fix="divide each feature by its typical size", at="step", severity="warning")
+@check(fix="divide each feature by its typical size", at="step", mild=True)
 def observation_scale(record: EnvRecord) -> Findings:
     """Features are of a size that a network can learn from: one of a million drowns all others."""
     for path, part, values in _features(record):
@@ -127,7 +119,7 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
 
 
 @check(fix="compute it from the state in every step(); multiply float images by 255 before the cast", at="step",
-       severity="warning")  # fmt: skip
+       mild=True)  # fmt: skip
 def observation_changes(record: EnvRecord) -> Findings:
     """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)
@@ -139,7 +131,7 @@ def observation_changes(record: EnvRecord) -> Findings:
     yield f"the observation is constant{' (all zero)' if zero else ''} {extent}: it carries no information"
 
 
-@check(fix="update the state first, then compute the observation to return", at="step", severity="warning")
+@check(fix="update the state first, then compute the observation to return", at="step", mild=True)
 def observation_up_to_date(record: EnvRecord) -> Findings:
     """The observation after a step shows that step; else the agent acts late and never sees the end."""
     episodes = long_enough(record, 4)

@@ -1,12 +1,12 @@
 """What a check is, and how all of them look at a record."""
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..record.env_record import EnvRecord
-from ..record.locations import described, raised, shorten
+from ..record.locations import described, shorten
 from ..record.model import NotJudged
 from .report import Failure
 
@@ -28,31 +28,18 @@ Findings = Iterator[str | Finding]
 Judge = Callable[[EnvRecord], Findings]
 
 
-@dataclass(frozen=True)
-class Check:
-    """A named check.
+class Check(NamedTuple):
+    """A named check."""
 
-    Attributes:
-        name: The function's name.
-        doc: The function's docstring: which mistake it catches and what that mistake does to training.
-        function: Takes a record and yields messages or findings.
-        severity: "error" or "warning".
-        fix: What to write instead.
-        at: The method of the user's to point at: "__init__", "reset", "step", "render" or "close".
-        after: Checks whose error makes this one moot; ANY for all.
-        quick: Whether it belongs to the checks that fit into the first second of `train`.
-        blocks: Whether its errors end `train`.
-    """
-
-    name: str
-    doc: str
+    name: str  # the function's
+    doc: str  # its docstring: which mistake it catches, and what that does to training
     function: Judge
+    fix: str  # what to write instead
+    at: str  # the method of the user's to point at: "__init__", "reset", "step", "render" or "close"
     severity: str
-    fix: str
-    at: str
-    after: tuple[str, ...]
-    quick: bool
-    blocks: bool
+    after: list[str]  # checks whose error makes this one moot; ANY for all
+    quick: bool  # it belongs to the checks that fit into the first second of `train`
+    blocks: bool  # its errors end `train`
 
     def failure(self, found: str | Finding, record: EnvRecord) -> Failure:
         """Returns what was found, with what the check declares filled in."""
@@ -67,13 +54,18 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(
-    *, fix: str, at: str = "", severity: str = "error", after: str = "", quick: bool = True, blocks: bool = False
+    *, fix: str, at: str = "", mild: bool = False, after: str = "", quick: bool = True, blocks: bool = False
 ) -> Callable[[Judge], Judge]:
-    """Registers the decorated function as a check; `after` holds names, separated by blanks."""
+    """Registers the decorated function as a check; see `Check`.
+
+    Args:
+        mild: its findings are warnings, on what may be intended; else errors.
+        after: names, separated by blanks.
+    """
 
     def register(function: Judge) -> Judge:
-        name, doc = getattr(function, "__name__", ""), inspect.getdoc(function) or ""
-        CHECKS[name] = Check(name, doc, function, severity, fix, at, tuple(after.split()), quick, blocks)
+        name, doc, severity = function.__name__, inspect.getdoc(function) or "", "warning" if mild else "error"
+        CHECKS[name] = Check(name, doc, function, fix, at, severity, after.split(), quick, blocks)
         return function
 
     return register
@@ -93,8 +85,7 @@ def _judge(check: Check, record: EnvRecord, results: dict[str, list[Failure] | s
     if record.quick and not check.quick:
         results[check.name] = "not part of the quick checks"
         return
-    names = [*results] if ANY in check.after else check.after
-    for name in names:
+    for name in [*results] if ANY in check.after else check.after:
         _judge(CHECKS[name], record, results)
         if any(failure.severity == "error" for failure in results[name] if isinstance(failure, Failure)):
             results[check.name] = f"see {name}"
@@ -102,18 +93,10 @@ def _judge(check: Check, record: EnvRecord, results: dict[str, list[Failure] | s
     failures: list[Failure] = []
     results[check.name] = failures
     try:
-        for found in check.function(record):
-            failures.append(check.failure(found, record))
+        failures.extend(check.failure(found, record) for found in check.function(record))
     except NotJudged as reason:
-        if not failures:
-            results[check.name] = str(reason)
+        results[check.name] = failures or str(reason)
     except Exception as error:
-        if not failures:
-            results[check.name] = f"the check itself failed: {described(error)} at {_line(error)}"
-
-
-def _line(error: BaseException) -> Any:
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return raised(error) if frame is None else f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        failed = f"the check itself failed: {described(error)} at {line.filename}:{line.lineno}"
+        results[check.name] = failures or failed

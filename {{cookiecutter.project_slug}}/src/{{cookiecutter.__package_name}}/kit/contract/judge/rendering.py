@@ -8,8 +8,6 @@ from ...spaces.membership import kind, short
 from ..record.compare import difference
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, NotJudged
-from ..record.render import FRAMES
-from ..record.values import same
 from .registry import Finding, Findings, check
 
 NO_SCREEN = (  # what libraries say on a machine without a display or OpenGL
@@ -43,7 +41,7 @@ def render_modes_declared(record: EnvRecord) -> Findings:
 
 
 @check(fix="use a machine with a display, or off-screen drawing (SDL_VIDEODRIVER=dummy, MUJOCO_GL=egl), for videos",
-       severity="warning", at="render", quick=False)  # fmt: skip
+       mild=True, at="render", quick=False)  # fmt: skip
 def render_possible_here(record: EnvRecord) -> Findings:
     """This machine can draw what `render` draws; training does without, videos don't."""
     stop = record.render_stop
@@ -118,17 +116,3 @@ def render_changes_nothing(record: EnvRecord) -> Findings:
             shown = found.shown(rendered.episode, "without rendering", "with it")
             yield f"render() changes the state of the environment: in mode {rendered.mode!r}, {shown}"
             return
-
-
-@check(fix="return a copy of the frame", at="render", severity="warning", after="render_changes_nothing", quick=False)
-def render_shows_state(record: EnvRecord) -> Findings:
-    """Frames differ when the state does, and a returned frame stays as it is."""
-    for rendered in record.rendered:
-        frames = [frame for frame in rendered.frames if isinstance(frame, np.ndarray)]
-        steps = rendered.episode.steps
-        if rendered.overwritten:
-            yield f"a frame of render() in mode {rendered.mode!r} was overwritten in place afterwards"
-        elif len(frames) >= FRAMES and all(same(frames[0], frame) for frame in frames[1:]):
-            if len(steps) > 3 and not same(rendered.episode.obs, steps[-1].obs):
-                text = f"render() in mode {rendered.mode!r} shows the same picture although the observation changes"
-                yield Finding(text, "draw the current state")

@@ -8,51 +8,32 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Failure:
-    """One thing that a check found.
-
-    Attributes:
-        check: Name of the check.
-        severity: "error" for what breaks or silently corrupts training, "warning" for what may be intended.
-        message: What was expected and what came, at which step of which episode.
-        fix: What to write instead.
-        where: "file:line" in the user's code, if there is such a line.
-        blocks_training: Whether training is impossible or meaningless with it, beyond doubt.
-    """
+    """One thing that a check found."""
 
     check: str
-    severity: str
-    message: str
-    fix: str
-    where: str | None = None
-    blocks_training: bool = False
+    severity: str  # "error" for what breaks or silently corrupts training, "warning" for what may be intended
+    message: str  # what was expected and what came, at which step of which episode
+    fix: str  # what to write instead
+    where: str | None = None  # "file:line" in the user's code, if there is such a line
+    blocks_training: bool = False  # training is impossible or meaningless with it, beyond doubt
 
 
 @dataclass
 class Report:
-    """What all checks found on one environment.
-
-    Attributes:
-        todo: Where `reset` or `step` is still to be written.
-        skipped: Checks that had nothing to look at, and why.
-        ignored: Checks that do not count, and why.
-    """
+    """What all checks found on one environment."""
 
     target: str
     ok: bool
     checks_run: int
     seconds: float
     failures: list[Failure] = field(default_factory=list)
-    todo: str | None = None
-    skipped: dict[str, str] = field(default_factory=dict)
-    ignored: dict[str, str] = field(default_factory=dict)
+    todo: str | None = None  # where `reset` or `step` is still to be written
+    skipped: dict[str, str] = field(default_factory=dict)  # checks that had nothing to look at, and why
+    ignored: dict[str, str] = field(default_factory=dict)  # checks that do not count, and why
 
     @classmethod
     def of(
-        cls,
-        target: str,
-        results: Mapping[str, list[Failure] | str],
-        ignored: Mapping[str, str],
-        seconds: float,
+        cls, target: str, results: Mapping[str, list[Failure] | str], ignored: Mapping[str, str], seconds: float
     ) -> "Report":
         """Returns the report of what each check found, or of why it had nothing to look at."""
         counted = {name: result for name, result in results.items() if name not in ignored}

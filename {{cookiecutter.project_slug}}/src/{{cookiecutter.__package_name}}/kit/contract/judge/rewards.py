@@ -56,7 +56,7 @@ def reward_finite(record: EnvRecord) -> Findings:
 
 
 @check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping) or make the start easier",
-       at="step", severity="warning")  # fmt: skip
+       at="step", mild=True)  # fmt: skip
 def reward_changes(record: EnvRecord) -> Findings:
     """The reward tells good from bad: one that is always the same gives no learning signal."""
     episodes = long_enough(record, 1)
@@ -73,7 +73,7 @@ def reward_changes(record: EnvRecord) -> Findings:
     yield f"the reward is constant: {value:g} in all {count} steps of random and constant actions; no learning signal"
 
 
-@check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", severity="warning")
+@check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", mild=True)
 def reward_scale(record: EnvRecord) -> Findings:
     """Rewards are neither huge nor tiny: PPO's value loss grows with the square of the return."""
     largest, place = 0.0, ""
@@ -89,7 +89,7 @@ def reward_scale(record: EnvRecord) -> Findings:
         yield Finding(text, "multiply the reward so that returns are of the order of 1")
 
 
-@check(fix="return what this step earned; keep the running total in info", at="step", severity="warning")
+@check(fix="return what this step earned; keep the running total in info", at="step", mild=True)
 def reward_not_cumulative(record: EnvRecord) -> Findings:
     """The reward is that of the step, not the sum so far, which would count early rewards again and again."""
     episodes = long_enough(record, 8)

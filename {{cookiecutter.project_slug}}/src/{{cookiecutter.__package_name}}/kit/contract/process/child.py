@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RunError
+from ...tracebacks import dumped_stacks, users_line
 from ..record import heartbeat
 from ..record.env_record import EnvRecord
 from ..record.file import read_record
-from ..record.locations import in_stack_dump
 from ..record.sections import Stop
 
 POLL_SECONDS = 0.01
@@ -35,37 +35,22 @@ QUIET = {  # no windows, no sound, no greetings, and one thread a process as in 
 
 @dataclass
 class Request:
-    """What a recorder shall do.
-
-    Attributes:
-        replica: 0 for the recorder that runs all probes; else it plays the first episode only, with this hash seed.
-        renders: whether it renders afterwards.
-        home: the folder that the command was called in.
-        cap: steps that an episode may have.
-        without: probes to leave out.
-    """
+    """What a recorder shall do."""
 
     target: str
     config: dict[str, Any]
     quick: bool
-    replica: int = 0
-    renders: bool = False
+    replica: int = 0  # 0: run all probes; else play the first episode only, with this hash seed
+    renders: bool = False  # afterwards, in the folder `home`
     home: str = ""
-    cap: int | None = None
-    without: tuple[str, ...] = ()
+    cap: int | None = None  # steps that an episode may have
+    without: tuple[str, ...] = ()  # probes to leave out
 
 
 class Child:
-    """One recorder in a folder of its own.
+    """One recorder; request, record, heartbeat and output lie in a folder of its own.
 
-    Args:
-        folder: Where request, record, heartbeat and output lie.
-        request: What it shall do.
-        cwd: Its working directory.
-        hang_seconds: How long one call may take before it counts as a hang.
-
-    Raises:
-        RunError: If no process can be started.
+    A call that takes longer than `hang_seconds` counts as a hang.
     """
 
     def __init__(self, folder: Path, request: Request, cwd: str | Path, hang_seconds: float) -> None:
@@ -139,7 +124,8 @@ class Child:
 
     def _note(self, why: str, code: int, seconds: float = 0.0) -> None:
         path = self.folder / "stack.txt"
-        where = in_stack_dump(path.read_text(errors="replace")) if path.exists() else None
+        stacks = dumped_stacks(path.read_text(errors="replace")) if path.exists() else []
+        where = users_line(next((stack for stack in stacks if stack), ()))
         beat = heartbeat.read(self.folder / "heartbeat")
         self.stop = Stop(why, code, beat.call, beat.step, beat.context, beat.probe, where, seconds)
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import UsageError
+from ...tracebacks import is_users
 from . import about, behaviour, construction
 from .file import RecordWriter
 from .growth import record_growth
 from .heartbeat import Heartbeat
-from .locations import described, of_user, raised
+from .locations import described, raised
 from .model import CallError, Episode, NotJudged
 from .plan import make_plan
 from .recorder import Recorder
@@ -123,7 +124,7 @@ def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
             writer.missing(section, str(reason))
         except BaseException as error:
             where = raised(error)
-            if where is not None and of_user(where.rpartition(":")[0]):
+            if where is not None and is_users(where.rpartition(":")[0]):
                 writer.item("accidents", (section, CallError.of("probe", error)))
                 writer.missing(section, f"the environment raises {described(error)}")
             else:

@@ -14,8 +14,9 @@ from gymnasium.vector import VectorEnv
 from ...spaces import UnsupportedSpace, adapt
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
+from ...tracebacks import is_users
 from .construction import MUTABLE
-from .locations import attributes, defined, described, of_user, unwrapped
+from .locations import attributes, defined, described, unwrapped
 from .recorder import Recorder
 from .sections import About
 from .surroundings import seed_global
@@ -102,7 +103,7 @@ def _uses_order(plain: type) -> bool:
     """Tells whether the user's source uses sets or hashes, whose order changes from process to process."""
     for owner in plain.__mro__[:-1]:
         module = sys.modules.get(owner.__module__)
-        if module is None or not of_user(getattr(module, "__file__", None) or "<none>"):
+        if module is None or not is_users(getattr(module, "__file__", None) or "<none>"):
             continue
         with contextlib.suppress(OSError, TypeError, SyntaxError):
             for node in ast.walk(ast.parse(inspect.getsource(module))):

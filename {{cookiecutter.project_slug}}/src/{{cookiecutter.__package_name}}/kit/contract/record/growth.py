@@ -6,7 +6,7 @@ import time
 import tracemalloc
 from typing import Any
 
-from .locations import is_own
+from ...tracebacks import KIT
 from .recorder import Recorder
 from .sections import WINDOWS, Growth
 from .surroundings import COUNTERS
@@ -54,5 +54,5 @@ def record_growth(recorder: Recorder) -> Growth:
 def _top_line(before: Any, after: Any) -> str | None:
     """Returns the line, not of the contract's, that has allocated most in between."""
     frames = [entry.traceback[0] for entry in after.compare_to(before, "lineno")[:12]]
-    users = [frame for frame in frames if not is_own(frame.filename) and "tracemalloc" not in frame.filename]
+    users = [frame for frame in frames if not frame.filename.startswith((KIT, tracemalloc.__file__))]
     return f"{users[0].filename}:{users[0].lineno}" if users else None

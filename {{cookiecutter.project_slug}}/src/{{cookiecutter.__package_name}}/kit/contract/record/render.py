@@ -10,7 +10,7 @@ from .recorder import Recorder
 from .sections import Rendered
 from .surroundings import seed_global
 from .targets import accepts
-from .values import attribute, same
+from .values import attribute
 
 FRAMES = 4
 
@@ -47,9 +47,6 @@ def _render(recorder: Recorder, mode: str) -> Rendered:
         returned.append(frame)
         rendered.frames.append(frame.copy() if isinstance(frame, np.ndarray) else frame)
     play.close()
-    rendered.overwritten = any(
-        not same(one, two) for one, two in zip(returned, rendered.frames, strict=True) if isinstance(one, np.ndarray)
-    )
     recorder.release(env)
     return rendered
 

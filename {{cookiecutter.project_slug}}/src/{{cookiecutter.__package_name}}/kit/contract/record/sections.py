@@ -109,7 +109,6 @@ class Rendered:
     episode: Episode
     mode_kept: Any = None  # what `env.render_mode` was
     frames: list[Any] = field(default_factory=list)  # copies of the first
-    overwritten: bool = False  # a frame changed after it was returned
     error: CallError | None = None  # of the constructor, or of `render`
 
 
