@@ -93,8 +93,7 @@ def step_returns(record: EnvRecord) -> Findings:
             return
 
 
-@check(fix="step() must work for every action of action_space in every state; mask or ignore what is illegal",
-       at="step", after="implemented", blocks=True)  # fmt: skip
+@check(fix="step() must work for every action in every state", at="step", after="implemented", blocks=True)
 def step_works(record: EnvRecord) -> Findings:
     """`step` does not raise for any action at any step; in training it would, hours later, in a rare state."""
     for episode, error, advice in _raised(record, "step"):

@@ -56,16 +56,14 @@ def copies_close_alone(record: EnvRecord) -> Findings:
         yield Finding(f"closing one copy breaks another: {error.call}() raises {error.text}", where=error.where)
 
 
-@check(fix="put a unique name into the path (tempfile.mkdtemp()), or write no files", at="__init__",
-       mild=True, quick=False)  # fmt: skip
+@check(fix="put a unique name into the path (tempfile.mkdtemp())", at="__init__", mild=True, quick=False)
 def copies_write_own_files(record: EnvRecord) -> Findings:
     """Two copies do not write to the same file: they would overwrite each other's data."""
     for path in record.shared_files[:1]:
         yield f"all copies write to the same file {path}: they overwrite each other's data"
 
 
-@check(fix="PPO does not need it; else make it late, and drop it in __getstate__", at="__init__", mild=True,
-       quick=False)  # fmt: skip
+@check(fix="PPO does not need it; else drop it in __getstate__", at="__init__", mild=True, quick=False)
 def env_can_be_pickled(record: EnvRecord) -> Findings:
     """The environment holds no lock or open file; tree search would need to copy it, PPO does not."""
     if record.unpicklable is not None:

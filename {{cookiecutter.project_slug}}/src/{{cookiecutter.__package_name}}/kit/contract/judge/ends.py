@@ -30,8 +30,7 @@ def _lengths(episodes: list[Episode], flag: str) -> list[int]:
     return [len(episode.steps) for episode in episodes if truth(getattr(episode.steps[-1], flag))]
 
 
-@check(fix="set terminated at the goal, and a time limit: max_episode_steps", at="step", mild=True,
-       quick=False)  # fmt: skip
+@check(fix="set terminated at the goal, and a time limit (max_episode_steps)", at="step", mild=True, quick=False)
 def episodes_end(record: EnvRecord) -> Findings:
     """Episodes end, by termination or by truncation: returns are only known then."""
     longest = max(len(episode.steps) for episode in record.played)
@@ -47,8 +46,7 @@ def episodes_last(record: EnvRecord) -> Findings:
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
 
 
-@check(fix="return truncated=True at the time limit; keep terminated if the task itself ends there", at="step",
-       mild=True)  # fmt: skip
+@check(fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True)
 def time_limit_is_truncation(record: EnvRecord) -> Findings:
     """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
     ended = record.finished

@@ -26,11 +26,8 @@ def info_small(record: EnvRecord) -> Findings:
     for episode in record.resets:
         size, key, number = episode.info_largest
         if size > LARGE_BYTES:
-            text = (
-                f"info has {size / 1e6:.1f} MB {episode.at(number)}, most of it in key {key!r}; RLlib keeps the infos "
-                f"of whole episodes, 4,000 steps are {size * 4e-6:.1f} GB"
-            )
-            yield Finding(text, at=_call(number))
+            text = f"info has {size / 1e6:.1f} MB {episode.at(number)}, most of it in key {key!r}"
+            yield Finding(f"{text}; 4,000 steps are {size * 4e-6:.1f} GB", at=_call(number))
             return
 
 
@@ -50,9 +47,8 @@ def info_not_overwritten(record: EnvRecord) -> Findings:
     for episode in record.played:
         number = episode.info_overwritten
         if number is not None:
-            yield Finding(
-                f"the info returned {episode.at(number)} was overwritten in place afterwards", at=_call(number)
-            )
+            text = f"the info returned {episode.at(number)} was overwritten in place afterwards"
+            yield Finding(text, at=_call(number))
             return
 
 

@@ -14,9 +14,7 @@ from ..record.values import digest, leaves, same
 from ..record.vector import parts
 from .registry import Finding, Findings, check
 
-LARGE_BYTES = 1_000_000
-SCALE_LARGE = 1e3
-SCALE_RATIO = 1e5
+SCALE_LARGE, SCALE_RATIO = 1e3, 1e5
 ENOUGH_STEPS, ENOUGH_EPISODES = 20, 4
 
 
@@ -118,8 +116,7 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
         yield f"observation{path} is badly scaled: entry {index} reaches a magnitude of {size:.3g}{rest}"
 
 
-@check(fix="compute it from the state in every step(); multiply float images by 255 before the cast", at="step",
-       mild=True)  # fmt: skip
+@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True)
 def observation_changes(record: EnvRecord) -> Findings:
     """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)
@@ -140,7 +137,4 @@ def observation_up_to_date(record: EnvRecord) -> Findings:
     late = all(same(episode.obs, episode.steps[0].obs) for episode in episodes)
     moved = sum(not same(episode.steps[0].obs, episode.steps[1].obs) for episode in episodes)
     if late and moved >= 0.9 * len(episodes):
-        yield (
-            f"the observation is one step behind: in all {len(episodes)} episodes step 1 returned the observation of "
-            "reset() once more, whatever the action, and step 2 another one"
-        )
+        yield "the observation is one step behind: step 1 always returned that of reset() once more, step 2 another one"

@@ -55,35 +55,29 @@ def reward_finite(record: EnvRecord) -> Findings:
         yield f"the reward is {number(found[0])}, expected a finite number, {found[1]}"
 
 
-@check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping) or make the start easier",
-       at="step", mild=True)  # fmt: skip
+@check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping)", at="step", mild=True)
 def reward_changes(record: EnvRecord) -> Findings:
     """The reward tells good from bad: one that is always the same gives no learning signal."""
     episodes = long_enough(record, 1)
     if record.cap is not None or any(episode.error for episode in episodes):
         raise NotJudged("step() raises in some episodes")
     rewards = {round(number(step.reward), 9) for episode in episodes for step in episode.steps}
-    value = next(iter(rewards))
-    if len(rewards) > 1 or np.isnan(value):
-        return
-    lengths = {len(episode.steps) for episode in episodes if episode.ended}
-    if value != 0 and len(lengths) > 1 and any(truth(episode.steps[-1].terminated) for episode in episodes):
-        return  # as in CartPole: the number of steps is the return
-    count = sum(len(episode.steps) for episode in episodes)
-    yield f"the reward is constant: {value:g} in all {count} steps of random and constant actions; no learning signal"
+    value, lengths = next(iter(rewards)), {len(episode.steps) for episode in episodes if episode.ended}
+    ends = any(truth(episode.steps[-1].terminated) for episode in episodes)
+    is_length = value != 0 and len(lengths) > 1 and ends  # as in CartPole: the number of steps is the return
+    if len(rewards) == 1 and not np.isnan(value) and not is_length:
+        count = sum(len(episode.steps) for episode in episodes)
+        yield f"the reward is constant: {value:g} in all {count} steps played; no learning signal"
 
 
 @check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", mild=True)
 def reward_scale(record: EnvRecord) -> Findings:
     """Rewards are neither huge nor tiny: PPO's value loss grows with the square of the return."""
-    largest, place = 0.0, ""
-    for episode in record.played:
-        for index, step in enumerate(episode.steps, 1):
-            size = abs(number(step.reward))
-            if np.isfinite(size) and size > largest:
-                largest, place = size, episode.at(index)
+    steps = [(abs(number(step.reward)), e, i) for e in record.played for i, step in enumerate(e.steps, 1)]
+    finite = [each for each in steps if np.isfinite(each[0])]
+    largest, episode, index = max(finite, key=lambda each: each[0], default=(0.0, record.played[0], 1))
     if largest >= LARGE_REWARD:
-        yield f"the reward is badly scaled: its magnitude reaches {largest:.3g} {place}, large for the value loss"
+        yield f"the reward is badly scaled: its magnitude reaches {largest:.3g} {episode.at(index)}, large for the value loss"
     elif 0 < largest < SMALL_REWARD:
         text = f"the reward is badly scaled: its largest magnitude is {largest:.1g}, which is lost in the noise"
         yield Finding(text, "multiply the reward so that returns are of the order of 1")
@@ -94,10 +88,7 @@ def reward_not_cumulative(record: EnvRecord) -> Findings:
     """The reward is that of the step, not the sum so far, which would count early rewards again and again."""
     episodes = long_enough(record, 8)
     if all(_looks_summed([number(step.reward) for step in episode.steps]) for episode in episodes):
-        yield (
-            "the reward looks like a running sum: in every episode, whatever the actions, it starts near zero and its "
-            "magnitude grows with each step"
-        )
+        yield "the reward looks like a running sum: in every episode its magnitude grows with each step"
 
 
 def _looks_summed(rewards: list[float]) -> bool:

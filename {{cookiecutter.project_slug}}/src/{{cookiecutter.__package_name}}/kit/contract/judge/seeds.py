@@ -96,8 +96,7 @@ def no_seed_new_episode(record: EnvRecord) -> Findings:
         yield f"{len(unseeded)} resets without a seed all replay the same episode; seeds gave {seeds} different ones"
 
 
-@check(fix="make no generator in __init__; use self.np_random, which super().reset(seed=seed) seeds", at="__init__",
-       quick=False)  # fmt: skip
+@check(fix="make no generator in __init__; use self.np_random", at="__init__", quick=False)
 def copies_without_seed_differ(record: EnvRecord) -> Findings:
     """Fresh copies that never get a seed play different episodes; else all collect the same data."""
     starts = record.starts

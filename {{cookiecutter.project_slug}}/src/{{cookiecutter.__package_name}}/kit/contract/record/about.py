@@ -49,8 +49,7 @@ def record_about(recorder: Recorder) -> About:
 
 def _where(plain: type, name: str) -> str | None:
     method = getattr(plain, name, None)
-    own = method is not None and getattr(method, "__module__", "").partition(".")[0] != "gymnasium"
-    return (defined(method) if own else None) or defined(plain)
+    return defined(plain if getattr(method, "__module__", "gymnasium").startswith("gymnasium") else method)
 
 
 def _record_spaces(recorder: Recorder, about: About) -> None:
@@ -88,15 +87,13 @@ def _reset_parameters(plain: type) -> dict[str, Any] | None:
 
 def _shared(plain: type) -> list[str]:
     """Returns mutable class attributes and module globals: where shared state may live."""
-    names = []
-    for owner in plain.__mro__:
-        if not owner.__module__.startswith(("gymnasium", "builtins", "typing")):
-            mutable = [name for name, value in vars(owner).items() if isinstance(value, MUTABLE) and name != "metadata"]
-            names += [f"{owner.__name__}.{name}" for name in mutable]
-    for name, value in vars(sys.modules.get(plain.__module__, object)).items():
-        if isinstance(value, MUTABLE) and not name.startswith("__"):
-            names.append(f"module-level {name}")
-    return names
+    owners = [owner for owner in plain.__mro__ if not owner.__module__.startswith(("gymnasium", "builtins", "typing"))]
+    places = {owner.__name__: vars(owner) for owner in owners}
+    places["its module"] = vars(sys.modules.get(plain.__module__, object))
+    names = [(place, name) for place, entries in places.items() for name in entries if name[:2] != "__"]
+    return [
+        f"{place}.{name}" for place, name in names if isinstance(places[place][name], MUTABLE) and name != "metadata"
+    ]
 
 
 def _uses_order(plain: type) -> bool:
@@ -115,21 +112,17 @@ def _uses_order(plain: type) -> bool:
 
 def record_spaces_after(recorder: Recorder) -> dict[str, tuple[str, str]]:
     """Returns the spaces that have changed while playing: what they were, and what they are."""
-    changed = {}
-    for name, first in recorder.first_spaces.items():
-        now = attribute(recorder.env, name)
-        if isinstance(first, spaces.Space) and now != first:
-            changed[name] = (short(first), short(now))
-    return changed
+    now = {name: attribute(recorder.env, name) for name in NAMES}
+    firsts = {name: space for name, space in recorder.first_spaces.items() if isinstance(space, spaces.Space)}
+    return {name: (short(first), short(now[name])) for name, first in firsts.items() if now[name] != first}
 
 
 def record_copies(recorder: Recorder) -> dict[str, tuple[str | None, bool]]:
     """Makes further copies; returns for each space another one's that differs, and whether all share one object."""
-    others = []
+    others, found = [], {}
     for number in range(1 if recorder.slow_to_build else 3):
         seed_global(number)  # what a constructor draws by chance shall differ
         others.append(recorder.another())
-    found = {}
     for name in NAMES:
         space = attribute(recorder.env, name)
         if isinstance(space, spaces.Space) and type(space) is not spaces.Space:

@@ -4,7 +4,6 @@ import copy
 import difflib
 import inspect
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -95,21 +94,17 @@ def record_unread_keys(recorder: Recorder) -> dict[str, str | None]:
     if not recorder.config or recorder.builds["context"].error:
         raise NotJudged("the config is empty, or the constructor raises")
     TrackedKey.seen.clear()
-    tracked = {TrackedKey(key): copy.deepcopy(value) for key, value in recorder.config.items()}
-    if recorder.build("tracked", tracked) is None:
+    if recorder.build("tracked", {TrackedKey(k): copy.deepcopy(v) for k, v in recorder.config.items()}) is None:
         raise NotJudged("the constructor does not work with keys of a str subclass")
-    source = "\n".join(_sources(recorder))
+    makers = [recorder.maker, *type(unwrapped(recorder.env)).__mro__]
+    source = "\n".join(_source(m) for m in makers if m.__module__ not in ("builtins", "gymnasium.core", "typing"))
     words = sorted({*re.findall(r"""["'](\w+)["']""", source), *map(str, attributes(recorder.env))})
     unread = [key for key in recorder.config if str(key) not in TrackedKey.seen and str(key) not in source]
     return {key: next(iter(difflib.get_close_matches(str(key), words, 1, 0.7)), None) for key in unread}
 
 
-def _sources(recorder: Recorder) -> Iterator[str]:
-    """Yields the text of the environment's classes."""
-    maker: Any
-    for maker in (recorder.maker, *type(unwrapped(recorder.env)).__mro__):
-        if getattr(maker, "__module__", None) not in ("builtins", "gymnasium.core", "typing"):
-            try:
-                yield inspect.getsource(maker)
-            except (OSError, TypeError):
-                continue
+def _source(thing: Any) -> str:
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        return ""
