@@ -68,7 +68,6 @@ def record(**sections: Any) -> EnvRecord:
         "starts": Starts([(i,) for i in range(6)], [(9 + i,) for i in range(6)], [(20 + i,) for i in range(3)]),
         "self_reset": (0, ""),
         "closing": {},
-        "released": {"threads": [1, 1, 1, 1]},
         "shared_files": [],
         "unpicklable": None,
         "growth": Growth(6, 500, {"threads": [1] * 5}, [1000] * 5),

@@ -59,12 +59,9 @@ def constructor_has_defaults(record: EnvRecord) -> Findings:
         raise NotJudged("the constructor takes no config")
     if "empty" not in record.defaults:
         raise NotJudged("the constructor is slow, or no second copy can be made")
-    empty, none = record.defaults["empty"], record.defaults.get("None")
+    empty = record.defaults["empty"]
     if empty is not None:
         yield Finding(f"an empty config raises {empty.text}: a missing key has no default", where=empty.where)
-    elif none is not None:
-        text = "config=None is the declared default of the constructor, but it raises with it"
-        yield Finding(text, "start with config = dict(config or {})")
 
 
 @check(fix="write config=None and config = dict(config or {})", at="__init__")

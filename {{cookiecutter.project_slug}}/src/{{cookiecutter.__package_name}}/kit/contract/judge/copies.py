@@ -108,12 +108,10 @@ def vector_batches(record: EnvRecord) -> Findings:
     if not vector.is_inside:
         space = short(vector.observation_space)
         yield f"the batch of observations, {kind(vector.first[0])}, is not in observation_space {space}"
-    dtypes = (("rewards", "float"), ("terminated", "bool"), ("truncated", "bool"))
-    for (name, dtype), value in zip(dtypes, vector.first[1:], strict=True):
-        shape = (vector.num_envs,)
-        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype.kind != dtype[0]:
-            text = f"{name} must be an array of shape {shape} and dtype {dtype}, got {kind(value)}"
-            yield Finding(text, "return one entry for each copy")
+    for name, dtype, value in zip(("rewards", "terminated", "truncated"), "fbb", vector.first[1:], strict=True):
+        if not isinstance(value, np.ndarray) or value.shape != (vector.num_envs,) or value.dtype.kind != dtype:
+            dtype = "float" if dtype == "f" else "bool"
+            yield f"{name} must be an array of shape ({vector.num_envs},) and dtype {dtype}, got {kind(value)}"
 
 
 @check(fix="seed one generator for each copy from its seed", at="reset", quick=False)

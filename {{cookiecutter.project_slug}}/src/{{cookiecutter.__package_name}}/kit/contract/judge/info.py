@@ -15,7 +15,7 @@ def info_type(record: EnvRecord) -> Findings:
     """`reset` and `step` return a dict as info, which vector environments merge key by key."""
     for episode in record.resets:
         for number, info in episode.infos():
-            if isinstance(info, str):
+            if info is not None:
                 yield Finding(f"info must be a dict, got {info} {episode.at(number)}", at=_call(number))
                 return
 
@@ -50,21 +50,3 @@ def info_not_overwritten(record: EnvRecord) -> Findings:
             text = f"the info returned {episode.at(number)} was overwritten in place afterwards"
             yield Finding(text, at=_call(number))
             return
-
-
-@check(fix="leave the key out where there is no value", mild=True)
-def info_keys_plain(record: EnvRecord) -> Findings:
-    """Info keys are texts, and a key always holds the same type: vector environments keep one array a key."""
-    kinds: dict[str, tuple[str, str]] = {}
-    for episode in record.resets:
-        for number, info in episode.infos():
-            for key, kind in info.items() if isinstance(info, dict) else ():
-                if not isinstance(key, str):
-                    text = f"info key {key!r} is a {type(key).__name__}, not a str, {episode.at(number)}"
-                    yield Finding(text, "use texts as keys", at=_call(number))
-                    return
-                first, place = kinds.setdefault(key, (kind, episode.at(number)))
-                if first != kind and "number" in (first, kind):
-                    text = f"info[{key!r}] is a {first} {place} but a {kind} {episode.at(number)}: its type changes"
-                    yield Finding(text, at=_call(number))
-                    return

@@ -136,15 +136,6 @@ def close_twice(record: EnvRecord) -> Findings:
             return
 
 
-@check(fix="close, join or terminate in close() what the instance opened", at="close", mild=True, quick=False,
-       after="handles_do_not_grow")  # fmt: skip
-def close_releases(record: EnvRecord) -> Findings:
-    """`close` gives back what the constructor and `reset` opened: env runners are restarted."""
-    for name, counts in record.released.items():
-        if keeps_growing([counts[0], *counts], 1):
-            yield f"close() leaks {name}: {counts[0]} after one copy was closed, {counts[-1]} after {len(counts)}"
-
-
 @check(fix="move the change into your own files: the next update replaces kit/", mild=True, quick=False)
 def kit_unchanged(record: EnvRecord) -> Findings:
     """The files in `kit/` are as they were delivered: an update replaces the whole folder."""

@@ -5,7 +5,7 @@ from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from .registry import Finding, Findings, check
 
-SEED = "start reset() with super().reset(seed=seed) and draw all random numbers from self.np_random"
+SEED = "start reset() with super().reset(seed=seed), not only `if seed:`, and draw all chance from self.np_random"
 ROUNDING_FIX = "if a physics engine steps this: nothing, or make its world anew in reset(); else sum in a fixed order"
 GENERATORS = (("numpy_rng", "np.random"), ("python_rng", "random"))
 
@@ -50,9 +50,6 @@ def same_seed_same_episode(record: EnvRecord) -> Findings:
     at, shown = "step" if found.step else "reset", found.shown(first)
     if found.rounding is not None and not suspects:
         yield rounding("a fresh copy with the same seed and actions", found, first)
-    elif record.replays.only_seed_0:
-        text = f"seed 0 is ignored, other seeds are not: with seed 0 two fresh copies differ in {shown}"
-        yield Finding(text, "write `if seed is not None`, not `if seed` and not `seed or ...`", at=at)
     else:
         hint = "; ".join(suspects) or "a generator of its own, the time, a set or hash?"
         text = f"not deterministic: two fresh copies with the same seed and actions differ in {shown} ({hint})"

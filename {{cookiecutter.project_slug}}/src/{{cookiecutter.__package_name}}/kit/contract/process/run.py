@@ -14,13 +14,10 @@ from ..ignored import known
 from ..judge import Report, judge
 from ..manifest import changed_files
 from ..record.env_record import EnvRecord
-from ..record.sections import Stop
 from .child import POLL_SECONDS, Child, Request
 
-TOTAL_SECONDS = 30.0
-QUICK_TOTAL_SECONDS = 10.0
-HANG_SECONDS = 5.0
-QUICK_HANG_SECONDS = 3.0
+TOTAL_SECONDS, QUICK_TOTAL_SECONDS = 30.0, 10.0
+HANG_SECONDS, QUICK_HANG_SECONDS = 5.0, 3.0
 MORE_HASH_SEEDS = (2, 3, 4, 5, 6, 7)  # where the source uses sets: small ones often keep their order
 RESTARTS = 3
 
@@ -61,7 +58,9 @@ class _Run:
                 child.end()
         self.record.replicas = [child.record() for child in replicas]
         for child in replicas[:1]:
-            self._take_rendering(child)
+            rendered = {name: value for name, value in vars(child.record()).items() if name in ("rendered", "draws")}
+            stop = child.stop if child.stop is not None and child.stop.call == "render" else None
+            vars(self.record).update(rendered, render_stop=stop)
         return self.record
 
     def _run_main(self, child: Child) -> None:
@@ -77,7 +76,7 @@ class _Run:
             if stop.probe == "episodes" and stop.call == "step":
                 cap = min(stop.step - 1, 10**9 if cap is None else cap - 1)
             else:
-                without += ("close", "closing", "released") if stop.call == "close" else (stop.probe,)
+                without += ("close", "closing") if stop.call == "close" else (stop.probe,)
             child = self.start(cap=cap, without=without)
 
     def _wait(self, children: list[Child]) -> None:
@@ -96,16 +95,6 @@ class _Run:
             raise UsageError(record.usage[0])
         stops = self.record.stops + ([child.stop] if child.stop is not None else [])
         vars(self.record).update(vars(record), stops=stops)
-
-    def _take_rendering(self, child: Child) -> None:
-        record = child.record()
-        for name in ("rendered", "draws"):
-            if record.has(name):
-                setattr(self.record, name, getattr(record, name))
-            else:
-                self.record.missing[name] = record.missing.get(name, "the environment could not be made for it")
-        stop = child.stop
-        self.record.render_stop = stop if isinstance(stop, Stop) and stop.call == "render" else None
 
 
 def run_checks(

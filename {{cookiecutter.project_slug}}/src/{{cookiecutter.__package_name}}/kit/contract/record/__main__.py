@@ -71,7 +71,6 @@ PROBES = (
     Probe("unpicklable", behaviour.record_pickling, quick=False),
     Probe("growth", record_growth, quick=False),
     Probe("closing", behaviour.record_closing, quick=False),
-    Probe("released", behaviour.record_released, quick=False),
     Probe("vector", record_vector, quick=False),
     Probe("stacked", record_stacked, quick=False),
 )
@@ -83,7 +82,7 @@ def main(folder: Path) -> None:
     """Does what `request.json` in the folder asks for."""
     request = json.loads((folder / "request.json").read_text())
     writer, heartbeat = RecordWriter(folder / "record"), Heartbeat(folder / "heartbeat")
-    recorder = Recorder(lambda config: None, request, heartbeat, writer)
+    recorder = Recorder(request, heartbeat, writer)
     _isolate(folder)
     recorder.events.install()
     seed_global(request["replica"])

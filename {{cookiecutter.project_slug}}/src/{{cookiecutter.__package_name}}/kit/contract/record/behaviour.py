@@ -1,6 +1,5 @@
 """Probes that call the environment in unusual ways: other arguments, other orders, `close`, pickling."""
 
-import gc
 import pickle
 import sys
 from typing import Any
@@ -10,7 +9,7 @@ from .locations import attributes, described, unwrapped
 from .model import CallError, NotJudged
 from .policies import RANDOM, constant_policies
 from .recorder import Recorder
-from .surroundings import COUNTERS, quietly, seed_global
+from .surroundings import quietly, seed_global
 
 
 def record_seeding(recorder: Recorder) -> dict[str, Any]:
@@ -99,23 +98,6 @@ def _close(recorder: Recorder, env: Any) -> CallError | None:
     except BaseException as error:
         return CallError.of("close", error)
     return None
-
-
-def record_released(recorder: Recorder) -> dict[str, list[int]]:
-    """Makes, plays and closes copies; returns what was open after each."""
-    recorder.cheap_copies()
-    recorder.stepped()
-    levels: dict[str, list[int]] = {name: [] for name in COUNTERS}
-    for _ in range(4):
-        env = recorder.another()
-        recorder.play(env, 1, 2)
-        if _close(recorder, env) is not None:
-            raise NotJudged("close() raises")
-        del env
-        gc.collect()
-        for name, counter in COUNTERS.items():
-            levels[name].append(counter())
-    return levels
 
 
 def record_shared_files(recorder: Recorder) -> list[str]:

@@ -47,9 +47,6 @@ def record_defaults(recorder: Recorder) -> dict[str, Any]:
     if recorder.config:
         recorder.build("empty", {})
         facts["empty"] = recorder.builds["empty"].error
-    if parameter is not None and default is None and facts["empty"] is None:
-        recorder.build("None", None)
-        facts["None"] = recorder.builds["None"].error
     return facts
 
 

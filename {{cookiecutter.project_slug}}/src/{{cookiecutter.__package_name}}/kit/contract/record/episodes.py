@@ -85,7 +85,11 @@ class Play:
                 obs, info = result
         if not isinstance(result, tuple) or len(result) != 2:
             episode.malformed["reset"] = kind(result)
-        episode.obs, episode.info, episode.mask = copy_value(obs), _summary(info), mask_in(obs, info)
+        episode.obs, episode.info, episode.mask = (
+            copy_value(obs),
+            None if isinstance(info, dict) else kind(info),
+            mask_in(obs, info),
+        )
         self._keep.append((obs, info, _info_copy(info)))
         episode.has_reset = True
         return True
@@ -109,7 +113,15 @@ class Play:
                 return False
         obs, reward, terminated, truncated, info = result
         flags = (copy_value(terminated), copy_value(truncated))
-        step = Step(kept, copy_value(obs), copy_value(reward), *flags, _summary(info), seconds, mask_in(obs, info))
+        step = Step(
+            kept,
+            copy_value(obs),
+            copy_value(reward),
+            *flags,
+            None if isinstance(info, dict) else kind(info),
+            seconds,
+            mask_in(obs, info),
+        )
         if not isinstance(action, np.generic | int) and not same(action, kept):
             step.action_after = copy_value(action)
         episode.steps.append(step)
@@ -126,21 +138,6 @@ class Play:
             except Exception as error:
                 why = f"is a {type(value).__name__} that cannot be pickled: {described(error)}"
                 self.episode.info_unpicklable = (number, key, why)
-
-
-def _summary(info: Any) -> dict[Any, str] | str:
-    """Returns a coarse type for each key: what a vector environment can keep in one array."""
-    return {key: _group(value) for key, value in info.items()} if isinstance(info, dict) else kind(info)
-
-
-def _group(value: Any) -> str:
-    if value is None:
-        return "None"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, int | float) or getattr(value, "shape", None) == ():
-        return "number"
-    return type(value).__name__
 
 
 def _info_copy(info: Any) -> Any:

@@ -38,7 +38,7 @@ class Step:
     reward: Any = 0.0
     terminated: Any = False
     truncated: Any = False
-    info: dict[Any, str] | str = field(default_factory=dict)  # each key's coarse type; what it is, where it is no dict
+    info: str | None = None  # what it is, where it is no dict
     seconds: float = 0.0
     mask: Any = None  # the action mask in the observation or info
     action_after: Any = None  # the caller's action, where `step` has changed it
@@ -52,7 +52,7 @@ class Episode:
     policy: Policy
     seed: int | None
     obs: Any = None
-    info: dict[Any, str] | str = field(default_factory=dict)
+    info: str | None = None
     mask: Any = None
     has_reset: bool = False
     steps: list[Step] = field(default_factory=list)

@@ -25,19 +25,12 @@ NO_CONFIG = object()  # marks a construction without arguments
 
 
 class Recorder:
-    """Makes copies of the environment and plays with them, for the probes.
+    """Makes copies of the environment and plays with them, for the probes."""
 
-    Args:
-        maker: Class or creator.
-        request: The request's entries, see `process.child.Request`.
-        heartbeat: Where every call is announced.
-        writer: Where the record goes.
-    """
+    maker: Callable[..., Any]  # class or creator
 
-    def __init__(
-        self, maker: Callable[..., Any], request: dict[str, Any], heartbeat: Heartbeat, writer: RecordWriter
-    ) -> None:
-        self.maker, self.heartbeat, self.writer = maker, heartbeat, writer
+    def __init__(self, request: dict[str, Any], heartbeat: Heartbeat, writer: RecordWriter) -> None:
+        self.heartbeat, self.writer = heartbeat, writer
         self.config, self.quick, self.cap = request["config"], request["quick"], request["cap"]
         self.without: list[str] = request["without"]  # probes to leave out, or "close" where that ends the process
         self.events = Events()

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from ...spaces.membership import short
-from .compare import difference, stale
+from .compare import stale
 from .episodes import Play
 from .locations import attributes, unwrapped
-from .model import Episode, NotJudged
+from .model import NotJudged
 from .plan import make_plan
 from .policies import ACTION_REPEAT, RANDOM, Policy, constant_policies
 from .recorder import Recorder
@@ -94,7 +94,7 @@ def _longest_episode(recorder: Recorder) -> int:
 
 
 def record_replays(recorder: Recorder) -> Replays:
-    """Plays seeds 0 and 1 on two more copies, first alone, then in turns; looks for the cause where they differ."""
+    """Plays seeds 0 and 1 on two more copies, first alone, then in turns."""
     recorder.stepped()
     small = recorder.plan.small
     second = recorder.another()
@@ -109,24 +109,9 @@ def record_replays(recorder: Recorder) -> Replays:
         pass
     replays = Replays(alone, again, turns[0].close(), turns[1].close(), suspects=_suspects(recorder))
     recorder.release(second, third)
-    if difference(recorder.episodes[0], alone) is not None:
-        replays.only_seed_0 = _other_seeds_are_fine(recorder)
-    elif stale(recorder.episodes, again) is not None:
+    if stale(recorder.episodes, again) is not None:
         replays.changed = _changed_attributes(recorder)
     return replays
-
-
-def _other_seeds_are_fine(recorder: Recorder) -> bool:
-    """Tells whether two further fresh copies agree under other seeds than 0."""
-    if recorder.slow_to_build:
-        return False
-    played: list[list[Episode]] = []
-    for start in (77, 88):
-        env = recorder.another()
-        seed_global(start)
-        played.append([recorder.play(env, seed, recorder.plan.small, draws=1) for seed in range(1, 8)])
-        recorder.release(env)
-    return all(difference(left, right) is None for left, right in zip(*played, strict=True))
 
 
 def _suspects(recorder: Recorder) -> list[str]:

@@ -54,13 +54,12 @@ class About:
 
 @dataclass
 class Replays:
-    """The same seeds and actions on other copies, and what was tried where they differ."""
+    """The same seeds and actions on other copies."""
 
     alone: Episode  # seed 0 on a second, fresh copy
     again: Episode  # seed 0 once more on that copy, after an episode that was broken off
     mixed_old: Episode  # seed 1 on the second copy, in turns with ...
     mixed_new: Episode  # ... seed 0 on a third, fresh copy
-    only_seed_0: bool = False  # other seeds than 0 are repeated
     suspects: list[str] = field(default_factory=list)  # where chance may come from
     changed: list[str] = field(default_factory=list)  # attributes that differ between a used and a fresh copy
 

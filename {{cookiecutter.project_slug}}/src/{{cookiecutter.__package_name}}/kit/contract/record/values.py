@@ -96,10 +96,7 @@ def digest(value: Any) -> int:
 
 def truth(flag: Any) -> bool:
     """Returns an end flag as bool, also where the environment returns it as something else."""
-    try:
-        return bool(np.any(flag))
-    except Exception:
-        return False
+    return isinstance(flag, bool | int | float | np.generic | np.ndarray) and bool(np.any(flag))
 
 
 def number(value: Any) -> float:
