@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,7 @@ else:
 
 
 def ignored(package: str) -> dict[str, str]:
-    """Returns the checks that a project's pyproject.toml leaves out, with the reasons.
-
-    Args:
-        package: the name of the project's package; its pyproject.toml lies in a folder above it, if it isn't installed.
+    """Returns the checks that a project's pyproject.toml leaves out, with the reasons; none for an installed wheel.
 
     Raises:
         UsageError: If the file can't be read, or names no check.
@@ -33,10 +29,10 @@ def ignored(package: str) -> dict[str, str]:
     try:
         document: Any = tomllib.loads(path.read_text(encoding="utf-8"))
         table = document.get("tool", {}).get(package, {}).get("check", {}).get("ignore", {})
-        if not isinstance(table, Mapping) or not all(isinstance(reason, str) for reason in table.values()):
-            raise ValueError(f'[tool.{package}.check] ignore must read {{NAME = "reason"}}')
         return {known(str(name)): str(reason) for name, reason in table.items()}
-    except (OSError, ValueError, AttributeError, UsageError) as error:
+    except AttributeError:
+        raise UsageError(f'{path}: [tool.{package}.check] must read ignore = {{NAME = "reason"}}') from None
+    except (OSError, ValueError, UsageError) as error:
         raise UsageError(f"{path}: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """A recorder, watched from outside: it may hang, crash or eat memory, and what it has written still stands."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,10 +18,11 @@ from ..record.env_record import EnvRecord
 from ..record.file import read_record
 from ..record.sections import Stop
 
-POLL_SECONDS = 0.01
-DUMP_SECONDS = 0.5
-MEMORY_BYTES = 4_000_000_000
-REPLICA_MEMORY_BYTES = 2_000_000_000  # replicas run beside the first recorder and play a few short episodes only
+POLL_SECONDS, DUMP_SECONDS = 0.01, 0.5
+MEMORY_BYTES, REPLICA_MEMORY_BYTES = (
+    4_000_000_000,
+    2_000_000_000,
+)  # replicas run beside the first recorder and play a few short episodes only
 QUIET = {  # no windows, no sound, no greetings, and one thread a process as in an env runner
     "SDL_VIDEODRIVER": "offscreen,dummy",
     "SDL_AUDIODRIVER": "dummy",
@@ -96,10 +98,7 @@ class Child:
         size = self._memory()
         if size > self.memory_bytes:
             self._note("memory", size)
-        elif now - self._last[1] > patience:
-            self._dump_stack()
-            if heartbeat.read(self.folder / "heartbeat").number != beat.number:
-                return False  # it was only slow
+        elif now - self._last[1] > patience and self._is_stuck(beat.number):
             self._note("hang", 0, now - self._last[1])
         else:
             return False
@@ -108,13 +107,10 @@ class Child:
 
     def end(self) -> None:
         """Ends the recorder and whatever it started."""
-        try:
+        with contextlib.suppress(OSError):
             if os.name == "posix":
                 os.killpg(self.process.pid, signal.SIGKILL)
-            else:
-                self.process.kill()
-        except (OSError, ProcessLookupError):
-            pass
+            self.process.kill()
         self.process.wait()
         self._log.close()
 
@@ -129,14 +125,15 @@ class Child:
         beat = heartbeat.read(self.folder / "heartbeat")
         self.stop = Stop(why, code, beat.call, beat.step, beat.context, beat.probe, where, seconds)
 
-    def _dump_stack(self) -> None:
+    def _is_stuck(self, number: int) -> bool:
+        """Asks the recorder for its stack; tells whether it has made no call since, or was only slow."""
         if hasattr(signal, "SIGUSR1"):
             os.kill(self.process.pid, signal.SIGUSR1)
             time.sleep(DUMP_SECONDS)
+        return heartbeat.read(self.folder / "heartbeat").number == number
 
     def _memory(self) -> int:
-        try:
+        with contextlib.suppress(OSError, IndexError):
             pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        except (OSError, ValueError, IndexError):
-            return 0
-        return pages * os.sysconf("SC_PAGE_SIZE")
+            return pages * os.sysconf("SC_PAGE_SIZE")
+        return 0

@@ -31,15 +31,9 @@ def make_plan(
 ) -> Plan:
     """Returns the plan for an environment of this speed, with observations of this size.
 
-    Args:
-        step_seconds: Times of the first steps.
-        reset_seconds: Time of the first reset.
-        obs_bytes: Size of one observation.
-        quick: Whether only a second is there for everything.
-        cap: Steps an episode may have at most, where a longer one ended the process before.
+    `cap` is how many steps an episode may have, where a longer one ended the process before.
     """
-    seconds = statistics.median(step_seconds) if step_seconds else 0.0
-    pace = max(seconds, reset_seconds / 30)
+    pace = max(statistics.median(step_seconds or [0.0]), reset_seconds / 30)
     plan = next(plan for limit, plan in GRADES if pace < limit)
     total = max(min(int(plan.total * (0.2 if quick else 1.0)), MEMORY_BYTES // max(obs_bytes, 1)), 4)
     longest = max(min(plan.cap, total, plan.cap if cap is None else cap), 0)

@@ -53,38 +53,30 @@ def _from_file(path: Path) -> Any:
     path = path.resolve()
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
-    root, name = _place_in_package(path)
-    sys.path.insert(0, str(root))
+    folder, package = path.parent, _package(path)
+    sys.path.insert(0, str(folder.parents[package.count(".")] if package else folder))
+    name = f"{package}.{path.stem}" if package else path.stem
     known = sys.modules.get(name)
     if known is not None and Path(getattr(known, "__file__", None) or "").resolve() == path:
         return known
-    if known is not None and "." not in name:
-        name = f"checked_{name}"
-    if "." in name:
-        importlib.import_module(name.rpartition(".")[0])
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # So that its classes can be pickled by name.
+    if package:
+        importlib.import_module(package)
+    spec: Any = importlib.util.spec_from_file_location(name if package or not known else f"checked_{name}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its classes are pickled by that name
     spec.loader.exec_module(module)
     return module
 
 
-def _place_in_package(path: Path) -> tuple[Path, str]:
-    """Returns the folder to import from and the module's full name: relative imports need their package."""
-    folder, parts = path.parent, [path.stem]
+def _package(path: Path) -> str:
+    """Returns the package that a file lies in, which its relative imports need; "" if it lies in none."""
+    folder, parts = path.parent, []
     while (folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
         folder = folder.parent
-    if len(parts) == 1 and _imports_relatively(path) and folder.name.isidentifier():
-        return folder.parent, f"{folder.name}.{path.stem}"
-    return folder, ".".join(parts)
-
-
-def _imports_relatively(path: Path) -> bool:
     nodes = ast.walk(ast.parse(path.read_bytes(), str(path)))
-    return any(isinstance(node, ast.ImportFrom) and node.level for node in nodes)
+    if not parts and any(isinstance(node, ast.ImportFrom) and node.level for node in nodes):
+        return path.parent.name  # without __init__.py a folder is a package as well
+    return ".".join(parts)
 
 
 def _import(importer: Callable[[], Any], place: str) -> Any:

@@ -52,23 +52,17 @@ def same(left: Any, right: Any) -> bool:
 
 
 def _same_array(left: np.ndarray, right: np.ndarray) -> bool:
-    if left.shape != right.shape:
-        return False
-    if np.array_equal(left, right):
-        return True
-    if left.dtype.kind not in "fc" or right.dtype.kind not in "fciub":
-        return False
-    return bool(np.allclose(left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True))
+    if left.shape != right.shape or np.array_equal(left, right):
+        return left.shape == right.shape
+    numeric = left.dtype.kind in "fc" and right.dtype.kind in "fciub"
+    return numeric and bool(np.allclose(left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True))
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yields every array or scalar inside nested dicts, tuples and lists, with the path to it."""
-    if isinstance(value, dict):
-        for key in value:
-            yield from leaves(value[key], f"{path}[{key!r}]")
-    elif isinstance(value, tuple | list):
-        for index, item in enumerate(value):
-            yield from leaves(item, f"{path}[{index}]")
+    if isinstance(value, dict | tuple | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(item, f"{path}[{key!r}]")
     else:
         yield path, value
 
@@ -87,11 +81,8 @@ def size_in_bytes(value: Any) -> int:
 
 def digest(value: Any) -> int:
     """Returns a checksum that is the same in every process (unlike `hash`)."""
-    total = 0
-    for path, leaf in sorted(leaves(value), key=lambda pair: pair[0]):
-        content = leaf.tobytes() if isinstance(leaf, np.ndarray) else repr(leaf).encode()
-        total = zlib.crc32(content, zlib.crc32(path.encode(), total))
-    return total
+    parts = [(path, leaf.tobytes() if isinstance(leaf, np.ndarray) else repr(leaf)) for path, leaf in leaves(value)]
+    return zlib.crc32(repr(sorted(parts, key=lambda part: part[0])).encode())
 
 
 def truth(flag: Any) -> bool:
