@@ -44,9 +44,8 @@ def same_seed_same_episode(record: EnvRecord) -> Findings:
     first, found = record.resets[0], fresh_difference(record)
     if found is None:
         return
-    labels = {"numpy_rng": "np.random (the global generator of NumPy)", "python_rng": "the random module"}
-    drawn = [label for name, label in labels.items() if any(episode.touched(name) for episode in record.episodes)]
-    suspects = [f"it draws from {label}" for label in drawn] + record.replays.suspects
+    drawn = [label for name, label in GENERATORS if any(episode.touched(name) for episode in record.episodes)]
+    suspects = [f"it draws from the global generator of {label}" for label in drawn] + record.replays.suspects
     at, shown = "step" if found.step else "reset", found.shown(first)
     if found.rounding is not None and not suspects:
         yield rounding("a fresh copy with the same seed and actions", found, first)
@@ -71,9 +70,9 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
         yield Finding(text, "set the state first, then compute the observation to return")
     else:
         names = ", ".join(f"self.{name}" for name in record.replays.changed[:6]) or "a generator seeded only once"
+        lengths = f"lengths {len(left.steps)} and {len(right.steps)}"
         text = (
-            f"state of the previous episode leaks into the next: with the same seed and actions a used copy differs in "
-            f"{found.shown(left)}; lengths {len(left.steps)} and {len(right.steps)}"
+            f"state of the previous episode leaks into the next: a used copy differs in {found.shown(left)}; {lengths}"
         )
         yield Finding(text, f"set everything that step() changes in reset(): look at {names}")
 

@@ -46,7 +46,7 @@ def record_replica(recorder: Recorder) -> Episode:
 
 
 class Probe(NamedTuple):
-    """A section of the record, and the function that gives it; None where the function writes it itself."""
+    """A section of the record, and the function that gives it."""
 
     section: str
     function: Callable[[Recorder], Any]
@@ -117,7 +117,7 @@ def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
     elif probe.quick or not request["quick"]:
         try:
             value = probe.function(recorder)
-            if section != "episodes":
+            if section != "episodes":  # they are written one by one
                 writer.section(section, value)
         except NotJudged as reason:
             writer.missing(section, str(reason))
@@ -132,12 +132,10 @@ def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
 
 def _isolate(folder: Path) -> None:
     """Keeps prints, tracebacks and questions of the environment away from the parent's terminal."""
-    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    silence = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, target in ((output, 1), (output, 2), (silence, 0)):
-        os.dup2(descriptor, target)
+    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # its input is empty already
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     os.close(output)
-    os.close(silence)
     stack = (folder / "stack.txt").open("a")
     faulthandler.enable(stack)
     if hasattr(faulthandler, "register"):

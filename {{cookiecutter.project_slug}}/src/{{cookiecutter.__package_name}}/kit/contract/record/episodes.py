@@ -68,28 +68,22 @@ class Play:
 
     def _reset(self) -> bool:
         episode = self.episode
-        arguments: dict[str, Any] = {} if episode.seed is None else {"seed": episode.seed}
-        if self.options is not None:
-            arguments["options"] = self.options
+        given = {"seed": episode.seed, "options": self.options}
         self.heartbeat.call("reset")
         start = time.perf_counter()
         try:
-            result = self.env.reset(**arguments)
+            result = self.env.reset(**{name: value for name, value in given.items() if value is not None})
         except BaseException as error:
             episode.error = CallError.of("reset", error)
             return False
         episode.reset_seconds = time.perf_counter() - start
-        obs, info = result, {}
-        if isinstance(result, tuple | list) and len(result) == 2:
-            if isinstance(result, tuple) or isinstance(result[1], dict):
-                obs, info = result
-        if not isinstance(result, tuple) or len(result) != 2:
+        pair = isinstance(result, tuple) and len(result) == 2
+        as_list = isinstance(result, list) and len(result) == 2 and isinstance(result[1], dict)
+        obs, info = result if pair or as_list else (result, {})
+        if not pair:
             episode.malformed["reset"] = kind(result)
-        episode.obs, episode.info, episode.mask = (
-            copy_value(obs),
-            None if isinstance(info, dict) else kind(info),
-            mask_in(obs, info),
-        )
+        episode.obs, episode.mask = copy_value(obs), mask_in(obs, info)
+        episode.info = None if isinstance(info, dict) else kind(info)
         self._keep.append((obs, info, _info_copy(info)))
         episode.has_reset = True
         return True
@@ -112,16 +106,8 @@ class Play:
             elif not isinstance(result, list) or len(result) != 5:
                 return False
         obs, reward, terminated, truncated, info = result
-        flags = (copy_value(terminated), copy_value(truncated))
-        step = Step(
-            kept,
-            copy_value(obs),
-            copy_value(reward),
-            *flags,
-            None if isinstance(info, dict) else kind(info),
-            seconds,
-            mask_in(obs, info),
-        )
+        step = Step(kept, *map(copy_value, (obs, reward, terminated, truncated)), seconds=seconds)
+        step.info, step.mask = None if isinstance(info, dict) else kind(info), mask_in(obs, info)
         if not isinstance(action, np.generic | int) and not same(action, kept):
             step.action_after = copy_value(action)
         episode.steps.append(step)

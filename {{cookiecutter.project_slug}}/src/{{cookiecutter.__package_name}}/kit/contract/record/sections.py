@@ -104,7 +104,7 @@ def keeps_growing(levels: list[int], least: int) -> bool:
 class Rendered:
     """One episode that was rendered in one mode."""
 
-    mode: str
+    mode: Any  # a text, or None
     episode: Episode
     mode_kept: Any = None  # what `env.render_mode` was
     frames: list[Any] = field(default_factory=list)  # copies of the first
@@ -116,14 +116,14 @@ class VectorPlay:
     """A vector environment's own batches."""
 
     num_envs: int
-    mode: str | None  # the name of its autoreset mode; None where metadata holds something else
     mode_text: str
-    observation_space: Any
-    is_inside: bool  # the observations of the first step lie in `observation_space`
-    first: tuple[Any, ...]  # what the first step gave: observations, rewards, terminated, truncated
     seeds: list[int]
     seeded: tuple[Any, Any]  # the observations of two resets with these seeds
     rows: list[Any]  # the first of them, copy by copy
+    mode: str | None = None  # the name of its autoreset mode; None where metadata holds something else
+    observation_space: Any = None
+    first: tuple[Any, ...] = ()  # what the first step gave: observations, rewards, terminated, truncated
+    is_inside: bool = True  # its observations lie in `observation_space`
     steps: list[tuple[Any, Any, bool]] = field(default_factory=list)  # rewards, ended, whether infos had "final_obs"
 
 

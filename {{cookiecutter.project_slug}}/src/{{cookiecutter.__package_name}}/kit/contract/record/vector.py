@@ -15,8 +15,7 @@ from .recorder import Recorder
 from .sections import VectorPlay
 from .surroundings import quietly
 
-COPIES = 2
-STEPS = 300
+COPIES, STEPS = 2, 300
 
 
 def parts(space: Any, path: str = "") -> list[tuple[str, Any]]:
@@ -70,17 +69,11 @@ def record_vector(recorder: Recorder) -> VectorPlay:
     first = copy.deepcopy(vector.step(space.sample()))
     seeds = list(range(50, 50 + vector.num_envs))
     seeded = [copy.deepcopy(vector.reset(seed=seeds)[0]) for _ in range(2)]
-    play = VectorPlay(
-        num_envs=vector.num_envs,
-        mode=mode.name if isinstance(mode, AutoresetMode) else None,
-        mode_text=repr(mode),
-        observation_space=vector.observation_space,
-        is_inside=bool(vector.observation_space.contains(first[0])),
-        first=first[:4],
-        seeds=seeds,
-        seeded=(seeded[0], seeded[1]),
-        rows=list(iterate(vector.observation_space, seeded[0])),
-    )
+    rows = list(iterate(vector.observation_space, seeded[0]))
+    play = VectorPlay(vector.num_envs, mode_text=repr(mode), seeds=seeds, seeded=(seeded[0], seeded[1]), rows=rows)
+    play.mode = mode.name if isinstance(mode, AutoresetMode) else None
+    play.observation_space, play.first = vector.observation_space, first[:4]
+    play.is_inside = bool(vector.observation_space.contains(first[0]))
     space.seed(1)
     vector.reset(seed=1)
     for number in range(1, min(STEPS, recorder.plan.total) + 1):
