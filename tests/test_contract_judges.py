@@ -63,7 +63,7 @@ def record(**sections: Any) -> EnvRecord:
         "unread_keys": {},
         "defaults": {"empty": None},
         "copies": {name: (None, False) for name in declared},
-        "seeding": {"options": None, "ignored": None, "reseeds": []},
+        "seeding": {"ignored": None, "reseeds": []},
         "replays": Replays(episode(1), episode(3), episode(4, seed=1, length=14), episode(1)),
         "starts": Starts([(i,) for i in range(6)], [(9 + i,) for i in range(6)], [(20 + i,) for i in range(3)]),
         "self_reset": (0, ""),
@@ -132,7 +132,6 @@ CASES = {
     # reset, step, observations, rewards, ends, infos.
     "reset_works": lambda: broken(4, error=error("reset", "ValueError")),
     "reset_returns": lambda: broken(0, malformed={"reset": "array of shape (2,)"}),
-    "reset_takes_options": lambda: record(seeding={"options": error("reset", "KeyError"), "ignored": None, "reseeds": []}),
     "step_works": lambda: broken(3, error=error("step", "IndexError", 11)),
     "action_unchanged": lambda: with_step(3, action_after=7),
     "observation_shape": lambda: with_step(4, obs=obs(0.5)),
@@ -150,7 +149,7 @@ CASES = {
     "info_small": lambda: broken(2, info_largest=(2_000_000, "map", 3)),
     "info_picklable": lambda: broken(2, info_unpicklable=(3, "f", "is a function")),
     # Seeds and copies.
-    "reset_seeds_np_random": lambda: record(seeding={"options": None, "ignored": "None", "reseeds": []}),
+    "reset_seeds_np_random": lambda: record(seeding={"ignored": "None", "reseeds": []}),
     "no_seed_new_episode": lambda: record(starts=Starts([(i,) for i in range(6)], [(9,)] * 6)),
     "copies_can_be_made": lambda: record(
         builds={"context": Build((SHOT, SHOT)), "second": Build((SHOT, SHOT), error=error("__init__", "OSError"))}
@@ -282,9 +281,9 @@ def test_machine_without_a_screen_is_a_warning(text: str) -> None:
 def test_record_can_be_read_as_far_as_it_was_written(tmp_path: Any) -> None:
     path = tmp_path / "record"
     writer = RecordWriter(path)
-    writer.item("episodes", episode(1))
-    writer.missing("growth", "no step could be made")
-    writer.item("episodes", episode(2))
+    writer.write("item", "episodes", episode(1))
+    writer.write("missing", "growth", "no step could be made")
+    writer.write("item", "episodes", episode(2))
     path.write_bytes(path.read_bytes()[:-50])
     of = read_record(path)
     assert [each.number for each in of.episodes] == [1]
@@ -302,7 +301,7 @@ class Foreign:
 def test_objects_of_unknown_classes_are_written_as_their_text(tmp_path: Any) -> None:
     path = tmp_path / "record"
     writer = RecordWriter(path)
-    writer.section("defaults", {"a": Foreign(), "b": lambda: 0, "c": np.float64(1.5), "d": BOX, "e": Foreign})
+    writer.write("section", "defaults", {"a": Foreign(), "b": lambda: 0, "c": np.float64(1.5), "d": BOX, "e": Foreign})
     of = read_record(path).defaults
     assert repr(of["a"]) == "a foreign thing" and type(of["a"]).__name__ == "Foreign"
     assert not isinstance(of["a"], Foreign) and not callable(of["b"]) and not isinstance(of["e"], type)

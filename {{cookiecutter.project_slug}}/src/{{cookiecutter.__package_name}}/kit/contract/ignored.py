@@ -16,11 +16,7 @@ else:
 
 
 def ignored(package: str) -> dict[str, str]:
-    """Returns the checks that a project's pyproject.toml leaves out, with the reasons; none for an installed wheel.
-
-    Raises:
-        UsageError: If the file can't be read, or names no check.
-    """
+    """Returns the checks that a project's pyproject.toml leaves out, with the reasons; none for an installed wheel."""
     spec = importlib.util.find_spec(package)
     folders = Path(spec.origin).resolve().parents if spec is not None and spec.origin else ()
     path = next((folder / "pyproject.toml" for folder in folders[1:3] if (folder / "pyproject.toml").is_file()), None)

@@ -8,19 +8,8 @@ import importlib
 from .registry import CHECKS, Check, Finding, check, judge
 from .report import Failure, Report, show
 
-CONCERNS = (  # in the order of the report
-    "construction",
-    "spaces",
-    "calls",
-    "observations",
-    "rewards",
-    "ends",
-    "info",
-    "seeds",
-    "rendering",
-    "process",
-    "copies",
-)
+# In the order of the report.
+CONCERNS = "construction spaces calls observations rewards ends info seeds rendering process copies".split()
 for _concern in CONCERNS:
     importlib.import_module(f".{_concern}", __name__)
 

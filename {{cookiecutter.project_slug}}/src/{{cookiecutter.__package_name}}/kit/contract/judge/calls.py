@@ -66,14 +66,6 @@ def reset_returns(record: EnvRecord) -> Findings:
         yield f"reset() must return a tuple (observation, info) of length 2, got {got}"
 
 
-@check(fix="write options = options or {} and read it with .get", at="reset", after="reset_signature reset_works")
-def reset_takes_options(record: EnvRecord) -> Findings:
-    """`reset(options={})` works: evaluation and curricula pass options."""
-    error = record.seeding["options"]
-    if error is not None:
-        yield Finding(f"reset(seed=1, options={{}}) raises {error.text}", where=error.where)
-
-
 def _wrapper_unpacks(error: CallError) -> bool:
     """Tells whether a wrapper of Gymnasium failed to take apart what the environment's `step` returned."""
     return "values to unpack" in error.text and "gymnasium" in (error.where or "")

@@ -14,7 +14,7 @@ def _call(number: int) -> str:
 def info_type(record: EnvRecord) -> Findings:
     """`reset` and `step` return a dict as info, which vector environments merge key by key."""
     for episode in record.resets:
-        for number, info in episode.infos():
+        for number, info in enumerate([episode.info, *(step.info for step in episode.steps)]):
             if info is not None:
                 yield Finding(f"info must be a dict, got {info} {episode.at(number)}", at=_call(number))
                 return

@@ -37,7 +37,7 @@ class Check(NamedTuple):
     fix: str  # what to write instead
     at: str  # the method of the user's to point at: "__init__", "reset", "step", "render" or "close"
     severity: str
-    after: list[str]  # checks whose error makes this one moot; ANY for all
+    after: list[str]  # checks whose error makes this one moot, declared as one text; ANY for all
     quick: bool  # it belongs to the checks that fit into the first second of `train`
     blocks: bool  # its errors end `train`
 
@@ -56,12 +56,7 @@ CHECKS: dict[str, Check] = {}
 def check(
     *, fix: str, at: str = "", mild: bool = False, after: str = "", quick: bool = True, blocks: bool = False
 ) -> Callable[[Judge], Judge]:
-    """Registers the decorated function as a check; see `Check`.
-
-    Args:
-        mild: its findings are warnings, on what may be intended; else errors.
-        after: names, separated by blanks.
-    """
+    """Registers the decorated function as a check, see `Check`; what a `mild` one finds may be intended: warnings."""
 
     def register(function: Judge) -> Judge:
         name, doc, severity = function.__name__, inspect.getdoc(function) or "", "warning" if mild else "error"

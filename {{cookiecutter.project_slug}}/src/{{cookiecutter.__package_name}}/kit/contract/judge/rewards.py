@@ -28,20 +28,16 @@ def _is_real(reward: Any) -> bool:
     return isinstance(reward, int | float | np.integer | np.floating | np.bool_)
 
 
-def _is_scalar_array(reward: Any) -> bool:
-    return isinstance(reward, np.ndarray) and reward.shape == () and reward.dtype.kind in "fiub"
-
-
 @check(fix="return float(reward); of an array, the entry or the sum that is meant", at="step", blocks=True)
 def reward_type(record: EnvRecord) -> Findings:
     """The reward is one real number: arrays, None, text and complex numbers can't be stacked."""
-    found = _first(record, lambda reward: not _is_real(reward) and not _is_scalar_array(reward))
+    found = _first(record, lambda reward: not _is_real(reward) and getattr(reward, "shape", None) != ())
     if found is not None:
         text = f"the reward must be one real number (float), got {kind(found[0])} {found[1]}"
         fix = "a negative number to a fractional power is complex: use max(x, 0.0) ** 0.5 or abs(x)"
         yield Finding(text, fix if isinstance(found[0], complex | np.complexfloating) else None)
         return
-    found = _first(record, lambda reward: isinstance(reward, bool | np.bool_) or _is_scalar_array(reward))
+    found = _first(record, lambda reward: isinstance(reward, bool | np.bool_ | np.ndarray))
     if found is not None:
         text = f"the reward is of type {kind(found[0])} {found[1]}; expected a float"
         yield Finding(text, "return float(reward)", severity="warning")

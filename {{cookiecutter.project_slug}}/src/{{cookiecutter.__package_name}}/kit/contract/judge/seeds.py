@@ -1,5 +1,7 @@
 """Seeds: the same seed gives the same episode, on a fresh copy and on a used one; no seed gives another one."""
 
+from dataclasses import replace
+
 from ..record.compare import Difference, difference, stale
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
@@ -78,7 +80,7 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
 
 
 def _only_reset_differs(left: Episode, right: Episode) -> bool:
-    without = [Episode(e.number, e.policy, e.seed, steps=e.steps, error=e.error) for e in (left, right)]
+    without = [replace(episode, has_reset=False) for episode in (left, right)]
     return bool(left.steps and right.steps) and difference(*without) is None
 
 

@@ -24,15 +24,9 @@ MEMORY_BYTES, REPLICA_MEMORY_BYTES = (
     2_000_000_000,
 )  # replicas run beside the first recorder and play a few short episodes only
 QUIET = {  # no windows, no sound, no greetings, and one thread a process as in an env runner
-    "SDL_VIDEODRIVER": "offscreen,dummy",
-    "SDL_AUDIODRIVER": "dummy",
-    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
-    "MPLBACKEND": "Agg",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONFAULTHANDLER": "1",
-    "PYTHONUNBUFFERED": "1",
-}
+    "SDL_VIDEODRIVER": "offscreen,dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+    "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1",
+}  # fmt: skip
 
 
 @dataclass
@@ -76,11 +70,7 @@ class Child:
         self._last = (-1, time.monotonic())
 
     def poll(self) -> bool:
-        """Looks at the recorder; returns True when it is done or has been stopped.
-
-        Raises:
-            RunError: If Python could not even start there.
-        """
+        """Looks at the recorder; returns True when it is done or has been stopped, raises RunError if it never began."""
         code = self.process.poll()
         beat, now = heartbeat.read(self.folder / "heartbeat"), time.monotonic()
         if code is not None:

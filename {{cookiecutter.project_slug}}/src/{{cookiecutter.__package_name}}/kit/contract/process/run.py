@@ -80,12 +80,9 @@ class _Run:
             child = self.start(cap=cap, without=without)
 
     def _wait(self, children: list[Child]) -> None:
-        waiting = list(children)
-        while waiting and time.monotonic() < self.deadline:
-            waiting = [child for child in waiting if not child.poll()]
-            if waiting:
-                time.sleep(POLL_SECONDS)
-        for child in waiting:
+        while (children := [child for child in children if not child.poll()]) and time.monotonic() < self.deadline:
+            time.sleep(POLL_SECONDS)
+        for child in children:
             child.end()
 
     def _take(self, child: Child) -> None:
@@ -121,7 +118,9 @@ def run_checks(
         json.dumps(config)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the config must hold what JSON can hold: {error}") from error
-    request = Request(_absolute(target), dict(config or {}), quick, home=os.getcwd())
+    place, _, attribute = target.rpartition(":")
+    found_anywhere = f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target
+    request = Request(found_anywhere, dict(config or {}), quick, home=os.getcwd())
     with tempfile.TemporaryDirectory(prefix="checks-", ignore_cleanup_errors=True) as folder:
         record = _Run(Path(folder), request).go()
     if target.startswith(f"{__name__.partition('.kit.')[0]}.") and not quick:
@@ -129,9 +128,3 @@ def run_checks(
     else:
         record.missing["changed_kit_files"] = "this is another package's environment"
     return Report.of(target, judge(record), ignored, round(time.perf_counter() - started, 3))
-
-
-def _absolute(target: str) -> str:
-    """Returns the target with an absolute path, for recorders that run elsewhere."""
-    place, _, attribute = target.rpartition(":")
-    return f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target

@@ -1,7 +1,4 @@
-"""Records one environment: runs all probes on it, one after the other, and writes down what each found.
-
-The parent starts it with the folder of the request; see `process.child`.
-"""
+"""Records one environment: runs all probes on it, and writes down what each found; `process.child` starts it."""
 
 import faulthandler
 import json
@@ -92,18 +89,18 @@ def main(folder: Path) -> None:
         recorder.maker = load(request["target"])
     except UsageError as error:
         cause = error.__cause__
-        writer.section("usage", (str(error), raised(cause) if cause is not None else None))
+        writer.write("section", "usage", (str(error), raised(cause) if cause is not None else None))
     else:
         for name in ("config", "quick", "cap"):
-            writer.section(name, request[name])
+            writer.write("section", name, request[name])
         for probe in REPLICA_PROBES if request["replica"] else PROBES:
             _run(probe, recorder, request)
         if request["renders"]:
             os.chdir(request["home"])  # a picture may be read from there
             for probe in RENDER_PROBES:
                 _run(probe, recorder, request)
-        writer.section("warnings", recorder.events.warnings)
-    writer.section("done", True)
+        writer.write("section", "warnings", recorder.events.warnings)
+    writer.write("section", "done", True)
 
 
 def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
@@ -111,23 +108,23 @@ def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
     section, writer = probe.section, recorder.writer
     recorder.heartbeat.probe(section)
     if section in request["without"]:
-        writer.missing(section, "the environment ended the process or hung there")
+        writer.write("missing", section, "the environment ended the process or hung there")
     elif section != "builds" and recorder.env is None:
-        writer.missing(section, "the constructor raises")
+        writer.write("missing", section, "the constructor raises")
     elif probe.quick or not request["quick"]:
         try:
             value = probe.function(recorder)
             if section != "episodes":  # they are written one by one
-                writer.section(section, value)
+                writer.write("section", section, value)
         except NotJudged as reason:
-            writer.missing(section, str(reason))
+            writer.write("missing", section, str(reason))
         except BaseException as error:
             where = raised(error)
             if where is not None and is_users(where.rpartition(":")[0]):
-                writer.item("accidents", (section, CallError.of("probe", error)))
-                writer.missing(section, f"the environment raises {described(error)}")
+                writer.write("item", "accidents", (section, CallError.of("probe", error)))
+                writer.write("missing", section, f"the environment raises {described(error)}")
             else:
-                writer.missing(section, f"the probe itself failed: {described(error)} at {where}")
+                writer.write("missing", section, f"the probe itself failed: {described(error)} at {where}")
 
 
 def _isolate(folder: Path) -> None:

@@ -58,8 +58,7 @@ def _record_spaces(recorder: Recorder, about: About) -> None:
         try:
             space = about.spaces[name] = getattr(env, name)
         except Exception as error:
-            about.space_errors[name] = described(error)
-            continue
+            space = about.space_errors[name] = described(error)
         if not isinstance(space, spaces.Space):
             continue
         if getattr(unwrapped(env), name, None) is not getattr(unwrapped(env), name, None):

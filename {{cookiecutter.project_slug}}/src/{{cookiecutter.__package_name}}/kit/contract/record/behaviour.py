@@ -15,9 +15,7 @@ from .surroundings import quietly, seed_global
 def record_seeding(recorder: Recorder) -> dict[str, Any]:
     """Resets with options, and with a seed that nobody else uses; looks what becomes of the generators."""
     env, plain = recorder.env, unwrapped(recorder.env)
-    with_options = recorder.start(env, 1)
-    with_options.options = {}
-    facts: dict[str, Any] = {"options": with_options.run(0).error, "ignored": None, "reseeds": []}
+    facts: dict[str, Any] = {"ignored": None, "reseeds": []}
     for name in ("numpy_rng", "python_rng"):
         if any(episode.touched(name) for episode in recorder.episodes) and _reseeds(recorder, name):
             facts["reseeds"].append(name)
@@ -71,7 +69,7 @@ def record_self_reset(recorder: Recorder) -> tuple[int, str]:
 
 
 def record_closing(recorder: Recorder) -> dict[str, CallError | None]:
-    """Closes copies twice, before the first reset, and beside another that plays on."""
+    """Closes copies twice, also before the first reset."""
     recorder.cheap_copies()
     recorder.stepped()
     found: dict[str, CallError | None] = {}
@@ -82,12 +80,6 @@ def record_closing(recorder: Recorder) -> dict[str, CallError | None]:
             quietly(env.reset)
         errors = [_close(recorder, env), _close(recorder, env)]
         found[when] = errors[0] or errors[1]
-    one, two = recorder.another(), recorder.another()
-    kept = recorder.play(one, 9, 2)
-    recorder.release(two)
-    again = recorder.play(one, 9, 2, number=2)
-    recorder.release(one)
-    found["beside another"] = again.error if kept.error is None else None
     return found
 
 

@@ -55,10 +55,10 @@ def _first(left: Episode, right: Episode) -> Difference | None:
             if not same(getattr(one, name), getattr(two, name)):
                 label = "observation" if name == "obs" else name
                 return Difference(number, label, getattr(one, name), getattr(two, name))
-    for one_episode, other in ((left, right), (right, left)):
-        if one_episode.error is not None and other.error is None and len(other.steps) > len(one_episode.steps):
-            texts = [episode.error and episode.error.text for episode in (left, right)]
-            return Difference(len(one_episode.steps) + 1, "exception", *texts)
+    failed, other = (left, right) if left.error is not None else (right, left)
+    if failed.error is not None and other.error is None and len(other.steps) > len(failed.steps):
+        texts = [episode.error and episode.error.text for episode in (left, right)]
+        return Difference(len(failed.steps) + 1, "exception", *texts)
     return None
 
 
@@ -94,10 +94,7 @@ def repetitions(episodes: list[Episode], again: Episode) -> Iterator[tuple[Episo
 
 
 def stale(episodes: list[Episode], again: Episode) -> tuple[Episode, Episode, Difference] | None:
-    """Returns two episodes with equal seed and actions that differ since the second was played on a used copy.
-
-    One that differs by more than rounding goes first.
-    """
+    """Returns two episodes of equal seed and actions that differ, best by more than rounding, as one copy was used."""
     pairs = [(left, right, difference(left, right)) for left, right in repetitions(episodes, again)]
     differing = [(left, right, found) for left, right, found in pairs if found is not None]
     return min(differing, key=lambda each: each[2].rounding is not None, default=None)

@@ -41,10 +41,7 @@ def record_defaults(recorder: Recorder) -> dict[str, Any]:
         recorder.build("none", NO_CONFIG)
         if kept != default:
             facts["default written to"] = (short(kept), short(default))
-    if recorder.quick or recorder.slow_to_build or recorder.only_one:
-        return facts
-    facts["empty"] = None
-    if recorder.config:
+    if not (recorder.quick or recorder.slow_to_build or recorder.only_one):
         recorder.build("empty", {})
         facts["empty"] = recorder.builds["empty"].error
     return facts
@@ -56,14 +53,11 @@ def record_config_changes(recorder: Recorder) -> dict[str, tuple[str, str, str, 
         return {}
     before, after = dict(recorder.config_before), dict(recorder.main_config)
     changes = {}
-    for key in (*before, *(key for key in after if key not in before)):
-        was, now = short(before.get(key)), short(after.get(key))
-        if key not in after:
-            changes[str(key)] = ("removed", was, "", True)
-        elif key not in before:
-            changes[str(key)] = ("added", "", now, isinstance(after[key], MUTABLE))
-        elif not same(before[key], after[key]):
-            changes[str(key)] = ("changed", was, now, True)
+    for key in {**before, **after}:
+        what = "removed" if key not in after else "changed" if key in before else "added"
+        if what != "changed" or not same(before[key], after[key]):
+            severe = what != "added" or isinstance(after[key], MUTABLE)
+            changes[str(key)] = (what, short(before.get(key)), short(after.get(key)), severe)
     return changes
 
 
@@ -78,9 +72,6 @@ class TrackedKey(str):
         if equal:
             TrackedKey.seen.add(str(self))
         return equal
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
 
     __hash__ = str.__hash__
 

@@ -24,7 +24,6 @@ class Play:
 
     def __init__(self, env: Any, episode: Episode, chooser: Chooser, heartbeat: Heartbeat) -> None:
         self.env, self.episode, self.chooser, self.heartbeat = env, episode, chooser, heartbeat
-        self.options: Any = None  # for `reset`
         self._keep: list[tuple[Any, Any, Any]] = []  # the observation and the info themselves, a copy of the info
 
     def run(self, cap: int) -> Episode:
@@ -68,11 +67,10 @@ class Play:
 
     def _reset(self) -> bool:
         episode = self.episode
-        given = {"seed": episode.seed, "options": self.options}
         self.heartbeat.call("reset")
         start = time.perf_counter()
         try:
-            result = self.env.reset(**{name: value for name, value in given.items() if value is not None})
+            result = self.env.reset() if episode.seed is None else self.env.reset(seed=episode.seed)
         except BaseException as error:
             episode.error = CallError.of("reset", error)
             return False

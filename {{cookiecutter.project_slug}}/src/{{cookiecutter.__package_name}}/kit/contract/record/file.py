@@ -21,10 +21,9 @@ class Opaque:
         return self.text
 
 
-def opaque(name: str, text: str) -> Opaque:
+def opaque(name: str, text: str) -> Any:
     """Returns a stand-in whose class has the name of the object's own."""
-    stand_in: Opaque = type(name, (Opaque,), {})(text)
-    return stand_in
+    return type(name, (Opaque,), {})(text)
 
 
 class _Pickler(pickle.Pickler):
@@ -43,29 +42,18 @@ class _Pickler(pickle.Pickler):
 
 
 class RecordWriter:
-    """Appends to a record, one whole section at a time."""
+    """Appends to a record; a later section takes the place of an earlier one of its name."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab")
 
-    def section(self, name: str, value: Any) -> None:
-        """Writes a section; a later one of the same name takes its place."""
-        self._append("section", name, value)
-
-    def item(self, name: str, value: Any) -> None:
-        """Adds to a section that is a list."""
-        self._append("item", name, value)
-
-    def missing(self, name: str, reason: str) -> None:
-        """Says why a section is not there."""
-        self._append("missing", name, reason)
-
-    def _append(self, *entry: Any) -> None:
+    def write(self, what: str, name: str, value: Any) -> None:
+        """Writes a "section", an "item" of a section that is a list, or why a section is "missing"."""
         buffer = BytesIO()
         try:
-            _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(entry)
+            _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump((what, name, value))
         except Exception as error:
-            buffer = BytesIO(pickle.dumps(("missing", entry[1], f"it cannot be written down: {error}")))
+            buffer = BytesIO(pickle.dumps(("missing", name, f"it cannot be written down: {error}")))
         self._file.write(buffer.getvalue())
         self._file.flush()
 

@@ -79,10 +79,6 @@ class Episode:
         """Yields (step, observation), the reset's first."""
         yield from enumerate([self.obs, *(step.obs for step in self.steps)] if self.has_reset else ())
 
-    def infos(self) -> Iterator[tuple[int, Any]]:
-        """Yields (step, info), the reset's first."""
-        yield from enumerate([self.info, *(step.info for step in self.steps)] if self.has_reset else ())
-
     def touched(self, name: str) -> bool:
         """Tells whether a field of the Snapshots around this episode changed."""
         return len({getattr(shot, name) for shot in self.around}) > 1

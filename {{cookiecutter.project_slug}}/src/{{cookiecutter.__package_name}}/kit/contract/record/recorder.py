@@ -60,11 +60,7 @@ class Recorder:
         return env
 
     def construct(self) -> None:
-        """Makes the main copy: from a dict with worker_index as RLlib does, from a plain dict, or without any config.
-
-        Raises:
-            NotJudged: If the constructor always raises.
-        """
+        """Makes the main copy: as RLlib does, from a plain dict, or without any config; raises NotJudged if none works."""
         ways = {"context": WorkerConfig(copy.deepcopy(self.config)), "plain": copy.deepcopy(self.config)}
         for name, config in {**ways, "none": NO_CONFIG}.items():
             self.main_config, self.config_before = config, copy.deepcopy(config)
@@ -87,11 +83,7 @@ class Recorder:
             self.spare.append(env)
 
     def another(self) -> Any:
-        """Returns one more copy from the same config object, as the copies in one env runner are made.
-
-        Raises:
-            NotJudged: If none can be made.
-        """
+        """Returns one more copy from the same config object, as in one env runner; raises NotJudged if none can be."""
         env = self.spare.pop() if self.spare else self.build("another", self.main_config)
         if env is None:
             raise NotJudged("no second copy can be made")
@@ -124,14 +116,11 @@ class Recorder:
             raise NotJudged(f"action_space cannot be sampled: {described(error)}") from error
         return space
 
-    def start(
-        self, env: Any, seed: int | None, policy: Policy = RANDOM, *, draws: int | None = None, number: int = 1
-    ) -> Play:
+    def start(self, env: Any, seed: int | None, policy: Policy = RANDOM, draws: Any = None, number: int = 1) -> Play:
         """Returns an episode that is ready to be played; the actions are drawn from `draws`, else from the seed."""
         chooser = policy.chooser(attribute(self.env, "action_space"), (seed or 0) if draws is None else draws)
         return Play(env, Episode(number, policy, seed), chooser, self.heartbeat)
 
     def play(self, env: Any, seed: int | None, cap: int, policy: Policy = RANDOM, **how: int) -> Episode:
         """Plays one episode to its end or to `cap` steps; see `start`."""
-        started = self.start(env, seed, policy, draws=how.get("draws"), number=how.get("number", 1))
-        return started.run(cap)
+        return self.start(env, seed, policy, **how).run(cap)

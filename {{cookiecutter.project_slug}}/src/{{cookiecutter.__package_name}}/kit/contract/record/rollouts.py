@@ -41,7 +41,7 @@ def record_rollouts(recorder: Recorder) -> None:
     longest = _longest_episode(recorder)
     if not ended and not recorder.quick and longest > plan.cap:
         _next(recorder, plays, RANDOM, 6, longest)
-    recorder.writer.item("episodes", plays[-1].close())
+    recorder.writer.write("item", "episodes", plays[-1].close())
 
 
 def _first_episode(recorder: Recorder) -> Play:
@@ -67,21 +67,23 @@ def _next(recorder: Recorder, plays: list[Play], policy: Policy, seed: int | Non
     play = recorder.start(recorder.env, seed, policy, number=len(plays) + 1)
     for _ in play.moves(cap):
         pass
-    recorder.writer.item("episodes", plays[-1].close())
+    recorder.writer.write("item", "episodes", plays[-1].close())
     recorder.episodes.append(play.episode)
     plays.append(play)
 
 
 def _programme(space: Any, quick: bool) -> list[tuple[Policy, int | None]]:
     constants = constant_policies(space, limit=3 if quick else 6)
+    lowest, highest = constants[:1], constants[-1:]
     queue: list[tuple[Policy, int | None]] = [(RANDOM, 1), *((policy, 2) for policy in constants)]
-    queue += [(ACTION_REPEAT, 3), (RANDOM, 0), *((policy, 2) for policy in constants[:1]), (RANDOM, None)]
-    if quick:
-        return queue
-    queue += [(policy, 5) for policy in constants[-1:]]
-    queue += [(ACTION_REPEAT, 3), (RANDOM, None), (ACTION_REPEAT, None), (RANDOM, None)]
-    queue += [(policy, None) for policy in constants[:1]]
-    return queue + [(policy, seed) for seed in EXTRA_SEEDS for policy in (RANDOM, ACTION_REPEAT)]
+    queue += [(ACTION_REPEAT, 3), (RANDOM, 0), *((policy, 2) for policy in lowest), (RANDOM, None)]
+    more: list[tuple[Policy, int | None]] = [*((policy, 5) for policy in highest), (ACTION_REPEAT, 3), (RANDOM, None)]
+    more += [(ACTION_REPEAT, None), (RANDOM, None), *((policy, None) for policy in lowest)]
+    return (
+        queue
+        if quick
+        else queue + more + [(policy, seed) for seed in EXTRA_SEEDS for policy in (RANDOM, ACTION_REPEAT)]
+    )
 
 
 def _longest_episode(recorder: Recorder) -> int:

@@ -25,11 +25,7 @@ class WorkerConfig(dict[str, Any]):
 
 
 def load(text: str) -> Callable[..., Any]:
-    """Returns the class or creator that a target, "module:attr" or "file.py:attr", names.
-
-    Raises:
-        UsageError: If there is no such thing, or importing it raises.
-    """
+    """Returns the class or creator that a target names; raises UsageError if there is none, or importing it raises."""
     place, colon, attribute = text.rpartition(":")
     if not colon or not place or not attribute:
         raise UsageError(f"TARGET must read module:attr or file.py:attr, got {text!r}")

@@ -45,10 +45,7 @@ def same(left: Any, right: Any) -> bool:
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, int | float | np.number) and isinstance(right, int | float | np.number):
         return bool(left == right) or bool(np.isclose(left, right, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True))
-    try:
-        return bool(left == right) or repr(left) == repr(right)
-    except Exception:
-        return repr(left) == repr(right)
+    return repr(left) == repr(right)
 
 
 def _same_array(left: np.ndarray, right: np.ndarray) -> bool:
