@@ -83,10 +83,10 @@ def constructor_fast(record: EnvRecord) -> Findings:
 def _main_build(record: EnvRecord) -> Build:
     """Returns the first construction that worked."""
     builds = [record.builds[name] for name in ("context", "plain", "none") if name in record.builds]
-    found = next((build for build in builds if not build.error), None)
-    if found is None:
-        raise NotJudged("the constructor raises")
-    return found
+    for build in builds:
+        if not build.error:
+            return build
+    raise NotJudged("the constructor raises")
 
 
 @check(fix=OWN_RANDOM, at="__init__")

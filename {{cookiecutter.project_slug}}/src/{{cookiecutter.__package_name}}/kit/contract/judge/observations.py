@@ -34,7 +34,7 @@ def _judge_kind(name: str, kind: str, doc: str) -> None:
         for problem, episode, number, count in _problems(record).values():
             if problem.kind == kind:
                 part = space.get(problem.path)
-                harmless = kind == "bounds" and isinstance(part, spaces.Box) and part.dtype.kind == "f"
+                harmless = kind == "bounds" and isinstance(part, spaces.Box) and part.low.dtype.kind == "f"
                 text = f"{problem.message}, {episode.at(number)}{f' ({count} in all)' if count > 1 else ''}"
                 severity, at = "warning" if problem.mild else "error", "step" if number else "reset"
                 # the adapters convert dtypes, and floats beyond their bounds are normalised

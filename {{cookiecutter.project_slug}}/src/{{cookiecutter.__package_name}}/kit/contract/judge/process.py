@@ -8,8 +8,7 @@ from ..record.env_record import EnvRecord
 from ..record.sections import WINDOWS, Stop, keeps_growing
 from .registry import Finding, Findings, check
 
-SLOW_STEP_SECONDS, SLOW_RESET_SECONDS = 0.03, 0.5
-SEVERE_BYTES_PER_EPISODE = 200_000
+SLOW_STEP_SECONDS, SLOW_RESET_SECONDS, SEVERE_BYTES_PER_EPISODE = 0.03, 0.5, 200_000
 
 
 def _stops(record: EnvRecord, *why: str) -> Iterator[tuple[Stop, str]]:

@@ -104,7 +104,11 @@ def _hard_action(path: str, part: Any) -> Findings:
 
 
 def _hard_observation(path: str, part: Any) -> Findings:
-    image = isinstance(part, spaces.Box) and len(part.shape) == 3
-    if image and part.shape[0] in (1, 3, 4) and part.shape[2] not in (1, 3, 4):
+    if (
+        isinstance(part, spaces.Box)
+        and len(part.shape) == 3
+        and part.shape[0] in (1, 3, 4)
+        and part.shape[2] not in (1, 3, 4)
+    ):
         text = f"{path} of shape {part.shape} looks channels-first; RLlib's CNN reads the last axis as channels"
         yield Finding(text, "return np.moveaxis(image, 0, -1), that is (height, width, channels)")

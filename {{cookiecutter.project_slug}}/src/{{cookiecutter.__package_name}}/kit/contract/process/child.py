@@ -55,7 +55,7 @@ class Child:
         self.stop: Stop | None = None
         folder.mkdir(parents=True)
         (folder / "request.json").write_text(json.dumps(vars(request)))
-        heartbeat.create(folder / "heartbeat")
+        (folder / "heartbeat").write_bytes(bytes(heartbeat.SIZE))
         paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
         environment = {**os.environ, **QUIET, "PYTHONHASHSEED": str(request.replica), "PYTHONPATH": paths}
         command = [sys.executable, "-m", __name__.replace(".process.child", ".record"), str(folder)]

@@ -106,10 +106,7 @@ def record_shared_files(recorder: Recorder) -> list[str]:
 
 
 def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
-    """Pickles an environment that has been played; returns the attribute that can't be, and why.
-
-    Only objects of Python's own are told, such as locks and open files: nobody can do much about an engine's.
-    """
+    """Pickles what the environment holds; returns which lock, file or the like can't be, and why: no engine's object."""
     recorder.stepped()
     env = recorder.env if is_view(recorder.env) else unwrapped(recorder.env)  # wrappers may hold functions
     recorder.play(env, 13, 2)

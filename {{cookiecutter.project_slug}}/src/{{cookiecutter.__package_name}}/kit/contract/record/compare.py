@@ -57,8 +57,8 @@ def _first(left: Episode, right: Episode) -> Difference | None:
                 return Difference(number, label, getattr(one, name), getattr(two, name))
     failed, other = (left, right) if left.error is not None else (right, left)
     if failed.error is not None and other.error is None and len(other.steps) > len(failed.steps):
-        texts = [episode.error and episode.error.text for episode in (left, right)]
-        return Difference(len(failed.steps) + 1, "exception", *texts)
+        texts = (episode.error and episode.error.text for episode in (left, right))
+        return Difference(len(failed.steps) + 1, "exception", next(texts), next(texts))
     return None
 
 

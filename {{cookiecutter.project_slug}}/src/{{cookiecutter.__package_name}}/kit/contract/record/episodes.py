@@ -104,8 +104,10 @@ class Play:
             elif not isinstance(result, list) or len(result) != 5:
                 return False
         obs, reward, terminated, truncated, info = result
-        step = Step(kept, *map(copy_value, (obs, reward, terminated, truncated)), seconds=seconds)
+        values: list[Any] = [copy_value(value) for value in (obs, reward, terminated, truncated)]
+        step = Step(kept, *values)
         step.info, step.mask = None if isinstance(info, dict) else kind(info), mask_in(obs, info)
+        step.seconds = seconds
         if not isinstance(action, np.generic | int) and not same(action, kept):
             step.action_after = copy_value(action)
         episode.steps.append(step)

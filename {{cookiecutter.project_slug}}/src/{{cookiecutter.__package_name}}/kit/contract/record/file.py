@@ -35,7 +35,8 @@ class _Pickler(pickle.Pickler):
         plain = module == "builtins" and (isinstance(obj, type) or obj is getattr or kind in (complex, range, slice))
         if plain or any(module == name or module.startswith(f"{name}.") for name in KNOWN_MODULES):
             return NotImplemented
-        for base in (int, float, str, bytes, dict, list, tuple, set, frozenset):
+        bases: tuple[Any, ...] = (int, float, str, bytes, dict, list, tuple, set, frozenset)
+        for base in bases:
             if isinstance(obj, base):
                 return base, (base(obj),)
         return opaque, (kind.__name__, short(obj))

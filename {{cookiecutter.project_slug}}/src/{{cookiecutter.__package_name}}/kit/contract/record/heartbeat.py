@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _HEAD = struct.Struct("=QIB")  # number of calls so far, step within the episode, index into CALLS
-_SIZE, _TEXT = 512, 64  # of the file, and where the probe and the context stand
+SIZE, _TEXT = 512, 64  # of the file, and where the probe and the context stand
 CALLS = ("start", "import", "__init__", "reset", "step", "render", "close", "probe")
 
 
@@ -25,7 +25,7 @@ class Heartbeat:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("r+b")
-        self._map = mmap.mmap(self._file.fileno(), _SIZE)
+        self._map = mmap.mmap(self._file.fileno(), SIZE)
         self._count, self._probe = 0, ""
 
     def call(self, name: str, step: int = 0) -> None:
@@ -40,14 +40,9 @@ class Heartbeat:
 
     def context(self, text: str) -> None:
         """Notes which episode is played from now on."""
-        content = f"{self._probe}\n{text}".encode()[: _SIZE - _TEXT - 1]
+        content = f"{self._probe}\n{text}".encode()[: SIZE - _TEXT - 1]
         self._map[_TEXT : _TEXT + len(content) + 1] = content + b"\0"
         self.call("probe")
-
-
-def create(path: Path) -> None:
-    """Makes the file, in which nothing has been called yet."""
-    path.write_bytes(bytes(_SIZE))
 
 
 def read(path: Path) -> Beat:

@@ -22,10 +22,7 @@ EXTRA_SEEDS = range(20, 35)  # of further random episodes, as long as the plan's
 
 
 def record_rollouts(recorder: Recorder) -> None:
-    """Plays the main episodes on one copy: seeds, constant actions, no seed, and repetitions.
-
-    Each is written down when the next one has been played, so that an array which only `reset` overwrites is noticed.
-    """
+    """Plays the main episodes on one copy; each is written down after the next, whose reset may overwrite its arrays."""
     space = recorder.action_space()
     seed_global(11)
     first = _first_episode(recorder)

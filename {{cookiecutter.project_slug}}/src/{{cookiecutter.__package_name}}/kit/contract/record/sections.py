@@ -10,8 +10,8 @@ from .model import CallError, Episode
 from .surroundings import Snapshot
 
 WINDOWS = 4  # in which growth is measured
-LEAK_BYTES_PER_EPISODE = 400  # statistics of an episode are small; observations of all its steps are not
-LEAK_BYTES_PER_STEP = 60  # the smallest array weighs more; freed objects that NumPy keeps for later weigh less
+# Statistics of an episode are small, observations of its steps are not; NumPy keeps some freed objects for later.
+LEAK_BYTES_PER_EPISODE, LEAK_BYTES_PER_STEP = 400, 60
 LEAK_BYTES_IN_FEW_EPISODES = 20_000  # where only a few episodes could be played, caches are still filling
 
 

@@ -44,10 +44,7 @@ def seed_global(seed: int) -> None:
 
 
 def predictable_entropy(start: int) -> None:
-    """Lets generators without a seed differ from each other, but not from run to run, so that reports don't.
-
-    NumPy asks the system for entropy; where it asks is replaced here. Only recorders do this.
-    """
+    """Lets NumPy's generators without a seed differ from each other, but not from run to run, so that reports don't."""
     if hasattr(np.random.bit_generator, "randbits"):
         np.random.bit_generator.randbits = random.Random(start).getrandbits
 

@@ -65,7 +65,8 @@ def _from_file(path: Path) -> Any:
 
 def _package(path: Path) -> str:
     """Returns the package that a file lies in, which its relative imports need; "" if it lies in none."""
-    folder, parts = path.parent, []
+    parts: list[str] = []
+    folder = path.parent
     while (folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
         folder = folder.parent
