@@ -55,7 +55,7 @@ def render_possible_here(record: EnvRecord) -> Findings:
         yield f"this machine lacks a display or OpenGL: {error.text}"
 
 
-@check(fix="write self.render_mode = render_mode in __init__", at="__init__", quick=False)
+@check(fix="write self.render_mode = render_mode in __init__", at="__init__", after="copies_can_be_made", quick=False)
 def render_mode_kept(record: EnvRecord) -> Findings:
     """The constructor takes `render_mode` and stores it as `self.render_mode`, where wrappers look."""
     for rendered in record.rendered:
