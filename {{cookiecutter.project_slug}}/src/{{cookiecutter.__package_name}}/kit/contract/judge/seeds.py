@@ -13,11 +13,11 @@ GENERATORS = (("numpy_rng", "np.random"), ("python_rng", "random"))
 
 
 def rounding(what: str, found: Difference, episode: Episode) -> Finding:
-    """Returns the warning on a difference that begins as rounding and grows: chaos, no leak."""
+    """Returns the warning on a difference that is a physics engine's chaos, not a leak."""
     text = (
-        f"{what} differs by rounding, a relative {found.rounding:.0e} at first, which grows as in the chaos of a "
-        f"physics engine; no leak of state: {found.shown(episode, 'in one', 'in the other')}"
+        f"{what} differs by rounding, {found.rounding:.0e} at first: the chaos of a physics engine, no leak of state; "
     )
+    text += found.shown(episode, "in one", "in the other")
     return Finding(text, ROUNDING_FIX, at="step" if found.step else "reset", severity="warning", blocks=False)
 
 

@@ -1,4 +1,4 @@
-"""Where two episodes differ first, and whether that is rounding which a physics engine has let grow."""
+"""Where two episodes differ first, and whether that is the chaos of a physics engine."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,8 +9,8 @@ from ...spaces.membership import short
 from .model import Episode
 from .values import ABSOLUTE, RELATIVE, flat, leaves, same
 
-ROUNDING = 1e-3  # a relative difference this small at first may be rounding
-GROWTH = 2.0  # by so much it must grow afterwards, as chaos does; a leak shows its full size at once
+ROUNDING, GROWTH = 1e-3, 2.0  # a relative difference this small at first, and larger later, is rounding, not a leak
+SOLVER, MANY = 0.02, 8  # as is one this small of so many numbers at once: contacts are solved in another order
 
 
 class Difference(NamedTuple):
@@ -20,7 +20,7 @@ class Difference(NamedTuple):
     what: str  # "observation", "reward", "terminated", "truncated" or "exception"
     left: Any
     right: Any
-    rounding: float | None = None  # the relative difference at first, where it was rounding that has grown
+    rounding: float | None = None  # the relative difference at first, where that is a physics engine's chaos
 
     def shown(self, episode: Episode, left: str = "the first time", right: str = "the second") -> str:
         """Returns what differs and where, with both values; of arrays the first entry that differs, in full."""
@@ -63,10 +63,7 @@ def _first(left: Episode, right: Episode) -> Difference | None:
 
 
 def _rounding(left: Episode, right: Episode) -> float | None:
-    """Returns the first relative difference of any size, if it is as small as rounding and grows afterwards.
-
-    Each number is measured by its largest magnitude in both episodes.
-    """
+    """Returns the first relative difference of any size, if it is chaos; numbers are measured by their largest size."""
     count = min(len(left.steps), len(right.steps))
     pairs = [[(e.obs, 0.0), *((step.obs, step.reward) for step in e.steps[:count])] for e in (left, right)]
     rows = [[flat(pair) for pair in episode] for episode in pairs]
@@ -74,12 +71,15 @@ def _rounding(left: Episode, right: Episode) -> float | None:
         return None
     ones, twos = np.stack(rows[0]), np.stack(rows[1])
     scale = np.maximum(np.abs(ones).max(axis=0), np.abs(twos).max(axis=0))
-    sizes = (np.abs(ones - twos) / np.where(scale > 0, scale, 1.0)).max(axis=1)
-    if not np.isfinite(sizes).all() or not sizes.any():
+    each = np.abs(ones - twos) / np.where(scale > 0, scale, 1.0)
+    if not np.isfinite(each).all() or not each.any():
         return None
-    start = int(np.argmax(sizes > 0))
-    first = float(sizes[start])
-    return first if first <= ROUNDING and sizes[start:].max() >= GROWTH * first else None
+    each = each[int(np.argmax(each.any(axis=1))) :]
+    first, many = (
+        float(each[0].max()),
+        np.count_nonzero(each[0]) >= max(MANY, np.ptp(ones, axis=0).astype(bool).sum() / 2),
+    )
+    return first if first <= (SOLVER if many else ROUNDING) and (many or each.max() >= GROWTH * first) else None
 
 
 def repetitions(episodes: list[Episode], again: Episode) -> Iterator[tuple[Episode, Episode]]:
