@@ -11,8 +11,8 @@ from ..cli import Parser, RunError, positive_seconds
 from ..contract import run_checks
 from ..guard import spool, watchdog
 from ..guard.failure import EnvironmentFailure
+from ..policy.find import RUNS
 from ..task import Task
-from ..training.run_folder import RUNS
 from ..vectorization.grid import Grid
 from ..vectorization.settings import FILE, read_settings, write_settings
 

@@ -75,9 +75,9 @@ class Grid:
             if interrupt.failure:
                 raise EnvironmentFailure(interrupt.failure) from error
         except Exception as error:
-            from ..guard import mailbox
+            from ..rllib import failure_report
 
-            if failure := interrupt.failure or mailbox.read():
+            if failure := interrupt.failure or failure_report.read():
                 raise EnvironmentFailure(failure) from error
             raise
         return interrupt.exit_code

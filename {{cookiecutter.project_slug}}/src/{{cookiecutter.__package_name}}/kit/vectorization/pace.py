@@ -117,7 +117,7 @@ class Pace:
     def _stop(self) -> None:
         algorithm, self._algorithm = self._algorithm, None
         if algorithm is not None:
-            algorithm.env_runner_group._worker_manager.clear()  # ends those at once that are busy
+            algorithm.env_runner_group.reset([])  # ends those at once that are busy
             algorithm.stop()
 
 
