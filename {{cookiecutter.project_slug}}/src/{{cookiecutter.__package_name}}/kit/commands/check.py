@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..cli import Parser, add_config_options, read_config_options
 from ..contract import ignored, run_checks, show
-from ..contract.ignored import known
+from ..contract.ignore import known
 from ..task import Task
 
 DESCRIPTION = """Checks an environment against its contract.

@@ -8,7 +8,7 @@ in `tests/test_contract.py`, the lines of `check`, and part of the first second 
     process/  the parent: starts recorders, watches them, and reports
 """
 
-from .ignored import ignored
+from .ignore import ignored
 from .judge import CHECKS, Failure, Report, show
 from .process.run import run_checks
 

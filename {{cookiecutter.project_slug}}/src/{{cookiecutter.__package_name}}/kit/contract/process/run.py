@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from ..ignored import known
+from ..ignore import known
 from ..judge import Report, judge
 from ..manifest import changed_files
 from ..record.env_record import EnvRecord
