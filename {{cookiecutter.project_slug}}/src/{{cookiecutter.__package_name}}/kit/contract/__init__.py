@@ -1,65 +1,15 @@
 """The environment's contract: every mistake that can be caught before the first hour of training.
 
-`run_checks` runs all checks on an environment in a process of its own and reports what they found. The same checks are
-the tests in `tests/test_contract.py`, the lines of `check`, and part of the first second of `train`.
+`run_checks` has an environment recorded in a process of its own and judges the record. The same checks are the tests
+in `tests/test_contract.py`, the lines of `check`, and part of the first second of `train`.
+
+    record/   the child: makes the environment, plays with it, and writes down what came
+    judge/    the checks: pure functions of the record, one module a concern
+    process/  the parent: starts recorders, watches them, and reports
 """
 
-from . import (
-    actions,
-    close,
-    config,
-    constructor,
-    copies,
-    determinism,
-    ends,
-    info,
-    leaks,
-    observations,
-    outside,
-    pickling,
-    process,
-    render,
-    reset,
-    reward,
-    seeds,
-    self_reset,
-    side_effects,
-    signals,
-    spaces,
-    trainable,
-    vector,
-    vector_envs,
-)
-from .registry import CHECKS, Failure, Report, order
-from .runner import run_checks
-from .targets import TargetError
+from .ignore import ignored
+from .judge import CHECKS, Failure, Report, show
+from .process.run import run_checks
 
-CONCERNS = (
-    constructor,
-    side_effects,
-    config,
-    spaces,
-    trainable,
-    reset,
-    actions,
-    observations,
-    reward,
-    ends,
-    self_reset,
-    info,
-    signals,
-    determinism,
-    seeds,
-    copies,
-    pickling,
-    render,
-    process,
-    leaks,
-    close,
-    vector_envs,
-    vector,
-    outside,
-)
-order(CONCERNS)
-
-__all__ = ["CHECKS", "Failure", "Report", "TargetError", "run_checks"]
+__all__ = ["CHECKS", "Failure", "Report", "ignored", "run_checks", "show"]

@@ -1,0 +1,229 @@
+"""The recorder's process: what it survives, what it says of the machine, and what it finds in rough environments."""
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.contract import Report, run_checks
+from kit.errors import RunError, UsageError
+
+HEAD = """
+import os, time
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+class Env(gym.Env):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(self, config=None, render_mode=None):
+        self.config, self.render_mode = dict(config or {}), render_mode
+        self.observation_space = spaces.Box(-10.0, 10.0, (2,), np.float32)
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time, self.place = 0, self.np_random.uniform(-1, 1)
+        return self.look(), {}
+
+    def look(self):
+        return np.array([self.place, self.time / 10], np.float32)
+
+    def step(self, action):
+        self.time += 1
+        self.place += 0.1 if action else -0.1
+        return self.look(), float(self.place), abs(self.place) > 2, self.time >= 50, {}
+
+    def render(self):
+        return np.full((8, 8, 3), self.time, np.uint8)
+"""
+Check = Callable[..., Report]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    """Returns a function that checks the environment above with some of its methods written anew."""
+
+    def run(methods: str = "", head: str = HEAD, **options: Any) -> Report:
+        path = tmp_path / "environment.py"
+        path.write_text(head + textwrap.indent(textwrap.dedent(methods), "    "), encoding="utf-8")
+        return run_checks(f"{path}:Env", **options)
+
+    return run
+
+
+def found(report: Report) -> dict[str, str]:
+    return {failure.check: failure.severity for failure in report.failures}
+
+
+def test_environment_without_fault_has_no_failure(check: Check) -> None:
+    report = check()
+    assert report.ok and found(report) == {} and report.blocking == []
+
+
+# A double pendulum by Euler steps: chaotic. Its reset leaves a residue as small as a contact solver's warm start.
+PENDULUM = """
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+class Env(gym.Env):
+    residue = 0.0
+
+    def __init__(self, config=None, render_mode=None):
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(-100.0, 100.0, (4,), np.float64)
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        self.state = self.np_random.uniform(2.0, 2.5, 4) + self.residue
+        self.residue = RESIDUE
+        return self.state.copy(), {}
+
+    def step(self, action):
+        self.time += 1
+        for _ in range(40):
+            a, b, p, q = self.state
+            d, m = a - b, 3 - np.cos(2 * (a - b))
+            pp = (-29.4 * np.sin(a) - 9.8 * np.sin(a - 2 * b) - 2 * np.sin(d) * (q * q + p * p * np.cos(d))) / m
+            qq = 2 * np.sin(d) * (2 * p * p + 19.6 * np.cos(a) + q * q * np.cos(d)) / m
+            p, q = p + 0.005 * pp, q + 0.005 * qq + (0.01 if action else 0.0)
+            self.state = np.array([a + 0.005 * p, b + 0.005 * q, p, q])
+        return np.clip(self.state, -100, 100), float(np.cos(self.state[0])), False, self.time >= 100, {}
+"""
+
+
+@pytest.mark.parametrize(("residue", "severity"), [("1e-9", "warning"), ("0.3", "error")])
+def test_residue_of_rounding_in_a_chaotic_engine_is_a_warning(check: Check, residue: str, severity: str) -> None:
+    report = check(head=PENDULUM.replace("RESIDUE", residue))
+    failures = {failure.check: failure for failure in report.failures}
+    assert failures["reset_starts_afresh"].severity == severity
+    assert ("rounding" in failures["reset_starts_afresh"].message) is (severity == "warning")
+    assert report.ok is (severity == "warning")
+    assert not report.blocking
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise RuntimeError('gladLoadGL error')",
+        "raise RuntimeError('an OpenGL platform library has not been loaded into this process')",
+        "os._exit(1)",
+        "os.abort()",
+    ],
+)
+def test_render_without_a_screen_is_the_machines_lack(check: Check, body: str) -> None:
+    report = check(f"def render(self):\n    {body}")
+    assert report.ok and found(report) == {"render_possible_here": "warning"}
+    assert "machine" in report.failures[0].message
+
+
+def test_render_is_not_tried_by_the_quick_checks(check: Check) -> None:
+    report = check("def render(self):\n    os._exit(1)", quick=True)
+    assert found(report) == {}
+
+
+def test_fault_of_render_itself_is_an_error(check: Check) -> None:
+    report = check("def render(self):\n    return self.no_such_thing")
+    assert found(report) == {"render_returns": "error"} and not report.blocking
+
+
+EARLY_END = """
+def step(self, action):
+    self.time += 1
+    if self.time == {step}:
+        {body}
+    self.place += 0.1 if action else -0.1
+    return self.look(), float(self.place), abs(self.place) > 2, False, {{}}
+"""
+
+
+def test_end_of_the_process_is_told_once_and_the_rest_is_judged(check: Check) -> None:
+    report = check(EARLY_END.format(step=15, body="os._exit(3)") + "\ndef render(self):\n    return None\n")
+    assert found(report) == {"process_survives": "error", "render_returns": "error"}
+    assert "exit code 3 in step(), at step 15" in report.failures[-1].message + report.failures[0].message
+    assert [failure.check for failure in report.blocking] == ["process_survives"]
+    assert report.checks_run > 60
+
+
+def test_end_of_the_process_in_close_leaves_the_other_sections(check: Check) -> None:
+    report = check("def close(self):\n    if self.time_is_up():\n        os._exit(4)\ndef time_is_up(self):\n    return True")
+    assert found(report) == {"process_survives": "error"}
+    assert "in close()" in report.failures[0].message
+    assert report.skipped["close_twice"].startswith("the environment ended the process")
+
+
+def test_failure_that_is_there_before_a_restart_is_told_once(check: Check) -> None:
+    methods = EARLY_END.format(step=15, body="os._exit(3)")
+    report = check(methods + "\ndef look(self):\n    return [self.place, 0.0]\n")
+    assert sorted(failure.check for failure in report.failures) == ["observation_type", "process_survives"]
+
+
+def test_python_that_cannot_start_is_no_fault_of_the_environment(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "mmap.py").write_text("raise ImportError('this is not the real mmap')", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path / "broken"))
+    with pytest.raises(RunError, match="Python could not start .* this is not the real mmap"):
+        check()
+
+
+def test_ignored_check_does_not_count_and_is_named(check: Check) -> None:
+    broken = "def look(self):\n    return [self.place, 0.0]"
+    assert not check(broken).ok
+    report = check(broken, ignore={"observation_type": "a list is meant"})
+    assert report.ok and report.ignored == {"observation_type": "a list is meant"}
+    assert found(report) == {}
+
+
+def test_unknown_check_is_refused_with_the_likely_one(check: Check) -> None:
+    with pytest.raises(UsageError, match="no check 'step_fat'; did you mean 'step_fast'"):
+        check(ignore={"step_fat": ""})
+
+
+def test_lock_is_a_warning_and_an_engines_object_is_none(check: Check) -> None:
+    report = check("def look(self):\n    import threading\n    self.lock = threading.Lock()\n    return np.zeros(2, np.float32)")
+    assert found(report)["env_can_be_pickled"] == "warning"
+    engine = "class World:\n    def __reduce__(self):\n        raise TypeError('an engine')\n"
+    report = check("def look(self):\n    self.world = World()\n    return np.zeros(2, np.float32)", head=engine + HEAD)
+    assert "env_can_be_pickled" not in found(report)
+
+
+def test_third_partys_space_is_no_error(check: Check) -> None:
+    mission = """
+class Mission(spaces.Space):
+    def __init__(self):
+        super().__init__(dtype=str)
+    def sample(self, mask=None, probability=None):
+        return "go"
+    def contains(self, x):
+        return isinstance(x, str)
+    def __eq__(self, other):
+        return isinstance(other, Mission)
+"""
+    head = HEAD.replace("class Env", mission + "\nclass Env").replace(
+        "spaces.Box(-10.0, 10.0, (2,), np.float32)",
+        "spaces.Dict({'place': spaces.Box(-10.0, 10.0, (2,), np.float32), 'mission': Mission()})",
+    )
+    head = head.replace("return np.array([self.place, self.time / 10], np.float32)",
+                        "return {'place': np.array([self.place, self.time / 10], np.float32), 'mission': 'go'}")  # fmt: skip
+    report = check(head=head)
+    assert not [failure for failure in report.failures if failure.severity == "error"]
+
+
+@pytest.mark.parametrize("with_init", [True, False], ids=["a package", "a folder"])
+def test_file_with_relative_imports_is_checked_as_a_module_of_its_folder(tmp_path: Path, with_init: bool) -> None:
+    package = tmp_path / "some_package"
+    package.mkdir()
+    if with_init:
+        (package / "__init__.py").touch()
+    (package / "moves.py").write_text("LEFT, RIGHT = -0.1, 0.1", encoding="utf-8")
+    text = HEAD.replace("import os, time", "import os, time\nfrom .moves import LEFT, RIGHT")
+    (package / "other.py").write_text(text.replace("0.1 if action else -0.1", "RIGHT if action else LEFT"))
+    report = run_checks(f"{package / 'other.py'}:Env")
+    assert report.ok and found(report) == {}

@@ -1,0 +1,92 @@
+"""The ends of episodes: the two flags, time limits, and that `step` doesn't begin the next episode."""
+
+import numpy as np
+
+from ...spaces.membership import kind
+from ..record.env_record import EnvRecord
+from ..record.model import Episode
+from ..record.values import digest, truth
+from .registry import Finding, Findings, check
+
+LONG_STEPS = 10  # a time limit shorter than this is no time limit
+LIMIT_WORDS = ("max", "limit", "horizon", "length", "step", "time", "duration")
+
+
+@check(fix="return one bool", at="step", blocks=True)
+def end_flags_type(record: EnvRecord) -> Findings:
+    """`terminated` and `truncated` are True or False, not arrays, texts or None."""
+    for name in ("terminated", "truncated"):
+        for episode in record.played:
+            flags = [getattr(step, name) for step in episode.steps]
+            index = next((i for i, flag in enumerate(flags) if not isinstance(flag, bool | np.bool_)), None)
+            if index is not None:
+                mild = isinstance(flags[index], int | np.integer) and flags[index] in (0, 1)
+                text = f"{name} must be a bool (True or False), got {kind(flags[index])} {episode.at(index + 1)}"
+                yield Finding(text, f"return bool({name}), one scalar", severity="warning" if mild else None)
+                break
+
+
+def _lengths(episodes: list[Episode], flag: str) -> list[int]:
+    return [len(episode.steps) for episode in episodes if truth(getattr(episode.steps[-1], flag))]
+
+
+@check(fix="set terminated at the goal, and a time limit (max_episode_steps)", at="step", mild=True, quick=False)
+def episodes_end(record: EnvRecord) -> Findings:
+    """Episodes end, by termination or by truncation: returns are only known then."""
+    longest = max(len(episode.steps) for episode in record.played)
+    if longest >= 1000 and record.cap is None and not any(episode.ended or episode.error for episode in record.played):
+        yield f"no episode ended: none was terminated or truncated in {longest} steps; does an episode never end?"
+
+
+@check(fix="check the sign of the end condition; ignore this for a bandit", at="step", mild=True)
+def episodes_last(record: EnvRecord) -> Findings:
+    """Episodes last longer than one step; only bandits are meant to be like that."""
+    ended = record.finished
+    if len(ended) == len(record.played) and all(len(episode.steps) == 1 for episode in ended):
+        yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
+
+
+@check(fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True)
+def time_limit_is_truncation(record: EnvRecord) -> Findings:
+    """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
+    ended = record.finished
+    longest = max(len(episode.steps) for episode in record.played)
+    count = _lengths(ended, "terminated").count(longest)
+    at_limit = [episode for episode in ended if len(episode.steps) == longest]
+    policies = {episode.policy.label for episode in at_limit}
+    if _lengths(ended, "truncated") or longest < LONG_STEPS or count < 3 or len(policies) < 2:
+        return
+    limits = (name for name, value in record.about.numbers.items() if value == longest)
+    name = next((name for name in limits if any(word in name.lower() for word in LIMIT_WORDS)), None)
+    if name is not None or len({digest(episode.steps[-1].action) for episode in at_limit}) >= 2:
+        place = f"exactly step {longest}{f' (= {name})' if name else ''}"
+        yield f"a time limit is reported as terminated: {count} episodes end at {place}, and truncated is never True"
+
+
+@check(fix="return terminated at goal or failure, truncated at the time limit", at="step", mild=True)
+def end_flags_not_swapped(record: EnvRecord) -> Findings:
+    """Truncated is the time limit and terminated the task's own end, not the other way round."""
+    ended, longest = record.finished, max(len(episode.steps) for episode in record.played)
+    terminated, truncated = _lengths(ended, "terminated"), _lengths(ended, "truncated")
+    early = [length for length in truncated if length < longest]
+    as_limit = not terminated or (set(terminated) == {longest} and len(early) == len(truncated))
+    if as_limit and len(set(early)) >= 2 and len(truncated) >= 3:
+        steps = ", ".join(map(str, sorted(set(early))[:4]))
+        rest = f"terminated comes at step {longest} only" if terminated else "terminated is never True"
+        yield f"terminated and truncated look swapped: truncated comes at varying steps ({steps}), and {rest}"
+
+
+@check(fix="return terminated for goal or failure, truncated for the time limit", at="step", mild=True)
+def end_flags_differ(record: EnvRecord) -> Findings:
+    """`terminated` and `truncated` are not one flag: a time limit would count as an end of the task."""
+    lasts = [episode.steps[-1] for episode in record.finished]
+    if all(truth(step.terminated) and truth(step.truncated) for step in lasts):
+        yield f"terminated and truncated are both True at the end of all {len(lasts)} episodes: one flag returned twice?"
+
+
+@check(fix="return the final observation and the flag; the caller resets", at="step", quick=False)
+def step_does_not_reset(record: EnvRecord) -> Findings:
+    """`step` does not reset the environment at the end of an episode: RLlib does, and the goal would never be seen."""
+    calls, at = record.self_reset
+    if calls and not record.about.is_vector:
+        yield f"step() calls reset() by itself {at}: the final observation is already that of a new episode"

@@ -1,0 +1,140 @@
+"""Observations: each one, at every step of every episode, lies in the declared space and stays as it was."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ...spaces.membership import Problem, problems
+from ..record.env_record import EnvRecord
+from ..record.model import Episode, NotJudged
+from ..record.values import digest, leaves, same
+from ..record.vector import parts
+from .registry import Finding, Findings, check
+
+SCALE_LARGE, SCALE_RATIO = 1e3, 1e5
+ENOUGH_STEPS, ENOUGH_EPISODES = 20, 4
+
+
+def long_enough(record: EnvRecord, steps: int) -> list[Episode]:
+    """Returns the episodes of at least so many steps; raises NotJudged if they are too few to tell anything."""
+    episodes = [episode for episode in record.played if len(episode.steps) >= steps]
+    if len(episodes) < ENOUGH_EPISODES or sum(len(episode.steps) for episode in episodes) < ENOUGH_STEPS:
+        raise NotJudged("too few steps were played")
+    return episodes
+
+
+def _judge_kind(name: str, kind: str, doc: str) -> None:
+    """Registers the check of one kind of problem: the first observation with it for each path, and how often."""
+
+    def judge(record: EnvRecord) -> Findings:
+        space = dict(parts(record.space("observation_space"), "observation"))
+        for problem, episode, number, count in _problems(record).values():
+            if problem.kind == kind:
+                part = space.get(problem.path)
+                harmless = kind == "bounds" and isinstance(part, spaces.Box) and part.low.dtype.kind == "f"
+                text = f"{problem.message}, {episode.at(number)}{f' ({count} in all)' if count > 1 else ''}"
+                severity, at = "warning" if problem.mild else "error", "step" if number else "reset"
+                # the adapters convert dtypes, and floats beyond their bounds are normalised
+                yield Finding(text, problem.fix, at=at, severity=severity, blocks=kind != "dtype" and not harmless)
+
+    judge.__name__, judge.__doc__ = name, doc
+    check(fix="return what the space declares")(judge)
+
+
+@lru_cache(maxsize=1)  # six checks look at the same
+def _problems(record: EnvRecord) -> dict[tuple[str, str], tuple[Problem, Episode, int, int]]:
+    """Returns the first problem of each kind and path, the episode and step it came in, and how often it came."""
+    space = record.space("observation_space")
+    found: dict[tuple[str, str], tuple[Problem, Episode, int, int]] = {}
+    for episode in record.resets:
+        for number, obs in episode.observations():
+            for problem in problems(space, obs):
+                first = found.get((problem.kind, problem.path), (problem, episode, number, 0))
+                found[problem.kind, problem.path] = (*first[:3], first[3] + 1)
+    return found
+
+
+_judge_kind("observation_type", "type", "Observations are of the space's type: an array for a Box, a dict for a Dict.")
+_judge_kind("observation_shape", "shape", "Observations have the space's shape at every step: they are stacked.")
+_judge_kind("observation_dtype", "dtype", "Observations have the space's dtype; integers lose their fractions.")
+_judge_kind("observation_finite", "finite", "Observations hold no NaN and no infinity, which would spoil the weights.")
+_judge_kind("observation_bounds", "bounds", "Observations lie within the space's bounds, at the last step too.")
+_judge_kind("observation_keys", "keys", "Dict observations have the keys of the space at every step.")
+
+
+@check(fix="return a copy: self._buffer.copy(), or build a new array each time", at="step")
+def observation_not_overwritten(record: EnvRecord) -> Findings:
+    """A returned observation does not change afterwards: RLlib stores it by reference until the batch is built."""
+    for episode in record.played:
+        if episode.overwritten is not None:
+            text = f"the observation returned {episode.at(episode.overwritten)} was overwritten in place afterwards"
+            yield Finding(text, at="step" if episode.overwritten else "reset")
+            return
+
+
+def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
+    """Yields (path, space, values over time) of every Box in the observations."""
+    columns: dict[str, list[Any]] = {}
+    for episode in record.played:
+        for _, obs in episode.observations():
+            for path, leaf in leaves(obs):
+                if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fiu":
+                    columns.setdefault(path, []).append(leaf)
+    for path, part in parts(record.space("observation_space")):
+        rows = columns.get(path, [])
+        if isinstance(part, spaces.Box) and rows and len({row.shape for row in rows}) == 1:
+            yield path, part, np.stack(rows[:1500])
+
+
+@check(fix="divide each feature by its typical size", at="step", mild=True)
+def observation_scale(record: EnvRecord) -> Findings:
+    """Features are of a size that a network can learn from: one of a million drowns all others."""
+    for path, part, values in _features(record):
+        if part.dtype == np.uint8 and len(part.shape) >= 2 and part.high.max() == 255:
+            if 0 < values.max() <= 1:
+                text = f"image observation{path} has values 0 and 1 only, in a space of 0..255: it is nearly all zero"
+                yield Finding(text, "multiply by 255 before .astype(np.uint8)")
+        elif part.dtype.kind == "f" and len(part.shape) == 3 and part.high.max() == 255 and values.max() > 2:
+            text = f"image observation{path} holds floats of 0..255: four times the size of bytes, and badly scaled"
+            yield Finding(text, "declare dtype=np.uint8, which is scaled for the network, or divide by 255")
+        elif part.dtype.kind == "f":
+            yield from _badly_scaled(path, values)
+
+
+def _badly_scaled(path: str, values: np.ndarray) -> Findings:
+    flat = values.reshape(len(values), -1).astype(float)
+    flat = np.where(np.isfinite(flat), flat, 0)
+    largest, spread = np.abs(flat).max(axis=0), np.ptp(flat, axis=0)
+    moving = spread[spread > 0]
+    ratio = moving.max() / moving.min() if moving.size else 1.0
+    if largest.max() >= SCALE_LARGE or (largest.max() > 100 and ratio > SCALE_RATIO):
+        rest = f", the smallest range of another entry is {moving.min():.3g}" if moving.size > 1 else ""
+        index, size = int(largest.argmax()), largest.max()
+        yield f"observation{path} is badly scaled: entry {index} reaches a magnitude of {size:.3g}{rest}"
+
+
+@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True)
+def observation_changes(record: EnvRecord) -> Findings:
+    """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
+    episodes = long_enough(record, 4)
+    if any(len({digest(obs) for _, obs in episode.observations()}) > 1 for episode in episodes):
+        return
+    everywhere = len({digest(episode.obs) for episode in episodes}) == 1
+    extent = "in all episodes" if everywhere else "from the reset to the end of every episode"
+    zero = isinstance(episodes[0].obs, np.ndarray) and not np.any(episodes[0].obs)
+    yield f"the observation is constant{' (all zero)' if zero else ''} {extent}: it carries no information"
+
+
+@check(fix="update the state first, then compute the observation to return", at="step", mild=True)
+def observation_up_to_date(record: EnvRecord) -> Findings:
+    """The observation after a step shows that step; else the agent acts late and never sees the end."""
+    episodes = long_enough(record, 4)
+    if len({digest(step.action) for episode in episodes for step in episode.steps[:1]}) < 2:
+        raise NotJudged("all episodes begin with the same action")
+    late = all(same(episode.obs, episode.steps[0].obs) for episode in episodes)
+    moved = sum(not same(episode.steps[0].obs, episode.steps[1].obs) for episode in episodes)
+    if late and moved >= 0.9 * len(episodes):
+        yield "the observation is one step behind: step 1 always returned that of reset() once more, step 2 another one"

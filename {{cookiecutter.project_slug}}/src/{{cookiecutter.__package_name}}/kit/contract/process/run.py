@@ -1,0 +1,130 @@
+"""Runs the contract: recorders do the work, the parent watches the clock and always gives a report."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import UsageError
+from ..ignore import known
+from ..judge import Report, judge
+from ..manifest import changed_files
+from ..record.env_record import EnvRecord
+from .child import POLL_SECONDS, Child, Request
+
+TOTAL_SECONDS, QUICK_TOTAL_SECONDS = 30.0, 10.0
+HANG_SECONDS, QUICK_HANG_SECONDS = 5.0, 3.0
+MORE_HASH_SEEDS = (2, 3, 4, 5, 6, 7)  # where the source uses sets: small ones often keep their order
+RESTARTS = 3
+
+
+class _Run:
+    """One run of the contract: its recorders, and the record that they have given together."""
+
+    def __init__(self, folder: Path, request: Request) -> None:
+        self.folder, self.request = folder, request
+        self.deadline = time.monotonic() + (QUICK_TOTAL_SECONDS if request.quick else TOTAL_SECONDS)
+        self.record = EnvRecord(quick=request.quick)
+        self.children: list[Child] = []
+
+    def start(self, **changes: Any) -> Child:
+        """Starts a recorder; replicas get an empty working directory."""
+        request = replace(self.request, **changes)
+        folder, cwd = self.folder / str(len(self.children)), Path(request.home)
+        if request.replica:
+            cwd = self.folder / f"elsewhere{len(self.children)}"
+            cwd.mkdir()
+        self.children.append(Child(folder, request, cwd, QUICK_HANG_SECONDS if request.quick else HANG_SECONDS))
+        return self.children[-1]
+
+    def go(self) -> EnvRecord:
+        """Runs all recorders to their end."""
+        try:
+            main = self.start()
+            replicas = [] if self.request.quick else [self.start(replica=1, renders=True)]
+            self._run_main(main)
+            if not self.request.quick and self.record.has("about") and self.record.about.uses_order:
+                replicas += [self.start(replica=seed) for seed in MORE_HASH_SEEDS]
+            self._wait(replicas)
+            if replicas and replicas[0].stop is not None and self.record.cap is not None:
+                replicas[0] = self.start(replica=1, renders=True, cap=self.record.cap)
+                self._wait(replicas[:1])
+        finally:
+            for child in self.children:
+                child.end()
+        self.record.replicas = [child.record() for child in replicas]
+        for child in replicas[:1]:
+            rendered = {name: value for name, value in vars(child.record()).items() if name in ("rendered", "draws")}
+            stop = child.stop if child.stop is not None and child.stop.call == "render" else None
+            vars(self.record).update(rendered, render_stop=stop)
+        return self.record
+
+    def _run_main(self, child: Child) -> None:
+        """Runs the main recorder, again with shorter episodes or without a probe where one ended or hung."""
+        cap: int | None = None
+        without: tuple[str, ...] = ()
+        for _ in range(RESTARTS + 1):
+            self._wait([child])
+            self._take(child)
+            stop = child.stop
+            if stop is None or stop.call in ("start", "import", "__init__") or time.monotonic() > self.deadline:
+                return
+            if stop.probe == "episodes" and stop.call == "step":
+                cap = min(stop.step - 1, 10**9 if cap is None else cap - 1)
+            else:
+                without += ("close", "closing") if stop.call == "close" else (stop.probe,)
+            child = self.start(cap=cap, without=without)
+
+    def _wait(self, children: list[Child]) -> None:
+        while (children := [child for child in children if not child.poll()]) and time.monotonic() < self.deadline:
+            time.sleep(POLL_SECONDS)
+        for child in children:
+            child.end()
+
+    def _take(self, child: Child) -> None:
+        """Adds what a recorder has written; what an earlier one has written, and this one has not, still stands."""
+        record = child.record()
+        if record.has("usage"):
+            raise UsageError(record.usage[0])
+        stops = self.record.stops + ([child.stop] if child.stop is not None else [])
+        vars(self.record).update(vars(record), stops=stops)
+
+
+def run_checks(
+    target: str, config: dict[str, Any] | None = None, *, quick: bool = False, ignore: Mapping[str, str] | None = None
+) -> Report:
+    """Runs the contract on an environment in processes of its own; always returns, whatever the environment does.
+
+    Args:
+        target: "module:attr" or "file.py:attr", a class or a creator.
+        config: The environment's config.
+        quick: Only the checks that fit into the first second of `train`.
+        ignore: Checks whose findings do not count, and why.
+
+    Returns:
+        The report. Its `todo` is set as long as `reset` or `step` are still to be written.
+
+    Raises:
+        UsageError: If there is no such target, importing it raises, or `ignore` names no check.
+        RunError: If no process can be started.
+    """
+    started = time.perf_counter()
+    ignored = {known(name): reason for name, reason in (ignore or {}).items()}
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the config must hold what JSON can hold: {error}") from error
+    place, _, attribute = target.rpartition(":")
+    found_anywhere = f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target
+    request = Request(found_anywhere, dict(config or {}), quick, home=os.getcwd())
+    with tempfile.TemporaryDirectory(prefix="checks-", ignore_cleanup_errors=True) as folder:
+        record = _Run(Path(folder), request).go()
+    if target.startswith(f"{__name__.partition('.kit.')[0]}.") and not quick:
+        record.changed_kit_files = changed_files()
+    else:
+        record.missing["changed_kit_files"] = "this is another package's environment"
+    return Report.of(target, judge(record), ignored, round(time.perf_counter() - started, 3))

@@ -1,0 +1,133 @@
+"""Probes of what the environment says of itself: its classes, spaces, signatures and globals."""
+
+import ast
+import contextlib
+import copy
+import inspect
+import sys
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+
+from ...spaces import UnsupportedSpace, adapt
+from ...spaces.membership import short
+from ...spaces.views import FirstCopy
+from ...tracebacks import is_users
+from .construction import MUTABLE
+from .locations import attributes, defined, described, unwrapped
+from .recorder import Recorder
+from .sections import About
+from .surroundings import seed_global
+from .targets import parameters
+from .values import attribute
+
+NAMES = ("observation_space", "action_space")
+
+
+def record_about(recorder: Recorder) -> About:
+    """Returns what the environment says of itself."""
+    env, plain = recorder.env, type(unwrapped(recorder.env))
+    about = About(
+        where={name: _where(plain, name) for name in ("__init__", "reset", "step", "render", "close")},
+        bases=[f"{base.__module__}.{base.__name__}" for base in plain.__mro__[:-1]],
+        is_env=isinstance(env, gymnasium.Env | VectorEnv),
+        is_vector=isinstance(env, FirstCopy),
+        metadata=attribute(env, "metadata"),
+        render_mode=attribute(unwrapped(env), "render_mode"),
+        has_render=getattr(plain, "render", None) not in (None, gymnasium.Env.render),
+        reset_parameters=_reset_parameters(plain),
+        shared=_shared(plain),
+        uses_order=_uses_order(plain),
+    )
+    _record_spaces(recorder, about)
+    known = (*recorder.config.items(), *attributes(env).items())
+    about.numbers = {str(k): v for k, v in known if isinstance(v, int | float) and not isinstance(v, bool)}
+    return about
+
+
+def _where(plain: type, name: str) -> str | None:
+    method = getattr(plain, name, None)
+    return defined(plain if getattr(method, "__module__", "gymnasium").startswith("gymnasium") else method)
+
+
+def _record_spaces(recorder: Recorder, about: About) -> None:
+    env = recorder.env
+    for name in NAMES:
+        try:
+            space = about.spaces[name] = getattr(env, name)
+        except Exception as error:
+            space = about.space_errors[name] = described(error)
+        if not isinstance(space, spaces.Space):
+            continue
+        if getattr(unwrapped(env), name, None) is not getattr(unwrapped(env), name, None):
+            about.new_spaces.append(name)
+        if not type(space).__module__.startswith(("gymnasium.", __name__.rpartition(".contract.")[0])):
+            about.foreign.append(name)
+        try:
+            value = copy.deepcopy(space).sample()
+            about.samples[name] = (value, bool(space.contains(value)))
+        except BaseException as error:
+            about.samples[name] = described(error)
+    if isinstance(env, gymnasium.Env) and len(about.samples) == 2:
+        try:
+            adapt(env)
+        except UnsupportedSpace as error:
+            about.adapters = str(error)
+
+
+def _reset_parameters(plain: type) -> dict[str, Any] | None:
+    found = parameters(getattr(plain, "reset", None))
+    if not found or any(p.kind is p.VAR_KEYWORD for p in found.values()):
+        return None
+    return {name: "required" if p.default is p.empty else p.default for name, p in found.items()}
+
+
+def _shared(plain: type) -> list[str]:
+    """Returns mutable class attributes and module globals: where shared state may live."""
+    owners = [owner for owner in plain.__mro__ if not owner.__module__.startswith(("gymnasium", "builtins", "typing"))]
+    places = {owner.__name__: dict(vars(owner)) for owner in owners}
+    places["its module"] = dict(vars(sys.modules.get(plain.__module__, object)))
+    names = [(place, name) for place, entries in places.items() for name in entries if name[:2] != "__"]
+    return [
+        f"{place}.{name}" for place, name in names if isinstance(places[place][name], MUTABLE) and name != "metadata"
+    ]
+
+
+def _uses_order(plain: type) -> bool:
+    """Tells whether the user's source uses sets or hashes, whose order changes from process to process."""
+    for owner in plain.__mro__[:-1]:
+        module = sys.modules.get(owner.__module__)
+        if module is None or not is_users(getattr(module, "__file__", None) or "<none>"):
+            continue
+        with contextlib.suppress(OSError, TypeError, SyntaxError):
+            for node in ast.walk(ast.parse(inspect.getsource(module))):
+                name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+                if isinstance(node, ast.Set | ast.SetComp) or name in ("set", "frozenset", "hash", "id"):
+                    return True
+    return False
+
+
+def record_spaces_after(recorder: Recorder) -> dict[str, tuple[str, str]]:
+    """Returns the spaces that have changed while playing: what they were, and what they are."""
+    now = {name: attribute(recorder.env, name) for name in NAMES}
+    firsts = {name: space for name, space in recorder.first_spaces.items() if isinstance(space, spaces.Space)}
+    return {name: (short(first), short(now[name])) for name, first in firsts.items() if now[name] != first}
+
+
+def record_copies(recorder: Recorder) -> dict[str, tuple[str | None, bool]]:
+    """Makes further copies; returns for each space another one's that differs, and whether all share one object."""
+    others, found = [], {}
+    for number in range(1 if recorder.slow_to_build else 3):
+        seed_global(number)  # what a constructor draws by chance shall differ
+        others.append(recorder.another())
+    for name in NAMES:
+        space = attribute(recorder.env, name)
+        if isinstance(space, spaces.Space) and type(space) is not spaces.Space:
+            theirs = [getattr(other, name, None) for other in others]
+            odd = [short(their) for their in theirs if their != space]
+            found[name] = (odd[0] if odd else None, theirs[0] is space)
+    for other in others:
+        recorder.keep(other)
+    return found

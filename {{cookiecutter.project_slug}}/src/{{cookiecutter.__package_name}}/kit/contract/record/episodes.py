@@ -1,0 +1,134 @@
+"""Plays episodes and keeps everything that the environment returned."""
+
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...spaces.membership import kind, short
+from .heartbeat import Heartbeat
+from .locations import described
+from .model import CallError, Episode, Step
+from .policies import Chooser, mask_in
+from .surroundings import snapshot
+from .values import copy_value, leaves, same, size_in_bytes, truth
+
+INFO_STEPS = 5  # the infos of so many steps are looked at closely, and the last, where new keys come
+KEPT_INFOS = 40  # the infos of so many steps are kept, to see whether they change afterwards
+
+
+class Play:
+    """One episode being played: an environment, what is recorded of it, and what gives the actions."""
+
+    def __init__(self, env: Any, episode: Episode, chooser: Chooser, heartbeat: Heartbeat) -> None:
+        self.env, self.episode, self.chooser, self.heartbeat = env, episode, chooser, heartbeat
+        self._keep: list[tuple[Any, Any, Any]] = []  # the observation and the info themselves, a copy of the info
+
+    def run(self, cap: int) -> Episode:
+        """Plays to the end or to `cap` steps."""
+        for _ in self.moves(cap):
+            pass
+        return self.close()
+
+    def moves(self, cap: int) -> Iterator[None]:
+        """Plays to the end or to `cap` steps; pauses after each call, so that two copies can be interleaved."""
+        episode = self.episode
+        self.heartbeat.context(episode.name)
+        episode.around.append(snapshot())
+        if not self._reset():
+            return
+        episode.around.append(snapshot())
+        yield
+        obs, info = episode.obs, self._keep[0][1]
+        while len(episode.steps) < cap and not episode.ended:
+            if not self._step(self.chooser(obs, info)):
+                break
+            step = episode.steps[-1]
+            episode.ended = truth(step.terminated) or truth(step.truncated)
+            obs, info = step.obs, self._keep[-1][1]
+            yield
+        episode.around.append(snapshot())
+
+    def close(self) -> Episode:
+        """Looks which returned objects have changed since, and lets them go."""
+        episode = self.episode
+        kept = [obs for _, obs in episode.observations()]
+        for number, (obs, info, copied) in enumerate(self._keep):
+            if episode.overwritten is None and not same(obs, kept[number]):
+                episode.overwritten = number
+            if episode.info_overwritten is None and copied is not None and not same(info, copied):
+                episode.info_overwritten = number
+            if info and isinstance(info, dict) and (number < INFO_STEPS or number == len(kept) - 1):
+                self._look_at_info(number, info)
+        self._keep = []
+        return episode
+
+    def _reset(self) -> bool:
+        episode = self.episode
+        self.heartbeat.call("reset")
+        start = time.perf_counter()
+        try:
+            result = self.env.reset() if episode.seed is None else self.env.reset(seed=episode.seed)
+        except BaseException as error:
+            episode.error = CallError.of("reset", error)
+            return False
+        episode.reset_seconds = time.perf_counter() - start
+        pair = isinstance(result, tuple) and len(result) == 2
+        as_list = isinstance(result, list) and len(result) == 2 and isinstance(result[1], dict)
+        obs, info = result if pair or as_list else (result, {})
+        if not pair:
+            episode.malformed["reset"] = kind(result)
+        episode.obs, episode.mask = copy_value(obs), mask_in(obs, info)
+        episode.info = None if isinstance(info, dict) else kind(info)
+        self._keep.append((obs, info, _info_copy(info)))
+        episode.has_reset = True
+        return True
+
+    def _step(self, action: Any) -> bool:
+        episode = self.episode
+        number, kept = len(episode.steps) + 1, copy_value(action)
+        self.heartbeat.call("step", number)
+        start = time.perf_counter()
+        try:
+            result = self.env.step(action)
+        except BaseException as error:
+            episode.error = CallError.of("step", error, number, f" (action {short(kept)})")
+            return False
+        seconds = time.perf_counter() - start
+        if not isinstance(result, tuple) or len(result) != 5:
+            episode.malformed["step"] = f"{len(result)} values" if isinstance(result, tuple) else kind(result)
+            if isinstance(result, tuple | list) and len(result) == 4:  # the old API: obs, reward, done, info
+                result = (*result[:3], False, result[3])
+            elif not isinstance(result, list) or len(result) != 5:
+                return False
+        obs, reward, terminated, truncated, info = result
+        values: list[Any] = [copy_value(value) for value in (obs, reward, terminated, truncated)]
+        step = Step(kept, *values)
+        step.info, step.mask = None if isinstance(info, dict) else kind(info), mask_in(obs, info)
+        step.seconds = seconds
+        if not isinstance(action, np.generic | int) and not same(action, kept):
+            step.action_after = copy_value(action)
+        episode.steps.append(step)
+        self._keep.append((obs, info, _info_copy(info) if number <= KEPT_INFOS else None))
+        return True
+
+    def _look_at_info(self, number: int, info: dict[Any, Any]) -> None:
+        sizes = {key: size_in_bytes(value) for key, value in info.items()}
+        if sum(sizes.values()) > self.episode.info_largest[0]:
+            self.episode.info_largest = (sum(sizes.values()), max(sizes, key=sizes.__getitem__), number)
+        for key, value in info.items() if self.episode.info_unpicklable is None else ():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                why = f"is a {type(value).__name__} that cannot be pickled: {described(error)}"
+                self.episode.info_unpicklable = (number, key, why)
+
+
+def _info_copy(info: Any) -> Any:
+    """Returns a copy of a small info; None where that would be dear or can't be compared."""
+    simple = (int, float, str, bool, np.generic, np.ndarray)
+    if not isinstance(info, dict) or len(info) > 30 or size_in_bytes(info) > 3000:
+        return None
+    return copy_value(info) if all(isinstance(leaf, simple) for _, leaf in leaves(info)) else None

@@ -1,0 +1,58 @@
+"""The probe of what piles up over many episodes: memory, files, threads and processes."""
+
+import gc
+import os
+import time
+import tracemalloc
+from typing import Any
+
+from ...tracebacks import KIT
+from .recorder import Recorder
+from .sections import WINDOWS, Growth
+from .surroundings import COUNTERS
+
+MEASURE_SECONDS = 2.0  # what takes longer to measure is not judged
+
+
+def record_growth(recorder: Recorder) -> Growth:
+    """Plays windows of short episodes, and counts after each what is open and allocated."""
+    recorder.stepped()
+    growth = Growth(max(recorder.plan.resets // 2, 1), counts={name: [] for name in COUNTERS})
+    cap = max(min(recorder.plan.small // 3, 20), 1)
+
+    def play(count: int) -> None:
+        for number in range(count):
+            growth.steps += len(recorder.play(recorder.env, None, cap, draws=17 + number, number=number + 1).steps)
+
+    start = len(recorder.events.written)
+    deadline = time.perf_counter() + MEASURE_SECONDS
+    gc.collect()
+    gc.freeze()  # what lives now need not be looked at again: the collections below become cheap
+    tracemalloc.start()
+    try:
+        play(2 * growth.episodes)  # the first ones fill caches
+        growth.steps = 0
+        for window in range(WINDOWS + 1):
+            gc.collect()
+            growth.bytes.append(tracemalloc.get_traced_memory()[0])
+            for name, counter in COUNTERS.items():
+                growth.counts[name].append(counter())
+            if window == 1:
+                before = tracemalloc.take_snapshot()
+            if window == WINDOWS or time.perf_counter() > deadline:
+                break
+            play(growth.episodes)
+        if growth.leaks_memory:
+            growth.line = _top_line(before, tracemalloc.take_snapshot())
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
+    growth.files = {path for path in recorder.events.written[start:] if os.path.exists(path)}
+    return growth
+
+
+def _top_line(before: Any, after: Any) -> str | None:
+    """Returns the line, not of the contract's, that has allocated most in between."""
+    frames = [entry.traceback[0] for entry in after.compare_to(before, "lineno")[:12]]
+    users = [frame for frame in frames if not frame.filename.startswith((KIT, tracemalloc.__file__))]
+    return f"{users[0].filename}:{users[0].lineno}" if users else None

@@ -1,0 +1,160 @@
+"""The passes in which the environment plays; most judges look at what they recorded."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from ...spaces.membership import short
+from .compare import stale
+from .episodes import Play
+from .locations import attributes, unwrapped
+from .model import NotJudged
+from .plan import make_plan
+from .policies import ACTION_REPEAT, RANDOM, Policy, constant_policies
+from .recorder import Recorder
+from .sections import Replays, Starts
+from .surroundings import seed_global
+from .values import digest, size_in_bytes
+
+PACE_STEPS = 10  # after so many steps the pace is known
+EXTRA_SEEDS = range(20, 35)  # of further random episodes, as long as the plan's steps last
+
+
+def record_rollouts(recorder: Recorder) -> None:
+    """Plays the main episodes on one copy; each is written down after the next, whose reset may overwrite its arrays."""
+    space = recorder.action_space()
+    seed_global(11)
+    first = _first_episode(recorder)
+    plan, left = recorder.plan, recorder.plan.total - len(first.episode.steps)
+    plays = [first]
+    queue = _programme(space, recorder.quick) if first.episode.has_reset else []
+    for index, (policy, seed) in enumerate(queue):
+        if left <= 0 or index > plan.resets * 3:
+            break
+        _next(recorder, plays, policy, seed, min(plan.cap, max(left // (len(queue) - index), 2)))
+        left -= len(plays[-1].episode.steps) + 1
+    ended = any(episode.ended or episode.error for episode in recorder.episodes)
+    longest = _longest_episode(recorder)
+    if not ended and not recorder.quick and longest > plan.cap:
+        _next(recorder, plays, RANDOM, 6, longest)
+    recorder.writer.write("item", "episodes", plays[-1].close())
+
+
+def _first_episode(recorder: Recorder) -> Play:
+    """Plays the first episode: slowly at first, to see how much may be played at all."""
+    play = recorder.start(recorder.env, 0)
+    first = play.episode
+    recorder.episodes.append(first)
+    running: Any = play.moves(10**6)
+    limit = PACE_STEPS if recorder.cap is None else min(PACE_STEPS, recorder.cap)
+    while not first.has_reset or len(first.steps) < limit:
+        if next(running, running) is running:
+            break
+    speed, size = [step.seconds for step in first.steps], size_in_bytes(first.obs)
+    recorder.plan = make_plan(speed, first.reset_seconds, size, recorder.quick, recorder.cap)
+    while first.has_reset and len(first.steps) < recorder.plan.cap and next(running, running) is not running:
+        pass
+    running.close()
+    return play
+
+
+def _next(recorder: Recorder, plays: list[Play], policy: Policy, seed: int | None, cap: int) -> None:
+    """Plays one more episode, then writes down the one before."""
+    play = recorder.start(recorder.env, seed, policy, number=len(plays) + 1)
+    for _ in play.moves(cap):
+        pass
+    recorder.writer.write("item", "episodes", plays[-1].close())
+    recorder.episodes.append(play.episode)
+    plays.append(play)
+
+
+def _programme(space: Any, quick: bool) -> list[tuple[Policy, int | None]]:
+    constants = constant_policies(space, limit=3 if quick else 6)
+    lowest, highest = constants[:1], constants[-1:]
+    queue: list[tuple[Policy, int | None]] = [(RANDOM, 1), *((policy, 2) for policy in constants)]
+    queue += [(ACTION_REPEAT, 3), (RANDOM, 0), *((policy, 2) for policy in lowest), (RANDOM, None)]
+    more: list[tuple[Policy, int | None]] = [*((policy, 5) for policy in highest), (ACTION_REPEAT, 3), (RANDOM, None)]
+    more += [(ACTION_REPEAT, None), (RANDOM, None), *((policy, None) for policy in lowest)]
+    return (
+        queue
+        if quick
+        else queue + more + [(policy, seed) for seed in EXTRA_SEEDS for policy in (RANDOM, ACTION_REPEAT)]
+    )
+
+
+def _longest_episode(recorder: Recorder) -> int:
+    """Returns how many steps there is time and memory for, where no episode has ended yet."""
+    seconds = sorted(step.seconds for episode in recorder.episodes for step in episode.steps)
+    pace = seconds[len(seconds) // 2] if seconds else 1.0
+    cap = next((steps for limit, steps in ((5e-5, 21_000), (2e-4, 5_000), (1e-3, 1_500)) if pace < limit), 0)
+    cap = min(cap, 40_000_000 // max(size_in_bytes(recorder.episodes[0].obs), 1))
+    return cap if recorder.cap is None else min(cap, recorder.cap)
+
+
+def record_replays(recorder: Recorder) -> Replays:
+    """Plays seeds 0 and 1 on two more copies, first alone, then in turns."""
+    recorder.stepped()
+    small = recorder.plan.small
+    second = recorder.another()
+    seed_global(22)
+    alone = recorder.play(second, 0, small)
+    recorder.play(second, 7, max(small // 10, 2), number=2)
+    again = recorder.play(second, 0, small, number=3)
+    third = recorder.another()
+    seed_global(33)
+    turns = (recorder.start(second, 1, number=4), recorder.start(third, 0))
+    for _ in itertools.zip_longest(*(play.moves(small) for play in turns)):
+        pass
+    replays = Replays(alone, again, turns[0].close(), turns[1].close(), suspects=_suspects(recorder))
+    recorder.release(second, third)
+    if stale(recorder.episodes, again) is not None:
+        replays.changed = _changed_attributes(recorder)
+    return replays
+
+
+def _suspects(recorder: Recorder) -> list[str]:
+    """Returns where chance may come from, as far as the environment's objects tell."""
+    env, found = unwrapped(recorder.env), []
+    for name in ("action_space", "observation_space"):
+        state = getattr(getattr(env, name, None), "_np_random", None)
+        before = getattr(recorder.first_spaces.get(name), "_np_random", None)
+        if state is not None and (before is None or before.bit_generator.state != state.bit_generator.state):
+            found.append(f"it draws from {name}.sample(), which reset(seed=...) does not seed")
+    if callable(getattr(env, "seed", None)):
+        found.append("it has an old seed() method, which nobody calls")
+    if getattr(env, "_np_random_seed", None) in (None, -1):
+        found.append("reset() does not call super().reset(seed=seed)")
+    return found
+
+
+def _changed_attributes(recorder: Recorder) -> list[str]:
+    """Returns the attributes that differ between a used and a fresh copy: candidates for what leaks."""
+    policy = (constant_policies(recorder.action_space(), 2)[-1:] or [RANDOM])[0]
+    recorder.play(recorder.env, 0, 4, policy)
+    fresh, used = attributes(recorder.another()), attributes(recorder.env)
+    kinds = (int, float, str, bool, list, dict, tuple, set, np.ndarray)
+    names = [name for name, value in used.items() if isinstance(value, kinds) and not name.startswith("_np_random")]
+    return [name for name in names if short(fresh.get(name)) != short(used[name])]
+
+
+def record_starts(recorder: Recorder) -> Starts:
+    """Starts episodes with different seeds, without seeds, and on fresh copies without any seed."""
+    if not recorder.episodes[0].has_reset:
+        raise NotJudged("reset() raises")
+    count, steps = recorder.plan.resets, min(recorder.plan.small, 8)
+
+    def fingerprint(env: Any, seed: int | None) -> tuple[int, ...]:
+        return tuple(digest(obs) for _, obs in recorder.play(env, seed, steps, draws=5).observations())
+
+    seed_global(44)
+    starts = Starts(
+        [fingerprint(recorder.env, seed) for seed in range(40, 40 + count)],
+        [fingerprint(recorder.env, None) for _ in range(count)],
+    )
+    for number in range(0 if recorder.slow_to_build or recorder.quick else 3):
+        seed_global(55 + number)
+        env = recorder.another()
+        starts.fresh.append(sum((fingerprint(env, None) for _ in range(max(count // 2, 2))), ()))
+        recorder.release(env)
+    return starts

@@ -1,0 +1,112 @@
+"""The environment to check: from `module:attr` or `file.py:attr`."""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from ...errors import UsageError
+from .locations import described, raised, shorten, unwrapped
+
+
+class WorkerConfig(dict[str, Any]):
+    """A dict with the attributes of RLlib's EnvContext, made without RLlib."""
+
+    def __init__(self, config: dict[str, Any], worker_index: int = 1, vector_index: int = 0) -> None:
+        super().__init__(config)
+        self.worker_index, self.vector_index, self.num_workers = worker_index, vector_index, 2
+        self.remote = self.recreated_worker = False
+
+
+def load(text: str) -> Callable[..., Any]:
+    """Returns the class or creator that a target names; raises UsageError if there is none, or importing it raises."""
+    place, colon, attribute = text.rpartition(":")
+    if not colon or not place or not attribute:
+        raise UsageError(f"TARGET must read module:attr or file.py:attr, got {text!r}")
+    if place.endswith(".py"):
+        module = _import(lambda: _from_file(Path(place)), place)
+    else:
+        sys.path.insert(0, "")
+        module = _import(lambda: importlib.import_module(place), place)
+    thing: Any = module
+    for part in attribute.split("."):
+        if not hasattr(thing, part):
+            names = [name for name, value in vars(module).items() if inspect.isclass(value) and hasattr(value, "step")]
+            raise UsageError(f"{place} has no attribute {attribute!r}. It has {', '.join(names) or 'no environment'}")
+        thing = getattr(thing, part)
+    if not callable(thing):
+        raise UsageError(f"{text} is a {type(thing).__name__}; expected a class or a function of one config")
+    return thing
+
+
+def _from_file(path: Path) -> Any:
+    path = path.resolve()
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    folder, package = path.parent, _package(path)
+    sys.path.insert(0, str(folder.parents[package.count(".")] if package else folder))
+    name = f"{package}.{path.stem}" if package else path.stem
+    known = sys.modules.get(name)
+    if known is not None and Path(getattr(known, "__file__", None) or "").resolve() == path:
+        return known
+    if package:
+        importlib.import_module(package)
+    spec: Any = importlib.util.spec_from_file_location(name if package or not known else f"checked_{name}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its classes are pickled by that name
+    spec.loader.exec_module(module)
+    return module
+
+
+def _package(path: Path) -> str:
+    """Returns the package that a file lies in, which its relative imports need; "" if it lies in none."""
+    parts: list[str] = []
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    nodes = ast.walk(ast.parse(path.read_bytes(), str(path)))
+    if not parts and any(isinstance(node, ast.ImportFrom) and node.level for node in nodes):
+        return path.parent.name  # without __init__.py a folder is a package as well
+    return ".".join(parts)
+
+
+def _import(importer: Callable[[], Any], place: str) -> Any:
+    try:
+        return importer()
+    except UsageError:
+        raise
+    except BaseException as error:
+        line = shorten(raised(error)) or place
+        raise UsageError(f"importing {place} fails at {line} with {described(error)}") from error
+
+
+def accepts(maker: Callable[..., Any], name: str) -> bool:
+    """Tells whether a class or creator has a parameter of this name (or takes any keyword)."""
+    return name in parameters(maker) or any(p.kind is p.VAR_KEYWORD for p in parameters(maker).values())
+
+
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+    """Returns the parameters of a function or class; none where Python does not know."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
+
+
+def make(maker: Callable[..., Any], config: Any, render_mode: str | None = None) -> Any:
+    """Returns an environment from a class or creator, called as RLlib would call it."""
+    if render_mode is None:
+        return maker(config)
+    if accepts(maker, "render_mode"):
+        return maker(config, render_mode=render_mode)
+    env = maker(config)
+    spec = getattr(env, "spec", None)
+    if spec is not None and getattr(spec, "entry_point", None) is not None:
+        return gymnasium.make(spec, render_mode=render_mode)
+    raise TypeError(f"{type(unwrapped(env)).__name__} takes no render_mode")
