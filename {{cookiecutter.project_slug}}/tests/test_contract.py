@@ -4,13 +4,14 @@ import warnings
 
 import pytest
 
-from {{cookiecutter.__package_name}}.checks import CHECKS, Report, run_checks
+from {{cookiecutter.__package_name}} import TASK
+from {{cookiecutter.__package_name}}.kit.contract import CHECKS, Report, run_checks
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
     """All checks, run once on this project's environment."""
-    return run_checks()
+    return run_checks(TASK.target)
 
 
 @pytest.mark.parametrize("name", CHECKS)

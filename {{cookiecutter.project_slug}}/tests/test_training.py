@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from {{cookiecutter.__package_name}}.checks import run_checks
+from {{cookiecutter.__package_name}} import TASK
+from {{cookiecutter.__package_name}}.kit.contract import run_checks
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", autouse=True)
 def filled_in() -> None:
     """Skips all of this as long as there is nothing to train."""
-    if todo := run_checks(quick=True).todo:
+    if todo := run_checks(TASK.target, quick=True).todo:
         pytest.skip(todo)
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(folder: Path, name: str, *arguments: str) -> str:
     """Runs a command of the project in `folder` and returns what it prints."""
-    line = [sys.executable, "-m", f"{{cookiecutter.__package_name}}.{name}", *arguments]
+    line = [sys.executable, "-m", "{{cookiecutter.__package_name}}", name, *arguments]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -59,30 +59,3 @@ def test_resume_goes_on_where_the_run_ended(folder: Path) -> None:
     after = progress.read_text().splitlines()
     assert after[: len(before)] == before
     assert [int(line.split(",")[0]) for line in after[1:]] == list(range(1, len(after)))
-
-
-@pytest.fixture
-def ray() -> Iterator[None]:
-    """Starts Ray for one test."""
-    import ray
-
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-    yield
-    ray.shutdown()
-
-
-def test_no_two_copies_in_any_env_runner_share_a_seed(ray: None) -> None:
-    from {{cookiecutter.__package_name}}.ppo import ppo_config
-    from {{cookiecutter.__package_name}}.registration import is_vector_env
-    from {{cookiecutter.__package_name}}.vectorization import Vectorization
-
-    if is_vector_env():
-        pytest.skip("a VectorEnv gives its copies their seeds itself; the contract looks at them")
-    algorithm = ppo_config(Vectorization(2, 3, "sync", ""), seed=100).build_algo()
-    group = algorithm.env_runner_group
-    group.foreach_env_runner(lambda runner: runner.sample(num_timesteps=3), local_env_runner=False)
-    seeds = group.foreach_env_runner(
-        lambda runner: [env.unwrapped.np_random_seed for env in runner.env.unwrapped.envs], local_env_runner=False
-    )
-    algorithm.stop()
-    assert len({seed for copies in seeds for seed in copies}) == 6

@@ -1,6 +1,9 @@
 """{{cookiecutter.__description}}"""
 
-from .env import {{cookiecutter.__class_name}}
-from .registration import ENV_ID, TASK, env_creator, register_env
+from .kit.cli import importing
+
+with importing(__name__):
+    from .env import {{cookiecutter.__class_name}}
+    from .registration import ENV_ID, TASK, env_creator, register_env
 
 __all__ = ["ENV_ID", "TASK", "{{cookiecutter.__class_name}}", "env_creator", "register_env"]

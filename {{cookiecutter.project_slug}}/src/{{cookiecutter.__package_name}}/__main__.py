@@ -1,7 +1,17 @@
-"""`python -m {{cookiecutter.__package_name}} COMMAND`; without COMMAND, the list of commands."""
+"""The commands: `python -m {{cookiecutter.__package_name}} COMMAND`; without COMMAND, a list of them."""
 
-from .kit.commands import main
+import sys
+
+from .kit.cli import run
+from .kit.commands import dispatch
 from .registration import TASK
+from .train import main as train
+
+
+def main() -> None:
+    """Runs the command that the command line names, and leaves with its exit code."""
+    run(lambda: dispatch(TASK, sys.argv[1:], train))
+
 
 if __name__ == "__main__":
-    main(TASK)
+    main()

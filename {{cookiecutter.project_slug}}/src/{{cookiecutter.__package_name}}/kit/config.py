@@ -1,6 +1,5 @@
 """Reads the `config` that an environment is made with into the environment's own dataclass."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -24,8 +23,8 @@ def read_config(config_class: type[Config], config: Mapping[str, Any] | None) ->
     known = [field.name for field in fields(config_class)]  # type: ignore[arg-type]
     for key in config:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}."
-            raise ValueError(f"unknown key {key!r} in config; {hint}")
+            from .cli import did_you_mean  # late: only a wrong key needs it
+
+            raise ValueError(f"unknown key {key!r} in config; {did_you_mean(str(key), known)}")
     attributes = {name: value for name, value in getattr(config, "__dict__", {}).items() if name in known}
     return config_class(**(attributes | dict(config)))

@@ -9,8 +9,8 @@ import torch
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from .cli import UsageError
-from ..registration import ENV_ID
 from .rllib.networks import greedy_action
+from .task import Task
 from .training.run_folder import BEST, CHECKPOINT_FILE, LAST, RUNS, newest_run, read_facts
 
 MODULE = Path("learner_group", "learner", "rl_module", "default_policy")  # where RLlib keeps it in a checkpoint
@@ -19,10 +19,11 @@ MODULE = Path("learner_group", "learner", "rl_module", "default_policy")  # wher
 class Policy:
     """The greedy policy of a checkpoint."""
 
-    def __init__(self, checkpoint: Path, env: gym.Env[Any, Any]) -> None:
+    def __init__(self, task: Task, checkpoint: Path, env: gym.Env[Any, Any]) -> None:
         """Loads the policy.
 
         Args:
+            task: of the environment.
             checkpoint: a folder that `find_checkpoint` has returned.
             env: an environment with the spaces that the policy was trained on.
 
@@ -30,7 +31,7 @@ class Policy:
             UsageError: the checkpoint is damaged, of another environment or of other spaces.
         """
         spaces = {"observation": str(env.observation_space), "action": str(env.action_space)}
-        self.facts = read_facts(checkpoint, ENV_ID, spaces)
+        self.facts = read_facts(checkpoint, task.env_id, spaces)
         try:
             self._module: Any = RLModule.from_checkpoint(str((checkpoint / MODULE).resolve()))
         except Exception as error:  # unpickling raises all kinds of them

@@ -50,7 +50,9 @@ class Task:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
         gym.register(
             id=self.env_id,
-            entry_point=self._single_copy if self.is_vector else f"{self.env_class.__module__}:{self.env_class.__name__}",
+            entry_point=self._single_copy
+            if self.is_vector
+            else f"{self.env_class.__module__}:{self.env_class.__name__}",
             vector_entry_point=self.make_vector if self.is_vector else None,
             max_episode_steps=self.max_episode_steps,
             reward_threshold=self.reward_threshold,
@@ -98,7 +100,9 @@ class Task:
 
         return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
 
-    def make_adapted(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    def make_adapted(
+        self, config: Mapping[str, Any] | None = None, render_mode: str | None = None
+    ) -> gym.Env[Any, Any]:
         """Makes one copy of the environment as PPO learns it, with the adapters around `make`'s.
 
         Raises:

@@ -7,31 +7,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..cli import Parser, RunError, positive_seconds, run
+from ..cli import Parser, RunError, positive_seconds
+from ..contract import run_checks
 from ..guard import spool, watchdog
 from ..guard.failure import EnvironmentFailure
-from ..training.options import DEFAULTS
+from ..task import Task
 from ..training.run_folder import RUNS
 from ..vectorization.grid import Grid
-from .train import preflight
 from ..vectorization.settings import FILE, read_settings, write_settings
 
 PICTURE = RUNS / "benchmark.png"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Measures the settings, prints them, and returns the exit code."""
-    parser = Parser(prog=f"python -m {__spec__.name}", description="Measures copies x processes x mode.")
+    parser = Parser(prog=f"python -m {task.package} benchmark", description="Measures copies x processes x mode.")
     parser.add_argument("--write", action="store_true", help=f"put the fastest into {FILE}")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S", help="a setting; default: 1")
     options = parser.parse_args(arguments)
     read_settings()  # a mistake in the file is said before the measurement
-    preflight()
-    os.environ[watchdog.SECONDS] = str(DEFAULTS["hang_seconds"])
+    report = run_checks(task.target, quick=True)
+    if report.todo or not report.ok:
+        raise RunError(report.todo or "the environment breaks its contract; the command `check` says how")
+    os.environ[watchdog.SECONDS] = "300"
     os.environ[spool.RUN] = secrets.token_hex(8)
     try:
-        grid = Grid(options.seconds)
+        grid = Grid(task, options.seconds)
         if not options.json:
             print(grid.auto.reason, flush=True)
         if code := grid.run():
@@ -106,7 +108,3 @@ def draw(report: dict[str, Any]) -> Path:
     figure.savefig(PICTURE, dpi=120)
     plt.close(figure)
     return PICTURE
-
-
-if __name__ == "__main__":
-    run(main)

@@ -11,14 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from ..contract import Report, TargetError, run_checks
+from ..task import Task
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse(task: Task, arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.check", description="Checks an environment.")
+    parser = argparse.ArgumentParser(prog=f"python -m {task.package} check", description="Checks an environment.")
     parser.add_argument(
         "target", nargs="?", metavar="TARGET", help="module:attr or file.py:attr (default: this project's environment)"
     )
@@ -44,12 +46,17 @@ def read_config(text: str) -> dict[str, Any]:
     return config
 
 
-def show(report: Report) -> None:
-    """Prints a report for people."""
-    for failure in report.failures:
+def show(failures: Sequence[Any]) -> None:
+    """Prints findings for people."""
+    for failure in failures:
         print(f"{failure.severity.upper()} {failure.check}{f'  {failure.where}' if failure.where else ''}")
         print(f"  {failure.message}")
         print(f"  Fix: {failure.fix}\n")
+
+
+def summarise(report: Report) -> None:
+    """Prints a report for people."""
+    show(report.failures)
     errors = sum(failure.severity == "error" for failure in report.failures)
     warnings = len(report.failures) - errors
     print(
@@ -58,20 +65,16 @@ def show(report: Report) -> None:
     )
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(arguments)
+    options = parse(task, arguments)
     try:
-        report = run_checks(options.target, read_config(options.config))
+        report = run_checks(options.target or task.target, read_config(options.config))
     except TargetError as problem:
         print(f"ERROR: {problem}", file=sys.stderr)
         return 2
     if options.json:
         print(report.to_json())
     else:
-        show(report)
+        summarise(report)
     return 0 if report.ok else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,17 +11,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ..cli import Parser, UsageError, whole_number
 from ..spaces import random_action
-from ..cli import Parser, UsageError, run, whole_number
-from ...registration import env_creator
+from ..task import Task
 from ..training.cluster import quieten
 
 SEED = 1_000_000  # far from the seeds of training, so that the episodes are new to the policy
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Plays the episodes, prints what they returned, and returns the exit code."""
-    parser = Parser(prog=f"python -m {__spec__.name}", description="Measures a trained policy beside a random one.")
+    parser = Parser(
+        prog=f"python -m {task.package} evaluate", description="Measures a trained policy beside a random one."
+    )
     parser.add_argument("checkpoint", nargs="?", help="a run's name or folder, or a checkpoint (default: newest run)")
     parser.add_argument("--episodes", type=whole_number(2), default=100, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=whole_number(0), default=SEED, help="of the first episode; default: %(default)s")
@@ -34,23 +36,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     checkpoint = find_checkpoint(options.checkpoint)
     if options.video:
-        require_drawing()
+        require_drawing(task)
     seeds = range(options.seed, options.seed + options.episodes)
     if options.workers == 1:
-        returns = [play(checkpoint, seeds)]
+        returns = [play(task, checkpoint, seeds)]
     else:
         shares = [seeds[i :: options.workers] for i in range(min(options.workers, options.episodes))]
         with ProcessPoolExecutor(len(shares), multiprocessing.get_context("spawn")) as pool:
-            returns = list(pool.map(partial(play, checkpoint), shares))
+            returns = list(pool.map(partial(play, task, checkpoint), shares))
     results = {name: statistics([value for share in returns for value in share[name]]) for name in ("policy", "random")}
     report = {"checkpoint": str(checkpoint), "episodes": options.episodes, "seed": options.seed, **results}
     if options.video:
-        report["video"] = str(film(checkpoint, options.seed))
+        report["video"] = str(film(task, checkpoint, options.seed))
     print(json.dumps(report, indent=2) if options.json else as_text(report))
     return 0
 
 
-def play(checkpoint: Path, seeds: Sequence[int]) -> dict[str, list[float]]:
+def play(task: Task, checkpoint: Path, seeds: Sequence[int]) -> dict[str, list[float]]:
     """Plays an episode from each seed with the policy and one with random actions; returns their returns."""
     import torch
 
@@ -58,8 +60,8 @@ def play(checkpoint: Path, seeds: Sequence[int]) -> dict[str, list[float]]:
 
     quieten()
     torch.set_num_threads(1)  # one observation at a time is too little for more
-    env = env_creator()
-    policy = Policy(checkpoint, env)
+    env = task.make_adapted()
+    policy = Policy(task, checkpoint, env)
     returns: dict[str, list[float]] = {"policy": [], "random": []}
     for seed in seeds:
         env.action_space.seed(seed)
@@ -89,24 +91,24 @@ def statistics(returns: Sequence[float]) -> dict[str, Any]:
     return {"mean": mean, "interval": [mean - half, mean + half], "min": min(returns), "max": max(returns)}
 
 
-def require_drawing() -> None:
+def require_drawing(task: Task) -> None:
     """Raises UsageError if the environment can't draw itself."""
-    env = env_creator()
+    env = task.make_adapted()
     env.close()
     if "rgb_array" not in env.metadata.get("render_modes", ()):
         raise UsageError('--video needs "rgb_array" in metadata["render_modes"] of env.py, and a render() that draws')
 
 
-def film(checkpoint: Path, seed: int) -> Path:
+def film(task: Task, checkpoint: Path, seed: int) -> Path:
     """Films one episode of the policy; returns the video's path, in the run's folder."""
     from ..policy import Policy
 
     gym.logger.min_level = gym.logger.ERROR  # an older film of the same episode may go
     folder, name = checkpoint.parents[1] / "videos", f"seed-{seed}"
     env: gym.Env[Any, Any] = gym.wrappers.RecordVideo(
-        env_creator(render_mode="rgb_array"), str(folder), name_prefix=name, disable_logger=True
+        task.make_adapted(render_mode="rgb_array"), str(folder), name_prefix=name, disable_logger=True
     )
-    play_episode(env, Policy(checkpoint, env).act, seed)
+    play_episode(env, Policy(task, checkpoint, env).act, seed)
     env.close()
     return folder / f"{name}-episode-0.mp4"
 
@@ -122,7 +124,3 @@ def as_text(report: dict[str, Any]) -> str:
             f"lowest {row['min']:.4g}, highest {row['max']:.4g}"
         )
     return "\n".join([*lines, f"video: {report['video']}"] if "video" in report else lines)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,7 +4,32 @@
 the tests in `tests/test_contract.py`, the lines of `check`, and part of the first second of `train`.
 """
 
-from . import actions, close, config, constructor, copies, determinism, ends, info, leaks, observations, outside, pickling, process, render, reset, reward, seeds, self_reset, side_effects, signals, spaces, trainable, vector, vector_envs
+from . import (
+    actions,
+    close,
+    config,
+    constructor,
+    copies,
+    determinism,
+    ends,
+    info,
+    leaks,
+    observations,
+    outside,
+    pickling,
+    process,
+    render,
+    reset,
+    reward,
+    seeds,
+    self_reset,
+    side_effects,
+    signals,
+    spaces,
+    trainable,
+    vector,
+    vector_envs,
+)
 from .registry import CHECKS, Failure, Report, order
 from .runner import run_checks
 from .targets import TargetError

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from gymnasium import spaces
 
+from ..spaces.membership import short
 from .policies import mask_in
 from .recording import Episode, Trouble
 from .registry import Finding, NotJudged, check, error, warning
 from .sessions import difference
 from .study import Study
-from ..spaces.membership import short
 
 ENOUGH_STEPS = 8  # Fewer steps do not show that an action is without effect.
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..spaces.membership import short
 from .locations import unwrapped
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
-from ..spaces.membership import short
 from .values import same
 
 MUTABLE = (list, dict, set, np.ndarray)

@@ -9,10 +9,10 @@ from typing import Any
 
 import gymnasium
 
+from ..spaces.membership import short
 from .building import NO_CONFIG
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
-from ..spaces.membership import short
 
 SLOW_SECONDS = 1.0
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..spaces.membership import short
 from .locations import unwrapped
 from .policies import RANDOM
 from .recording import Episode, play
 from .registry import Finding, NotJudged, check, error, warning
 from .sessions import difference
 from .study import Study
-from ..spaces.membership import short
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gymnasium.utils.seeding import np_random
 
+from ..spaces.membership import short
 from .locations import unwrapped
 from .policies import RANDOM
 from .recording import Episode, play
@@ -16,7 +17,6 @@ from .sessions import difference
 from .study import Study
 from .surroundings import seed_global
 from .suspects import changed_attributes, suspects
-from ..spaces.membership import short
 from .values import same
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..spaces.membership import kind
 from .locations import unwrapped
 from .recording import Episode
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
-from ..spaces.membership import kind
 from .values import digest, truth
 
 FLAGS = ("terminated", "truncated")

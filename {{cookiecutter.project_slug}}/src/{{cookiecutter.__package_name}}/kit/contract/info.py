@@ -6,10 +6,10 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
+from ..spaces.membership import kind
 from .locations import described
 from .registry import Finding, check, error, warning
 from .study import Study
-from ..spaces.membership import kind
 from .values import leaves, size_in_bytes
 
 LARGE_BYTES = 100_000

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..spaces.membership import short
 from .locations import described, raised
 from .policies import Chooser, Policy
 from .pulse import Pulse
 from .surroundings import Snapshot, snapshot
-from ..spaces.membership import short
 from .values import copy_value, same, truth
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from ..spaces.membership import kind, short
 from .locations import unwrapped
 from .registry import Finding, NotJudged, check, error, warning
 from .rendering import FRAMES, rendered_episodes
 from .sessions import difference
 from .study import Study
 from .targets import accepts
-from ..spaces.membership import kind, short
 from .values import same
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
+from ..spaces.membership import kind, short
 from .locations import described, raised, unwrapped
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
-from ..spaces.membership import kind, short
 
 
 @check()

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..spaces.membership import kind
 from .registry import Finding, check, error, warning
 from .study import Study
-from ..spaces.membership import kind
 from .values import number
 
 

@@ -29,7 +29,7 @@ RESTARTS = 3
 class _Run:
     """One run of the contract: its children and what they have told so far."""
 
-    def __init__(self, folder: Path, target: str | None, config: dict[str, Any], quick: bool) -> None:
+    def __init__(self, folder: Path, target: str, config: dict[str, Any], quick: bool) -> None:
         self.folder = folder
         self.request = {"target": _absolute(target), "config": config, "quick": quick, "replica": 0}
         self.quick = quick
@@ -107,7 +107,7 @@ class _Run:
         names = [check.name for check in CHECKS.values() if not check.in_parent and check.name not in done]
         return {"cap": cap, "skip": done + names[:1]}
 
-    def report(self, target: str | None, seconds: float) -> Report:
+    def report(self, target: str, seconds: float) -> Report:
         """All findings in the order of the checks."""
         self.outcome.failed = {name for name, found in self.findings.items() if any(f[0] == "error" for f in found)}
         for check in CHECKS.values():
@@ -129,7 +129,7 @@ class _Run:
                 )
         ok = not any(failure.severity == "error" for failure in failures)
         todo = next((f"{f.where}: {f.message}" for f in failures if f.check == "implemented"), None)
-        name = target or "this project's environment"
+        name = target
         return Report(name, ok, len(self.findings), round(seconds, 3), failures, todo, self.skipped)
 
 
@@ -142,7 +142,7 @@ def _facts(child: Child) -> dict[str, Any]:
     return facts
 
 
-def _absolute(target: str | None) -> str | None:
+def _absolute(target: str) -> str:
     """The target with an absolute path, for children that run elsewhere."""
     if target is not None and ":" in target and target.rpartition(":")[0].endswith(".py"):
         place, _, attribute = target.rpartition(":")
@@ -156,7 +156,7 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def run_checks(target: str | None = None, config: dict[str, Any] | None = None, *, quick: bool = False) -> Report:
+def run_checks(target: str, config: dict[str, Any] | None = None, *, quick: bool = False) -> Report:
     """Runs the contract on an environment in a child process; always returns, whatever the environment does.
 
     Args:

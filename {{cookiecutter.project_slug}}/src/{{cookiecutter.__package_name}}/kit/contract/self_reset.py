@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..spaces.views import FirstCopy
 from .determinism import stale
 from .ends import finished
 from .locations import unwrapped
@@ -16,7 +17,6 @@ from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
 from .surroundings import seed_global
 from .values import flat
-from ..spaces.views import FirstCopy
 
 
 @check(quick=False)

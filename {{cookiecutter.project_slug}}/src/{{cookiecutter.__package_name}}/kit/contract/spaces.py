@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ..spaces.membership import short
 from .locations import described, unwrapped
 from .registry import Finding, NotJudged, check, error, warning
 from .study import Study
 from .surroundings import seed_global
-from ..spaces.membership import short
 from .values import attribute
 
 NAMES = ("observation_space", "action_space")

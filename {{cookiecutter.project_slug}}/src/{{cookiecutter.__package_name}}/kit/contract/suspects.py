@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..spaces.membership import short
 from .locations import unwrapped
 from .policies import RANDOM, constant_policies
 from .recording import Episode, play
 from .study import Study
-from ..spaces.membership import short
 
 
 def suspects(study: Study) -> str:

@@ -29,7 +29,7 @@ class WorkerConfig(dict):
         self.recreated_worker = False
 
 
-def load(text: str | None) -> Callable[..., Any]:
+def load(text: str) -> Callable[..., Any]:
     """The class or creator that a target names.
 
     Args:
@@ -38,10 +38,6 @@ def load(text: str | None) -> Callable[..., Any]:
     Raises:
         TargetError: If there is no such thing, or importing it raises.
     """
-    if text is None:
-        package = __name__.rpartition(".checks.")[0]
-        registration = _import(lambda: importlib.import_module(f"{package}.registration"), package)
-        return registration.make_vector_env if registration.is_vector_env() else registration.make_env
     place, colon, attribute = text.rpartition(":")
     if not colon or not place or not attribute:
         raise TargetError(f"TARGET must read module:attr or file.py:attr, got {text!r}")

@@ -10,13 +10,13 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from ..spaces.membership import short
 from .locations import described, raised
 from .policies import mask_in, sample
 from .registry import Finding, NotJudged, check, error
 from .spaces import parts
 from .study import Study
 from .surroundings import quietly, seed_global
-from ..spaces.membership import short
 from .values import leaves, same
 
 COPIES = 2

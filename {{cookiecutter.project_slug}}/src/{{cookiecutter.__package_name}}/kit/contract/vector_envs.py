@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from ..spaces.membership import kind, short
+from ..spaces.views import FirstCopy, first_row, mode_of
 from .registry import Finding, NotJudged, check, error
 from .study import Study
-from ..spaces.membership import kind, short
 from .values import same
-from ..spaces.views import FirstCopy, first_row, mode_of
 
 STEPS = 300
 

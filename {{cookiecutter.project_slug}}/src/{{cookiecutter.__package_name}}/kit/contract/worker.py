@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..spaces.membership import short
 from . import CHECKS
 from .locations import described, of_user, raised, unwrapped
 from .policies import RANDOM, must_be_sampled
@@ -22,7 +23,6 @@ from .registry import Check, Finding, NotJudged, error
 from .study import Study
 from .surroundings import Events, predictable_entropy, seed_global
 from .targets import TargetError, load
-from ..spaces.membership import short
 from .values import digest
 
 TRACE_STEPS = 60

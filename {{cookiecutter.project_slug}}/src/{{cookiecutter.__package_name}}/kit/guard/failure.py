@@ -62,11 +62,11 @@ def _is_machinery(file: str) -> bool:
     return file in _MACHINERY or file.startswith(os.path.dirname(gym.__file__)) or f"{os.sep}ray{os.sep}" in file
 
 
-def write_failure(folder: Path, facts: Mapping[str, Any]) -> str:
+def write_failure(folder: Path, facts: Mapping[str, Any], package: str) -> str:
     """Writes failure.json into a run's folder; returns the message for the user, with the command to see it again."""
     message = str(facts["message"])
     if "seed" not in facts:
         return message
     path = folder / FILE
     path.write_text(json.dumps(facts, default=str) + "\n", encoding="utf-8")
-    return f"{message}\nsee it again: python -m {PACKAGE}.replay {path}"
+    return f"{message}\nsee it again: python -m {package} replay {path}"

@@ -1,6 +1,5 @@
 """An environment that steps many copies, or many agents, seen as one with one observation, action and reward."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import gymnasium

@@ -4,22 +4,25 @@ import logging
 import os
 import signal
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ..vectorization import settings as vectorization
 from ..cli import RunError
 from ..guard import spool, watchdog
+from ..task import Task
+from ..vectorization.settings import available_cpus
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
 
 
-def start_ray(address: str | None) -> None:
+def start_ray(address: str | None, task: Task) -> None:
     """Starts Ray on this machine, or joins a cluster; quietly.
 
     Args:
         address: of a cluster, such as "auto" or "10.0.0.5:6379"; None starts Ray here, for this run only.
+        task: whose package is sent to the machines of a cluster.
 
     Raises:
         RunError: it does not start, or there is no cluster at the address.
@@ -35,7 +38,7 @@ def start_ray(address: str | None) -> None:
     torch.set_num_threads(1)
     sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        _init(address)
+        _init(address, task)
     except Exception as error:  # Ray raises plain ones, too
         where = f"at --address {address}" if address else "on this machine"
         raise RunError(f"Ray does not start {where}: {str(error).strip().splitlines()[0]}") from None
@@ -46,12 +49,12 @@ def start_ray(address: str | None) -> None:
         signal.signal(signal.SIGTERM, sigterm)
 
 
-def _init(address: str | None) -> None:
+def _init(address: str | None, task: Task) -> None:
     import ray
 
     if address is None:
         ray.init(
-            num_cpus=max(1, vectorization.available_cpus()),
+            num_cpus=max(1, available_cpus()),
             include_dashboard=False,
             logging_level=logging.CRITICAL,
             _node_ip_address="127.0.0.1",
@@ -60,7 +63,7 @@ def _init(address: str | None) -> None:
     _reach(address)
     # The machines of a cluster need not have this package installed: it is sent there.
     package = {
-        "py_modules": [str(Path(__file__).parents[1])],
+        "py_modules": [str(Path(sys.modules[task.package].__file__ or "").parent)],
         "env_vars": {name: os.environ[name] for name in (watchdog.SECONDS, spool.RUN) if name in os.environ},
     }
     ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)

@@ -12,9 +12,9 @@ from ..cli import RunError
 from ..guard import LONG_EPISODE, mailbox
 from ..guard.failure import EnvironmentFailure
 from ..rllib.env_runner import EPISODE_RETURNS, LOG_LINES
+from .algorithm import RestartableAlgorithm, is_machines_fault
 from .interrupt import Interrupt
 from .progress import Progress
-from .recovery import Trainee, is_machines_fault
 from .run_folder import BEST, LAST, RunFolder
 from .status import WINDOW_EPISODES, Limits, Status, reached, reached_return, seconds_left
 from .storage import Storage
@@ -24,7 +24,7 @@ class Loop:
     """Trains until a limit is reached, the user interrupts or something fails.
 
     Args:
-        trainee: is built here.
+        algorithm: is built here.
         folder: gets a row, TensorBoard values and a checkpoint with every iteration.
         limits: what ends the run.
         status: is moved on; if it has iterations, training goes on from the last checkpoint.
@@ -35,7 +35,7 @@ class Loop:
 
     def __init__(
         self,
-        trainee: Trainee,
+        algorithm: RestartableAlgorithm,
         folder: RunFolder,
         limits: Limits,
         status: Status,
@@ -43,7 +43,7 @@ class Loop:
         keep_going: bool,
         storage: Storage | None = None,
     ) -> None:
-        self._trainee, self._folder, self._limits, self._status = trainee, folder, limits, status
+        self._algorithm, self._folder, self._limits, self._status = algorithm, folder, limits, status
         self._facts, self._keep_going, self._storage = facts, keep_going, storage
         self._has_warned = False  # of an episode without an end
 
@@ -67,8 +67,8 @@ class Loop:
             interrupt.listen()
             while (reason := interrupt.reason or reached(self._limits, self._status)) is None:
                 try:
-                    if self._trainee.algorithm is None:
-                        self._trainee.build(self._status.part, from_checkpoint=self._status.iteration > 0)
+                    if self._algorithm.algorithm is None:
+                        self._algorithm.build(self._status.part, from_checkpoint=self._status.iteration > 0)
                     interrupt.is_patient = True
                     self._iterate()
                 except (Exception, KeyboardInterrupt) as error:
@@ -80,7 +80,7 @@ class Loop:
     def _iterate(self) -> None:
         """Samples a batch, learns from it, and writes down what came of it."""
         start = time.perf_counter()
-        result = self._trainee.train()
+        result = self._algorithm.train()
         row = move_on(self._status, self._limits, result, time.perf_counter() - start)
         self._say(result["env_runners"].get(LOG_LINES, ()))
         self._folder.append_row(row)
@@ -89,8 +89,8 @@ class Loop:
                 self._writer.add_scalar(name, value, self._status.env_steps)
         kept = dict(self._facts) | asdict(self._status)
         if self._status.comparable_return is not None and self._status.comparable_return == self._status.best_return:
-            self._folder.save_checkpoint(BEST, self._trainee.save, kept)
-        self._folder.save_checkpoint(LAST, self._trainee.save, kept)
+            self._folder.save_checkpoint(BEST, self._algorithm.save, kept)
+        self._folder.save_checkpoint(LAST, self._algorithm.save, kept)
         if self._storage:
             self._storage.copy(self._folder, self._status.iteration)
         self._progress.show(row, seconds_left(self._limits, self._status))
@@ -110,7 +110,7 @@ class Loop:
             what = f"a process that trains was lost ({type(error).__name__})"
         else:
             raise error
-        self._trainee.stop_to_build_anew()
+        self._algorithm.stop_to_build_anew()
         self._status.part += 1
         self._progress.say(f"{what}\ngoing on after iteration {self._status.iteration}")
 

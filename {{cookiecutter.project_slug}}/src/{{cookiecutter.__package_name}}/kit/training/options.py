@@ -1,106 +1,171 @@
-"""The options of `train`: what the command line says, what an earlier start of the run said, and what config.json keeps."""
+"""The options of `train`: the command line, over what an earlier start of the run said, over the defaults."""
 
+import argparse
+import ast
+import json
 import shlex
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ..vectorization import settings as vectorization
-from ..cli import Parser, UsageError, finite_number, positive_seconds, whole_number
-from ...env import REWARD_THRESHOLD
-from ..guard.failure import PACKAGE
-from ...registration import ENV_ID
+from ..cli import (
+    Parser,
+    UsageError,
+    add_config_options,
+    finite_number,
+    positive_seconds,
+    read_config_options,
+    whole_number,
+)
 from ..files import read_json
-from .run_folder import RunFolder, versions
+from ..task import Task
+from ..vectorization.settings import FILE, flag
 
-COMMAND = ("python", "-m", f"{PACKAGE}.train")
-DEFAULTS: dict[str, Any] = {
-    "seed": 0,
-    "stop_return": REWARD_THRESHOLD,
-    "max_env_steps": 1_000_000,
-    "max_seconds": None,
-    "hang_seconds": 300.0,
-    "storage": None,
-    **dict.fromkeys(vectorization.KEYS),
-}
+_OF_THIS_START = ("name", "resume", "address", "debug")
 
 
-def parse(arguments: Sequence[str] | None) -> Namespace:
-    """Reads the command line; what is not given is None."""
-    parser = Parser(prog=" ".join(COMMAND), description="Trains a policy with PPO.")
-    parser.add_argument("--name", help="the run's folder below runs/ (default: the date and time)")
-    parser.add_argument("--seed", type=whole_number(0), help=f"default: {DEFAULTS['seed']}")
-    parser.add_argument("--stop-return", type=finite_number, metavar="R", help=f"default: {DEFAULTS['stop_return']}")
-    parser.add_argument("--max-env-steps", type=whole_number(1), metavar="N", help="default: 1,000,000")
-    parser.add_argument("--max-seconds", type=positive_seconds, metavar="S", help="default: no limit")
-    parser.add_argument("--resume", action="store_true", help="go on with the run --name, or with the newest")
-    for key in vectorization.KEYS:
-        parser.add_argument(vectorization.flag(key), dest=key, help=f"goes before {vectorization.FILE}")
-    parser.add_argument("--address", help='of a Ray cluster, such as "auto" (default: this machine alone)')
-    parser.add_argument(
-        "--hang-seconds",
-        type=positive_seconds,
-        metavar="S",
-        help=f"a reset or step that takes longer ends the run; default: {DEFAULTS['hang_seconds']:g}",
-    )
-    parser.add_argument(
-        "--storage", metavar="URI", help="keep a copy of the run there: a folder, s3://bucket/path, ..."
-    )
-    parser.add_argument(
-        "--keep-going", action="store_true", help="after a failure of the environment, go on from the last checkpoint"
-    )
-    parser.add_argument("--debug", action="store_true", help="all in this process, so that breakpoints work")
-    return parser.parse_args(arguments)
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a run is started with. All but `name`, `resume`, `address` and `debug` is kept by --resume.
+
+    Attributes:
+        given: the names of those that the command line says.
+    """
+
+    name: str | None = None
+    resume: bool = False
+    seed: int = 0
+    stop_return: float | None = None
+    max_env_steps: int = 1_000_000
+    max_seconds: float | None = None
+    patience: int | None = None
+    num_env_runners: int | str | None = None
+    num_envs_per_env_runner: int | str | None = None
+    gym_env_vectorize_mode: str | None = None
+    address: str | None = None
+    hang_seconds: float = 300.0
+    storage: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    keep_going: bool = False
+    debug: bool = False
+    given: frozenset[str] = frozenset()
+
+    def kept(self) -> dict[str, Any]:
+        """Returns what config.json keeps for --resume, as JSON values."""
+        names = [one.name for one in fields(self) if one.name not in (*_OF_THIS_START, "given")]
+        return {name: getattr(self, name) for name in names}
+
+    def command(self, package: str, vectorization: Mapping[str, Any]) -> str:
+        """Returns the line that does the same run again, whatever "auto" or the default is by then."""
+        words = ["python", "-m", package, "train"]
+        for name, value in (self.kept() | dict(vectorization)).items():
+            if name == "config":
+                words += ["--config", json.dumps(value)] if value else []
+            elif name == "set":
+                words += [word for key, number in value.items() for word in ("--set", f"{key}={number!r}")]
+            elif value is True:
+                words.append(flag(name))
+            elif value is not None and value is not False:
+                words += [flag(name), str(value)]
+        return shlex.join([*words, "--address", self.address] if self.address else words)
 
 
-def places(options: Namespace) -> tuple[RunFolder, Any, dict[str, Any]]:
-    """Returns the run's folder, its Storage or None, and DEFAULTS with what an earlier start and this command say.
+def parse(task: Task, arguments: Sequence[str] | None) -> TrainOptions:
+    """Reads the command line; what it doesn't say has its default, or the task's.
 
     Raises:
-        UsageError: the run to resume is not there, or the name of a new one is taken.
+        UsageError: a wrong option.
     """
-    given = {key: value for key in DEFAULTS if (value := getattr(options, key)) is not None}
-    folder = RunFolder.earlier(options.name) if options.resume else RunFolder.new(options.name)
-    saved = saved_options(folder) if options.resume else {}
-    storage, uri = None, (DEFAULTS | saved | given)["storage"]
-    if uri:
-        from .storage import Storage  # late: few need pyarrow
-
-        storage = Storage(uri, folder.path.name)
-        if options.resume:
-            storage.fetch(folder)
-            saved = saved_options(folder)
-        elif storage.has_copy():
-            raise UsageError(f"{storage.where} exists; go on with it by --resume, or choose another --name")
-    if options.resume and not folder.path.is_dir():
-        raise UsageError(f"there is no run {folder.path}; start it without --resume")
-    return folder, storage, DEFAULTS | saved | given
+    parser = _parser(task)
+    found = parser.parse_args(arguments)
+    given = {name: value for name, value in vars(found).items() if name not in ("config_file", "config", "set")}
+    config = read_config_options(found)
+    if config is not None:
+        given["config"] = config
+    if hasattr(found, "set"):
+        given["set"] = dict(found.set)
+    return TrainOptions(**({"stop_return": task.reward_threshold} | given), given=frozenset(given))
 
 
-def saved_options(folder: RunFolder) -> dict[str, Any]:
-    """Returns the options that a run was started with."""
-    path = folder.path / "config.json"
-    options = read_json(path)["options"] if path.exists() else {}
-    return {key: value for key, value in options.items() if value is not None}
+def resumed(options: TrainOptions, saved: Mapping[str, Any]) -> TrainOptions:
+    """Returns the options with those that an earlier start of the run has saved, where this one doesn't say otherwise.
+
+    Args:
+        options: of this start.
+        saved: what config.json holds.
+    """
+    known = options.kept().keys()
+    earlier = {name: value for name, value in (saved["options"] | saved["vectorization"]).items() if name in known}
+    return TrainOptions(**(vars(options) | {k: v for k, v in earlier.items() if k not in options.given}))
 
 
-def config_of(limits: Mapping[str, Any], fitted: vectorization.Vectorization, options: Namespace) -> dict[str, Any]:
-    """Returns what config.json holds; its "command" does the same run again, whatever is "auto" or the default by then."""
-    words = list(COMMAND)
-    for key, value in limits.items():
-        if value is not None and key not in vectorization.KEYS:
-            words += [f"--{key.replace('_', '-')}", str(value)]
-    for key in vectorization.KEYS:
-        words += [vectorization.flag(key), str(getattr(fitted, key))]
-    words += ["--address", options.address] if options.address else []
-    words += ["--keep-going"] if options.keep_going else []
-    return {
-        "env_id": ENV_ID,
-        "command": shlex.join(words),
-        "started": datetime.now().isoformat(timespec="seconds"),
-        "options": limits,
-        "vectorization": asdict(fitted),
-        "versions": versions(),
-    }
+def read_saved(path: Any) -> dict[str, Any]:
+    """Reads config.json.
+
+    Raises:
+        UsageError: it is damaged, or of an older version.
+    """
+    saved = read_json(path)
+    if not saved.keys() >= {"options", "vectorization", "ppo"}:
+        raise UsageError(f"{path} was written by an older version; start a new run with another --name")
+    return saved
+
+
+def _parser(task: Task) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog=f"python -m {task.package} train",
+        description="Trains a policy with PPO.",
+        epilog=f"example: python -m {task.package} train --name first --seed 1",
+        argument_default=argparse.SUPPRESS,
+    )
+    default = TrainOptions(stop_return=task.reward_threshold)
+
+    def add(name: str, help: str, **how: Any) -> None:
+        parser.add_argument(name, help=help, **how)
+
+    add("--name", "the run's folder below runs/ (default: the date and time)")
+    add("--resume", "go on with the run --name, or with the newest", action="store_true")
+    add("--seed", f"default: {default.seed}", type=whole_number(0), metavar="N")
+    threshold = "none" if default.stop_return is None else f"{default.stop_return:g}, the task's threshold"
+    add("--stop-return", f"mean return that ends the run; default: {threshold}", type=finite_number, metavar="R")
+    add("--max-env-steps", f"default: {default.max_env_steps:,}", type=whole_number(1), metavar="N")
+    add("--max-seconds", "default: no limit", type=positive_seconds, metavar="S")
+    add("--patience", "end after N steps without a better return (default: never)", type=whole_number(1), metavar="N")
+    processes = (
+        f'processes that step copies of the environment; 0: the training process. Goes before {FILE}, "auto" fits'
+    )
+    add("--num-env-runners", processes, type=_number_or_word, metavar="N")
+    add("--num-envs-per-env-runner", "copies of the environment in each process", type=_number_or_word, metavar="N")
+    add("--vectorize-mode", "sync, async or vector_entry_point", dest="gym_env_vectorize_mode", metavar="MODE")
+    add(
+        "--set",
+        "one of PPO's numbers in ppo.py, e.g. lr=1e-4; repeatable",
+        action="append",
+        type=_setting,
+        metavar="K=V",
+    )
+    add_config_options(parser)
+    add("--address", 'of a Ray cluster, such as "auto" (default: this machine alone)', metavar="HOST:PORT")
+    add("--storage", "keep a copy of the run there: a folder, s3://bucket/path, ...", metavar="URI")
+    hang = f"a reset or step that takes longer ends the run; default: {default.hang_seconds:g}"
+    add("--hang-seconds", hang, type=positive_seconds, metavar="S")
+    add("--strict", "end the run at an observation outside its bounds, too", action="store_true")
+    add("--keep-going", "after a failure of the environment, go on from the last checkpoint", action="store_true")
+    add("--debug", "all in this process, so that breakpoints work", action="store_true")
+    return parser
+
+
+def _number_or_word(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE such as lr=1e-4, got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        raise argparse.ArgumentTypeError(f"{value!r} is no number, list or None") from None

@@ -160,12 +160,12 @@ def newest_run() -> Path:
     return configs[-1].parent
 
 
-def versions() -> dict[str, str]:
-    """Returns the installed version of each package that decides what a run does."""
+def versions(package: str) -> dict[str, str]:
+    """Returns the installed version of each distribution that decides what a run does, the project's own among them."""
     found = {}
-    for package in PACKAGES:
+    for name in (*PACKAGES, *metadata.packages_distributions().get(package, ())[:1]):
         with suppress(metadata.PackageNotFoundError):  # a cluster's job may run this project from its source
-            found[package] = metadata.version(package)
+            found[name] = metadata.version(name)
     return found
 
 

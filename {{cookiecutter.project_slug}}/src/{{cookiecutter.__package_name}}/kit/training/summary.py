@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .curve import draw_curve
 from ..files import write_json
+from .curve import draw_curve
 from .run_folder import BEST, LAST, RunFolder
 from .status import Status
 

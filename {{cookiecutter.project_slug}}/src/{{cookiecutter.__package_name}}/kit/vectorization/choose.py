@@ -7,8 +7,8 @@ from itertools import product
 from typing import Any
 
 from ..cli import UsageError
-from .settings import AUTO, Settings, Vectorization
 from .measure import Profile, measure
+from .settings import AUTO, Settings, Vectorization
 
 VECTOR_MODE = "vector_entry_point"
 COPIES = (8, 16, 32, 64)  # in all processes

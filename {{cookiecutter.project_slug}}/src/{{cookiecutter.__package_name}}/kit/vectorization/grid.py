@@ -8,13 +8,13 @@ from statistics import median
 from typing import Any
 
 from ..guard.failure import EnvironmentFailure
-from ...registration import is_vector_env, training_env
+from ..task import Task
 from ..training.cluster import start_ray
 from ..training.interrupt import Interrupt
 from ..training.run_folder import versions
-from .settings import AUTO, KEYS, Vectorization, available_cpus
 from .choose import candidates, choose, environment_seconds, reason
 from .measure import measure
+from .settings import AUTO, KEYS, Vectorization, available_cpus
 
 FINALISTS = 3  # the fastest are measured again, and what "auto" chooses with them: a first look is noisy
 FINAL_ROUNDS = 2
@@ -26,15 +26,16 @@ class Grid:
     """All settings that are worth a try on this machine, and what they were measured at.
 
     Args:
+        task: whose environment is measured.
         seconds: for a setting.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, task: Task, seconds: float) -> None:
+        self._task, self._seconds = task, seconds
         self._start = time.perf_counter()
         self._cpus = available_cpus()
-        profile = measure(training_env, is_vector_env())
-        settings = candidates(dict.fromkeys(KEYS, AUTO), self._cpus, is_vector_env())
+        profile = measure(task.make_guarded, task.is_vector)
+        settings = candidates(dict.fromkeys(KEYS, AUTO), self._cpus, task.is_vector)
         self.auto = choose(settings, profile, self._cpus)
         self.auto = replace(self.auto, reason=reason(self.auto, profile, self._cpus))
 
@@ -58,11 +59,11 @@ class Grid:
         try:
             with ExitStack() as stack:
                 stack.enter_context(interrupt)
-                start_ray(None)
+                start_ray(None, self._task)
                 interrupt.listen()
                 from .pace import Pace  # late: RLlib takes two seconds that --help shouldn't
 
-                pace = stack.enter_context(Pace())
+                pace = stack.enter_context(Pace(self._task))
                 bar = stack.enter_context(self._bar())
                 interrupt.is_patient = True  # what is being measured comes to its end
                 for one in bar(self._order()):
@@ -128,7 +129,7 @@ class Grid:
             "auto_reason": self.auto.reason,
             "auto_of_best": None if share is None else round(share, 3),
             "settings": rows,
-            "versions": versions(),
+            "versions": versions(self._task.package),
         }
 
 

@@ -10,8 +10,9 @@ import tree
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from ...ppo import BATCH_STEPS, ppo_config
+from ..rllib.config import algorithm_config
 from ..rllib.env_runner import EnvRunner
+from ..task import Task
 from .settings import Vectorization
 
 ROUNDS = 4  # the time for a setting is divided among at least so many
@@ -24,7 +25,9 @@ class Pace:
     both, and what it takes to learn depends on the number of copies alone: it is measured once for each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._batch_steps = 2_048
         self._algorithm: Algorithm | None = None
         self._processes = -1
         self._episode: SingleAgentEpisode  # the last one
@@ -42,7 +45,7 @@ class Pace:
         step_seconds = self._sample(one, seconds)
         if one.copies not in self._update_seconds:
             self._update_seconds[one.copies] = self._update(one.copies, seconds)
-        update = self._update_seconds[one.copies] / BATCH_STEPS
+        update = self._update_seconds[one.copies] / self._batch_steps
         return {"steps_per_second": 1 / (step_seconds + update), "sampling_steps_per_second": 1 / step_seconds}
 
     def _prepare(self, one: Vectorization) -> None:
@@ -50,7 +53,7 @@ class Pace:
         if self._algorithm is None or self._processes != one.num_env_runners:
             self._stop()
             self._processes = one.num_env_runners
-            self._algorithm = ppo_config(one, seed=0).build_algo()
+            self._algorithm = algorithm_config(self._task, one, seed=0).build_algo()
             self._round(one.num_envs_per_env_runner)
             if not self._update_seconds:
                 self._update(one.copies, seconds=0.0)  # loads code
@@ -60,7 +63,7 @@ class Pace:
 
     def _sample(self, one: Vectorization, seconds: float) -> float:
         """Returns the median time of a step, in batches that are as long as the seconds allow."""
-        steps, most = one.num_envs_per_env_runner, BATCH_STEPS // one.processes
+        steps, most = one.num_envs_per_env_runner, self._batch_steps // one.processes
         times: list[float] = []
         left = seconds
         while left > 0:
@@ -100,7 +103,7 @@ class Pace:
         assert self._algorithm is not None and self._algorithm.config is not None
         times: list[float] = []
         while not times or sum(times) < seconds / 2:
-            episodes = [stretched(self._episode, BATCH_STEPS // copies) for _ in range(copies)]
+            episodes = [stretched(self._episode, self._batch_steps // copies) for _ in range(copies)]
             start = time.perf_counter()
             self._algorithm.learner_group.update(
                 episodes=episodes,

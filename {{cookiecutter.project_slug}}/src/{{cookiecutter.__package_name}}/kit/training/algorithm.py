@@ -1,15 +1,15 @@
 """The algorithm of a run: built, restored, and built anew from the last checkpoint when a machine has failed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from ..cli import RunError
-from ...ppo import ppo_config
 from ..rllib.env_runner import CopyLost
 from ..vectorization.settings import Vectorization
 from .cluster import cluster_cpus
@@ -19,18 +19,20 @@ RL_MODULE = "learner/rl_module"  # RLlib's name for the networks in a learner's 
 MOST_ATTEMPTS = 3  # without a finished iteration in between; then something breaks every time
 
 
-class Trainee:
+class RestartableAlgorithm:
     """Holds RLlib's algorithm, which may be another one after a fault.
 
     Args:
         folder: where the last checkpoint lies.
-        fitted: processes and copies to sample with; fewer processes when the cluster has lost some of its CPUs.
-        seed: of the run.
+        configure: returns RLlib's configuration for processes and copies to sample with.
+        vectorization: the same; fewer processes are used when the cluster has lost some of its CPUs.
     """
 
-    def __init__(self, folder: RunFolder, fitted: Vectorization, seed: int) -> None:
+    def __init__(
+        self, folder: RunFolder, configure: Callable[[Vectorization], AlgorithmConfig], vectorization: Vectorization
+    ) -> None:
         self.algorithm: Algorithm | None = None
-        self._folder, self._fitted, self._seed = folder, fitted, seed
+        self._folder, self._configure, self._vectorization = folder, configure, vectorization
         self._attempts = 0  # since the last finished iteration
 
     def build(self, part: int, from_checkpoint: bool) -> None:
@@ -43,8 +45,8 @@ class Trainee:
         Raises:
             RunError: the checkpoint is damaged.
         """
-        fitted = replace(self._fitted, num_env_runners=min(self._fitted.num_env_runners, cluster_cpus()))
-        self.algorithm = ppo_config(fitted, self._seed).build_algo()
+        runners = min(self._vectorization.num_env_runners, cluster_cpus())
+        self.algorithm = self._configure(replace(self._vectorization, num_env_runners=runners)).build_algo()
         group = self.algorithm.env_runner_group
         if from_checkpoint:
             self._restore(self.algorithm, self._folder.checkpoint(LAST))
@@ -96,7 +98,7 @@ class Trainee:
         """Ends the env runners at once, also those that are busy, and closes the rest."""
         algorithm, self.algorithm = self.algorithm, None
         if algorithm is not None:
-            algorithm.env_runner_group._worker_manager.clear()  # kills them; RLlib's `stop` waits for their samples
+            algorithm.env_runner_group.reset([])  # kills them; RLlib's `stop` waits for their samples
             algorithm.stop()
 
 
