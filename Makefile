@@ -10,8 +10,8 @@ demo: .venv/.cookiecutter  ## bake the worked example, install it, test it, trai
 	$(VENV_PYTHON) -m cookiecutter . --no-input --output-dir build/demo project_name="Corridor Demo" starter=corridor
 	$(MAKE) -C $(DEMO) setup
 	cd $(DEMO) && .venv/bin/python -m pytest -v
-	cd $(DEMO) && .venv/bin/python -m corridor_demo.train --name demo
-	cd $(DEMO) && .venv/bin/python -m corridor_demo.evaluate demo --video
+	cd $(DEMO) && .venv/bin/python -m corridor_demo train --name demo
+	cd $(DEMO) && .venv/bin/python -m corridor_demo evaluate demo --video
 	@echo "learning curve: $(DEMO)/runs/demo/learning_curve.png"
 
 test: .venv/.test lint  ## the whole suite but for the long proofs, generated projects included

@@ -32,7 +32,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 def train(project: BakedProject, name: str) -> tuple[float, float]:
     """Trains to the threshold; returns the seconds to the first line of progress and to the end of the command."""
-    command = [str(project.python), "-m", f"{project.package}.train", "--name", name]
+    command = [str(project.python), "-m", project.package, "train", "--name", name]
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=project.path, env=clean_environment(), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

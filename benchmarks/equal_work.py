@@ -83,15 +83,16 @@ def by_settings(config: Any) -> Any:
 
 def variants() -> dict[str, Callable[[], Any]]:
     """Returns for each row a function that trains for an iteration."""
-    from panel_task.ppo import ppo_config
-    from panel_task.registration import make_env
-    from panel_task.rllib.env_runner import EnvRunner
-    from panel_task.rllib.learner import PPOLearner
-    from panel_task.vectorization import Vectorization
+    from panel_task import TASK
+    from panel_task.kit.rllib.config import algorithm_config
+    from panel_task import TASK
+    from panel_task.kit.rllib.env_runner import EnvRunner
+    from panel_task.kit.rllib.learner import PPOLearner
+    from panel_task.kit.vectorization.settings import Vectorization
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
-    both = ppo_config(Vectorization(0, COPIES, "sync", ""), seed=0)
+    both = algorithm_config(TASK, Vectorization(0, COPIES, "sync", ""), seed=0)
     both.training(train_batch_size_per_learner=BATCH_STEPS, minibatch_size=MINIBATCH, num_epochs=EPOCHS)
     configs = {
         "RLlib": rllib_config(),
@@ -101,11 +102,11 @@ def variants() -> dict[str, Callable[[], Any]]:
         "+ the template's env runner": without_metrics(rllib_config()).env_runners(env_runner_cls=EnvRunner),
         "+ the template's learner": by_settings(rllib_config()).learners(learner_class=PPOLearner),
         "template, equal work": both,
-        SHIPPED: ppo_config(Vectorization(0, 32, "sync", ""), seed=0),
+        SHIPPED: algorithm_config(TASK, Vectorization(0, 32, "sync", ""), seed=0),
     }
     model = PPO(
         "MlpPolicy",
-        make_vec_env(make_env, n_envs=COPIES),
+        make_vec_env(TASK.make, n_envs=COPIES),
         n_steps=BATCH_STEPS // COPIES,
         batch_size=MINIBATCH,
         n_epochs=EPOCHS,

@@ -31,7 +31,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .config import read_config
+from .kit.config import read_config
 
 MAX_EPISODE_STEPS = 100
 REWARD_THRESHOLD = None
@@ -74,11 +74,12 @@ def held_bytes(process: int, kind: str) -> int:
 def grow(iterations: int) -> None:
     """Trains the worked example and prints the memory along the way."""
     import ray
-    from memory_task.ppo import ppo_config
-    from memory_task.vectorization import Vectorization
+    from memory_task import TASK
+    from memory_task.kit.rllib.config import algorithm_config
+    from memory_task.kit.vectorization.settings import Vectorization
 
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-    algorithm = ppo_config(Vectorization(0, 32, "sync", ""), seed=0).build_algo()
+    algorithm = algorithm_config(TASK, Vectorization(0, 32, "sync", ""), seed=0).build_algo()
     early, marks = 0, {iterations // 10, iterations // 2, iterations}
     print("| iteration | MB | growth |\n|---|---|---|")
     for iteration in range(1, iterations + 1):
@@ -94,15 +95,16 @@ def share(megabytes: int) -> None:
     """Prints what two env runners with 8 copies each, and this process, hold with and without the array."""
     import numpy as np
     import ray
-    from memory_task.ppo import ppo_config
-    from memory_task.vectorization import Vectorization
+    from memory_task import TASK
+    from memory_task.kit.rllib.config import algorithm_config
+    from memory_task.kit.vectorization.settings import Vectorization
 
     path = str(Path("table.npy").resolve())
     np.save(path, np.ones(megabytes * MEGABYTE // 4, np.float32))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
     held = []
     for env_config in ({}, {"path": path}):
-        algorithm = ppo_config(Vectorization(2, 8, "sync", ""), 0, env_config).build_algo()
+        algorithm = algorithm_config(TASK, Vectorization(2, 8, "sync", ""), 0, env_config).build_algo()
         algorithm.train()
         workers = algorithm.env_runner_group.foreach_env_runner(lambda _: os.getpid(), local_env_runner=False)
         held.append(sum(held_bytes(process, "Pss") for process in (os.getpid(), *workers)) / MEGABYTE)

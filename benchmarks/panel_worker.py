@@ -46,7 +46,7 @@ class Clock:
 
 def stable_baselines3(clock: Clock, seed: int, copies: int) -> None:
     """Trains with the defaults of Stable-Baselines3's PPO."""
-    from panel_task.registration import make_env
+    from panel_task import TASK
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
@@ -58,7 +58,7 @@ def stable_baselines3(clock: Clock, seed: int, copies: int) -> None:
             clock.returns.extend(ended)
             return not (clock.over if ended or self.n_calls % 100 == 0 else False)
 
-    model = PPO("MlpPolicy", make_vec_env(make_env, n_envs=copies, seed=seed), seed=seed, device="cpu")
+    model = PPO("MlpPolicy", make_vec_env(TASK.make, n_envs=copies, seed=seed), seed=seed, device="cpu")
     clock.start = time.perf_counter()
     model.learn(total_timesteps=10**9, callback=Watch())
 

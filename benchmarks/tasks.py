@@ -21,7 +21,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from .config import read_config
+from .kit.config import read_config
 
 MAX_EPISODE_STEPS = {max_episode_steps}
 REWARD_THRESHOLD = {threshold}

@@ -31,7 +31,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from .config import read_config
+from .kit.config import read_config
 
 MAX_EPISODE_STEPS = 500
 REWARD_THRESHOLD = 475.0
@@ -78,7 +78,7 @@ from typing import Any
 
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 
-from .config import read_config
+from .kit.config import read_config
 
 MAX_EPISODE_STEPS = 500
 REWARD_THRESHOLD = 475.0

@@ -82,8 +82,8 @@ class BakedProject:
     def command(
         self, name: str, *arguments: str, check: bool = False, timeout: float = 600, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Runs one of its commands, `python -m <package>.<name>`."""
-        return self.run("-m", f"{self.package}.{name}", *arguments, check=check, timeout=timeout, **environment)
+        """Runs one of its commands, `python -m <package> <name>`."""
+        return self.run("-m", self.package, name, *arguments, check=check, timeout=timeout, **environment)
 
 
 def clean_environment() -> dict[str, str]:

@@ -35,7 +35,7 @@ def note(name: str, text: str) -> None:
 
 def fail(env: Any, when: str) -> Any:
     """Does what FAULT asks for, if it is time to; returns a replacement for the step's result."""
-    is_training = "corridor_demo.rllib.env_runner" in sys.modules
+    is_training = "corridor_demo.kit.rllib.env_runner" in sys.modules
     if is_training and int(when) > 0:
         note("COUNT_FILE", ".")
     if is_training and when == "-1":
@@ -117,7 +117,7 @@ class Ended:
 
 def start(project: BakedProject, name: str, *options: str, **environment: str) -> subprocess.Popen[str]:
     """Starts training; the output goes to a file, so that no pipe is ever full."""
-    command = [str(project.python), "-m", "corridor_demo.train", "--name", name, "--stop-return", "1000", *options]
+    command = [str(project.python), "-m", "corridor_demo", "train", "--name", name, "--stop-return", "1000", *options]
     files = {f"{kind.upper()}_FILE": str(project.path / f"{name}.{kind}") for kind in ("fault", "count")}
     with (project.path / f"{name}.txt").open("a") as output:
         return subprocess.Popen(

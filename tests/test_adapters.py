@@ -58,7 +58,7 @@ def load(project: BakedProject, name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def adapters(bake: Callable[..., BakedProject]) -> ModuleType:
-    return load(bake(project_name="Adapted"), "adapters")
+    return load(bake(project_name="Adapted"), "kit.spaces")
 
 
 def encode(adapters: ModuleType, space: gym.Space[Any], observation: Any) -> Any:
@@ -272,7 +272,7 @@ def test_observation_outside_its_space_is_an_error(
 def test_characters_keep_their_places_in_another_process(adapters: ModuleType) -> None:
     """Python orders a set of characters anew in every process: a policy would read another text when evaluated."""
     code = (
-        "import gymnasium as gym, numpy as np; from adapted.adapters.encodings import vector_encoder;"
+        "import gymnasium as gym, numpy as np; from adapted.kit.spaces.encodings import vector_encoder;"
         "print(np.flatnonzero(vector_encoder(gym.spaces.Text(3), '').encode('b2X')))"
     )
     path = str(Path(str(adapters.__file__)).parents[2])

@@ -84,7 +84,7 @@ def test_interrupted_it_prints_what_it_has_and_leaves_no_process(project: BakedP
     mark = f"BENCHMARK_TEST={uuid.uuid4()}"
     name, _, value = mark.partition("=")
     process = subprocess.Popen(
-        [str(project.python), "-m", f"{project.package}.benchmark", "--seconds", "2"],
+        [str(project.python), "-m", project.package, "benchmark", "--seconds", "2"],
         cwd=project.path,
         env=clean_environment() | {name: value},
         stdout=subprocess.PIPE,

@@ -148,7 +148,7 @@ def test_kuberay_file_has_what_kuberay_requires(corridor: BakedProject) -> None:
     job = yaml.safe_load(corridor.read("cluster/kuberay.yaml"))
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     assert job["metadata"]["name"] == "corridor-demo"
-    assert "corridor_demo.train --address auto" in job["spec"]["entrypoint"]
+    assert "corridor_demo train --address auto" in job["spec"]["entrypoint"]
     cluster = job["spec"]["rayClusterSpec"]
     assert cluster["rayVersion"] == ray.__version__
     workers = cluster["workerGroupSpecs"]

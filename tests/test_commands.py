@@ -21,8 +21,10 @@ def assert_refused(project: BakedProject, message: str, *command: str, code: int
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_starts_at_once_and_without_ray(corridor: BakedProject, name: str) -> None:
-    module = f"{corridor.package}.{name}"
-    code = f"import runpy, sys; sys.argv = ['{name}', '--help']; runpy.run_module('{module}', run_name='__main__')"
+    code = (
+        f"import runpy, sys; sys.argv = ['', '{name}', '--help'];"
+        f"runpy.run_module('{corridor.package}', run_name='__main__')"
+    )
     done = corridor.run("-X", "importtime", "-c", code, check=True)
     assert "usage: " in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

@@ -147,7 +147,7 @@ def test_checkpoint_of_another_space_is_refused(trained: BakedProject, filled_in
 
 def test_evaluate_does_not_start_ray(trained: BakedProject) -> None:
     code = (
-        "import sys; from corridor_demo.evaluate import main; main(['first', '--episodes', '2']);"
+        "import sys; from corridor_demo import TASK; from corridor_demo.kit.commands.evaluate import main; main(TASK, ['first', '--episodes', '2']);"
         "import ray; sys.exit(ray.is_initialized())"
     )
     trained.run("-c", code, check=True)
@@ -177,7 +177,7 @@ def test_video_of_an_environment_that_does_not_draw_is_refused(filled_in: BakedP
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_run_ends_in_order(trained: BakedProject, number: signal.Signals, code: int) -> None:
     name = number.name.lower()
-    command = [str(trained.python), "-m", "corridor_demo.train", "--name", name, "--stop-return", "1000"]
+    command = [str(trained.python), "-m", "corridor_demo", "train", "--name", name, "--stop-return", "1000"]
     process = subprocess.Popen(
         command, cwd=trained.path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -70,7 +70,7 @@ def test_mistake_of_the_environment_ends_the_run(faulty: BakedProject, mistake: 
     assert done.code == 1, done.output
     assert message in done.output
     assert re.search(r"in (reset|step \d+) of episode \d+ of its copy, seed \d+", done.output)
-    assert f"see it again: python -m corridor_demo.replay runs/{name}/failure.json" in done.output
+    assert f"see it again: python -m corridor_demo replay runs/{name}/failure.json" in done.output
     assert "site-packages" not in done.output
     if fault.startswith(("raise", "exit")):
         assert re.search(r'env\.py", line \d+, in fail', done.output)
@@ -149,9 +149,9 @@ def test_one_failed_runner_ends_the_run_while_the_other_is_slow(faulty: BakedPro
 
 def test_iteration_without_a_step_ends_the_run(faulty: BakedProject) -> None:
     code = (
-        "from corridor_demo.run.recovery import Trainee;"
-        "Trainee.train = lambda self: {'env_runners': {}, 'num_env_steps_sampled_lifetime': 0};"
-        "from corridor_demo.cli import run; from corridor_demo.train import main;"
+        "from corridor_demo.kit.training.algorithm import RestartableAlgorithm;"
+        "RestartableAlgorithm.train = lambda self: {'env_runners': {}, 'num_env_steps_sampled_lifetime': 0};"
+        "from corridor_demo.kit.cli import run; from corridor_demo.train import main;"
         "run(lambda: main(['--name', 'nothing', '--num-env-runners', '0']))"
     )
     done = faulty.run("-c", code)
@@ -164,7 +164,7 @@ def test_episode_without_end_is_one_warning(faulty: BakedProject) -> None:
     options = ("--num-env-runners", "2", "--num-envs-per-env-runner", "2", "--max-env-steps", "8000")
     done = end(faulty, "endless", start(faulty, "endless", *options, ENDLESS="1"))
     assert done.code == 0, done.output
-    warning = "WARNING corridor_demo.guard: an episode has taken 300 steps; does it ever end?"
+    warning = "WARNING corridor_demo.kit.guard: an episode has taken 300 steps; does it ever end?"
     assert done.output.count(warning) == 1
     assert faulty.read("runs/endless/environment.log").count(warning) == 1
 
@@ -215,7 +215,7 @@ def parent(process: int) -> int:
 def is_copy(process: int) -> bool:
     """Tells whether it is a fork of the driver that steps an environment."""
     with open(f"/proc/{process}/cmdline") as file:
-        return "corridor_demo.train" in file.read()
+        return "corridor_demo\0train" in file.read()
 
 
 @pytest.mark.slow

@@ -7,14 +7,15 @@ SETUP = """
 import numpy as np, ray, torch
 from ray.rllib.core.columns import Columns
 ray.init(include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-from {package}.ppo import ppo_config
-from {package}.vectorization import Vectorization
-config = ppo_config(Vectorization(0, 3, "sync", ""), seed=1)
+from {package} import TASK
+from {package}.kit.rllib.config import algorithm_config
+from {package}.kit.vectorization.settings import Vectorization
+config = algorithm_config(TASK, Vectorization(0, 3, "sync", ""), seed=1)
 """
 
 # Both runners start from the same weights and draw the same random numbers.
 SAMPLING = """
-from {package}.rllib.env_runner import EnvRunner
+from {package}.kit.rllib.env_runner import EnvRunner
 
 def episodes(of_rllib):
     torch.manual_seed(0)
@@ -46,8 +47,8 @@ print("same episodes")
 
 # A batch of one minibatch, the advantages already standardised, no steering of the step size: RLlib's PPO to the letter.
 LEARNER = """
-from {package}.rllib.learner import PPOLearner
-from {package}.rllib.networks import ActorCritic
+from {package}.kit.rllib.learner import PPOLearner
+from {package}.kit.rllib.networks import ActorCritic
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
@@ -100,7 +101,7 @@ print("same weights")
 
 # Generalised advantage estimation, written out: only a terminated episode is worth nothing after its last step.
 TARGETS = """
-from {package}.rllib.learner import PPOLearner
+from {package}.kit.rllib.learner import PPOLearner
 from {package}.registration import env_creator
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode

@@ -116,8 +116,8 @@ def ray_is_up() -> Iterator[None]:
 
 def build(project: BakedProject, copies: int = 2, **training: Any) -> Any:
     """Builds the project's own PPO, with everything in this process."""
-    vectorization = load(project, "vectorization").Vectorization(0, copies, "sync", "")
-    config = load(project, "ppo").ppo_config(vectorization, seed=0)
+    vectorization = load(project, "kit.vectorization.settings").Vectorization(0, copies, "sync", "")
+    config = load(project, "kit.rllib.config").algorithm_config(load(project, "registration").TASK, vectorization, seed=0)
     return config.training(**training).build_algo()
 
 
@@ -125,8 +125,8 @@ def evaluate(project: BakedProject, checkpoint: Path, episodes: int) -> float:
     """Returns the greedy policy's mean return, from a checkpoint and without the algorithm that trained it."""
     from ray.rllib.core.rl_module.rl_module import RLModule
 
-    networks, evaluation = load(project, "rllib.networks"), load(project, "evaluate")
-    module = RLModule.from_checkpoint(str(checkpoint / load(project, "policy").MODULE))
+    networks, evaluation = load(project, "kit.rllib.networks"), load(project, "kit.commands.evaluate")
+    module = RLModule.from_checkpoint(str(checkpoint / load(project, "kit.policy").MODULE))
     env = load(project, "registration").env_creator()
 
     def act(observation: Any) -> Any:
@@ -283,7 +283,7 @@ def test_masked_actions_through_the_commands(bake: Callable[..., BakedProject]) 
 def actor_critic(project: BakedProject, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> Any:
     """Builds the networks for two spaces as the policy sees them."""
     torch.manual_seed(0)
-    return load(project, "rllib.networks").ActorCritic(
+    return load(project, "kit.rllib.networks").ActorCritic(
         observation_space=observation_space,
         action_space=action_space,
         model_config={"hidden_units": [64, 64], "image_features": 256},
@@ -352,7 +352,7 @@ def test_observation_that_is_no_number_is_an_error_that_says_where(project: Bake
 
 
 def test_summary_names_the_networks_and_why(project: BakedProject) -> None:
-    summary = load(project, "rllib.networks").network_summary
+    summary = load(project, "kit.rllib.networks").network_summary
     config = {"hidden_units": [64, 64], "image_features": 256}
     image, vector = spaces.Box(0, 1, (8, 8, 3)), spaces.Box(-1, 1, (4,))
     mask = spaces.MultiBinary(2)

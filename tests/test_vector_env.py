@@ -43,9 +43,10 @@ class EnvConfig(module.EnvConfig):
     worker_index: int = 0
     num_workers: int = 0
 module.EnvConfig = EnvConfig
-from corridors.ppo import ppo_config
-from corridors.vectorization import Vectorization
-config = ppo_config(Vectorization(0, 4, "vector_entry_point", ""), seed=0, env_config={"length": 7})
+from corridors import TASK
+from corridors.kit.rllib.config import algorithm_config
+from corridors.kit.vectorization.settings import Vectorization
+config = algorithm_config(TASK, Vectorization(0, 4, "vector_entry_point", ""), seed=0, env_config={"length": 7})
 runner = config.env_runner_cls(config=config, worker_index=2, num_workers=3)
 print(runner.env.unwrapped.config)
 """
@@ -54,7 +55,7 @@ print(runner.env.unwrapped.config)
 
 
 BROKEN = """
-from corridors.guard.vector import VectorGuard
+from corridors.kit.guard.vector import VectorGuard
 class Broken(p.CorridorsEnv):
     def step(self, actions):
         observations, rewards, terminated, truncated, infos = super().step(actions)

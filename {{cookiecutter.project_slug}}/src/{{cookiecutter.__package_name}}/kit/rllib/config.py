@@ -18,14 +18,13 @@ from .learner import PPOLearner
 from .normalization import NormalizedActorCritic
 
 _NETWORK = ("hidden_units", "image_features")
-# What `training` takes: of PPO, and of every algorithm. Objects that have no number stay RLlib's.
+# What `training` takes, of PPO and of every algorithm, but for RLlib's old names and what is no number.
 _LEARNING = {
     name
     for owner in (PPOConfig, AlgorithmConfig)
     for name in inspect.signature(owner.training).parameters
-    if name
-    not in ("self", "kwargs", "learner_class", "learner_connector", "add_default_connectors_to_learner_pipeline")
-}
+    if isinstance(getattr(PPOConfig(), name, ()), int | float | str | list | None)
+} - {"num_sgd_iter", "train_batch_size", "vf_share_layers", "learner_class"}
 
 
 def algorithm_config(

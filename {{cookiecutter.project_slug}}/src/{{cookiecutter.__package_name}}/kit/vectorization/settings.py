@@ -40,7 +40,7 @@ class Vectorization:
         return self.processes * self.num_envs_per_env_runner
 
 
-def read_settings(path: Path = FILE, overrides: Mapping[str, str | None] | None = None) -> Settings:
+def read_settings(path: Path = FILE, overrides: Mapping[str, int | str | None] | None = None) -> Settings:
     """Reads the file, with `overrides` (from the command line; None is no override) going before it.
 
     Raises:
@@ -56,7 +56,7 @@ def read_settings(path: Path = FILE, overrides: Mapping[str, str | None] | None 
             settings[key] = _checked(str(path), key, value)
     for key, override in (overrides or {}).items():
         if override is not None:
-            settings[key] = _checked(flag(key), key, int(override) if override.isdecimal() else override)
+            settings[key] = _checked(flag(key), key, override)
     return settings
 
 
