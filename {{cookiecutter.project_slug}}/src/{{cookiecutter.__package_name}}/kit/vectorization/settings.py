@@ -1,8 +1,9 @@
 """How many copies of the environment are stepped at once: reads and writes `vectorization.toml`."""
 
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class Vectorization:
     num_env_runners: int
     num_envs_per_env_runner: int
     gym_env_vectorize_mode: str
-    reason: str = ""  # one line for the user: what was chosen, and why
+    reason: str = field(default="", compare=False)  # one line for the user: what was chosen, and why
 
     @property
     def processes(self) -> int:
@@ -40,13 +41,29 @@ class Vectorization:
         return self.processes * self.num_envs_per_env_runner
 
 
-def read_settings(path: Path = FILE, overrides: Mapping[str, int | str | None] | None = None) -> Settings:
-    """Reads the file, with `overrides` (from the command line; None is no override) going before it.
+def find_root(package: str) -> Path:
+    """Returns the project's folder: two above its package where vectorization.toml is there, else the working directory.
+
+    Args:
+        package: its name; it has been imported.
+    """
+    here, folders = Path.cwd(), Path(sys.modules[package].__file__ or "").resolve().parents
+    root = next((folder for folder in folders[1:3] if (folder / FILE).is_file()), here)
+    return root.relative_to(here) if root.is_relative_to(here) else root
+
+
+def read_settings(root: Path, overrides: Mapping[str, int | str | None] | None = None) -> Settings:
+    """Reads the file of a project; without one, all is "auto".
+
+    Args:
+        root: as of `find_root`.
+        overrides: from the command line, to go before the file; None is no override.
 
     Raises:
         UsageError: a line that names file, key, value and what is allowed.
     """
     settings: Settings = dict.fromkeys(KEYS, AUTO)
+    path = root / FILE
     if path.exists():
         try:
             values = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
@@ -60,8 +77,9 @@ def read_settings(path: Path = FILE, overrides: Mapping[str, int | str | None] |
     return settings
 
 
-def write_settings(vectorization: Vectorization, path: Path = FILE) -> None:
-    """Writes the three values into the file, in one step; its comments stay."""
+def write_settings(vectorization: Vectorization, root: Path) -> None:
+    """Writes the three values into the file of the project, in one step; its comments stay."""
+    path = root / FILE
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
     for key in KEYS:
         document[key] = getattr(vectorization, key)
