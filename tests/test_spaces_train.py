@@ -117,7 +117,9 @@ def ray_is_up() -> Iterator[None]:
 def build(project: BakedProject, copies: int = 2, **training: Any) -> Any:
     """Builds the project's own PPO, with everything in this process."""
     vectorization = load(project, "kit.vectorization.settings").Vectorization(0, copies, "sync", "")
-    config = load(project, "kit.rllib.config").algorithm_config(load(project, "registration").TASK, vectorization, seed=0)
+    config = load(project, "kit.rllib.config").algorithm_config(
+        load(project, "registration").TASK, vectorization, seed=0
+    )
     return config.training(**training).build_algo()
 
 

@@ -1,6 +1,6 @@
 """{{cookiecutter.__description}}"""
 
-from .kit.cli import importing
+from .kit.errors import importing
 
 with importing(__name__):
     from .env import {{cookiecutter.__class_name}}

@@ -13,8 +13,8 @@ def ppo_config(config: PPOConfig) -> PPOConfig:
         config: as the kit has prepared it: the environment, env runners, learner and networks.
     """
     return config.training(
-        lr=3e-4,  # Adam's usual step, where it starts; `kl_target` moves it from there
-        kl_target=0.01,  # how far a minibatch may move the policy; larger updates make the batch off-policy
+        lr=3e-4,  # only where Adam's step size starts: `kl_target` moves it, between 1e-5 and 1e-2
+        kl_target=0.01,  # how far a minibatch may move the policy; more makes the batch off-policy. 0: `lr` stays
         use_kl_loss=False,  # the step size keeps to the target, and needs no second loss for it
         gamma=0.99,  # looks about 100 steps ahead
         lambda_=0.95,  # the usual balance of bias and variance (Schulman et al. 2016)

@@ -7,23 +7,12 @@ import argparse
 import difflib
 import json
 import math
-import os
 import sys
-import traceback
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
-_KIT = str(Path(__file__).parent)
-
-
-class UsageError(Exception):
-    """The command was used wrongly; the message is one line that says what is wrong and what to write instead."""
-
-
-class RunError(Exception):
-    """The environment or the run is at fault; the message says what happened and where."""
+from .errors import RunError, UsageError
 
 
 class Parser(argparse.ArgumentParser):
@@ -125,43 +114,3 @@ def run(command: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
-
-
-@contextmanager
-def importing(package: str) -> Iterator[None]:
-    """Says in one line what is wrong with a module of the project, where a command or pytest imports it.
-
-    `python -m package` imports the package before any command runs, so that the command itself could not say it.
-    Elsewhere, in a notebook or another program, the exception stays what it is.
-    """
-    try:
-        yield
-    except Exception as error:
-        line = one_line(error)
-        if "pytest" in sys.modules:
-            sys.modules["pytest"].exit(line, returncode=1)  # once, not once for each file of tests
-        command = Path(sys.argv[0]).stem if sys.argv else ""
-        if command not in ("-m", package.replace("_", "-")):  # "-m": Python still looks for the command's module
-            raise
-        print(f"ERROR: {line}", file=sys.stderr)
-        sys.exit(1)
-
-
-def one_line(error: BaseException) -> str:
-    """Returns "file:line: what", the place being the deepest one in the project's own files."""
-    text = " ".join(str(error).split())
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{_relative(error.filename)}:{error.lineno}: {type(error).__name__}: {error.msg}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_users(frame.filename)]
-    place = f"{_relative(frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
-    return f"{place}{type(error).__name__}: {text}" if text else f"{place}{type(error).__name__}"
-
-
-def _is_the_users(file: str) -> bool:
-    installed = any(part in file for part in (f"{os.sep}site-packages{os.sep}", f"{os.sep}lib{os.sep}python"))
-    return not (installed or file.startswith((_KIT, "<")))
-
-
-def _relative(file: str) -> str:
-    relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative

@@ -1,10 +1,14 @@
 """Reads the `config` that an environment is made with into the environment's own dataclass."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar
 
 Config = TypeVar("Config")
+
+
+class ConfigError(ValueError):
+    """The config has a key that the environment doesn't know."""
 
 
 def read_config(config_class: type[Config], config: Mapping[str, Any] | None) -> Config:
@@ -14,7 +18,8 @@ def read_config(config_class: type[Config], config: Mapping[str, Any] | None) ->
     `worker_index: int = 0` is each env runner's own number in training, and 0 outside of it.
 
     Raises:
-        ValueError: `config` is no mapping, or has a key that `config_class` does not declare.
+        ValueError: `config` is no mapping.
+        ConfigError: it has a key that `config_class` does not declare.
     """
     if config is None:
         config = {}
@@ -25,6 +30,12 @@ def read_config(config_class: type[Config], config: Mapping[str, Any] | None) ->
         if key not in known:
             from .cli import did_you_mean  # late: only a wrong key needs it
 
-            raise ValueError(f"unknown key {key!r} in config; {did_you_mean(str(key), known)}")
+            raise ConfigError(f"unknown key {key!r} in config; {did_you_mean(str(key), known)}")
     attributes = {name: value for name, value in getattr(config, "__dict__", {}).items() if name in known}
     return config_class(**(attributes | dict(config)))
+
+
+def config_of(env: Any) -> dict[str, Any]:
+    """Returns all fields of an environment's `config`, if that is a dataclass."""
+    config = getattr(env.unwrapped, "config", None)
+    return asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}

@@ -9,6 +9,8 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
+from .errors import UsageError
+
 COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
 
 
@@ -99,6 +101,16 @@ class Task:
         from .spaces.views import SingleCopy  # late: few environments are VectorEnvs
 
         return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raises UsageError where the environment refuses a config that the command line gives."""
+        if not config:
+            return
+        try:
+            env: Any = self.make_vector(config) if self.is_vector else self.make(config)
+        except ValueError as error:
+            raise UsageError(f"--config: {error}") from None
+        env.close()
 
     def make_adapted(
         self, config: Mapping[str, Any] | None = None, render_mode: str | None = None

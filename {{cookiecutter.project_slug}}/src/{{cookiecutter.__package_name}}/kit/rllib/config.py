@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,8 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from ..cli import RunError, UsageError, did_you_mean, one_line
+from ..cli import did_you_mean
+from ..errors import RunError, UsageError, one_line
 from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner, log_episode_return
@@ -24,7 +26,11 @@ _LEARNING = {
     for owner in (PPOConfig, AlgorithmConfig)
     for name in inspect.signature(owner.training).parameters
     if isinstance(getattr(PPOConfig(), name, ()), int | float | str | list | None)
-} - {"num_sgd_iter", "train_batch_size", "vf_share_layers", "learner_class"}
+} - {
+    *("num_sgd_iter", "train_batch_size", "vf_share_layers", "learner_class"),
+    *("add_default_connectors_to_learner_pipeline", "num_aggregator_actors_per_learner"),
+    *("max_requests_in_flight_per_aggregator_actor", "max_requests_in_flight_per_sampler_worker"),
+}
 
 
 def algorithm_config(
@@ -51,9 +57,8 @@ def algorithm_config(
     try:
         config = task.configured(config)
     except Exception as error:
-        raise RunError(f"ppo.py fails: {one_line(error)}") from None
-    file = sys.modules[task.algorithm.partition(":")[0]].__file__ or "ppo.py"
-    _check(config, RunError, file)
+        raise RunError(one_line(error)) from None
+    _check(config, RunError, os.path.relpath(sys.modules[task.algorithm.partition(":")[0]].__file__ or "ppo.py"))
     if changed:
         _change(config, changed)
         _check(config, UsageError, "--set")
@@ -122,7 +127,7 @@ def _check(config: PPOConfig, error: type[Exception], where: str) -> None:
     try:
         config.copy(copy_frozen=False).validate()
     except Exception as problem:
-        raise error(f"{where}: RLlib refuses it: {' '.join(str(problem).split())[:300]}") from None
+        raise error(f"{where}: {' '.join(str(problem).split()).partition(' To suppress')[0]}") from None
 
 
 def _plain(value: Any) -> Any:

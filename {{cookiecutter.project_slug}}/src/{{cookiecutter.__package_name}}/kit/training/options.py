@@ -96,9 +96,13 @@ def resumed(options: TrainOptions, saved: Mapping[str, Any]) -> TrainOptions:
         options: of this start.
         saved: what config.json holds.
     """
-    known = options.kept().keys()
-    earlier = {name: value for name, value in (saved["options"] | saved["vectorization"]).items() if name in known}
-    return TrainOptions(**(vars(options) | {k: v for k, v in earlier.items() if k not in options.given}))
+    values = vars(options).copy()
+    for name, value in (saved["options"] | saved["vectorization"]).items():
+        if name in ("config", "set"):
+            values[name] = {**value, **values[name]}
+        elif name in options.kept() and name not in options.given:
+            values[name] = value
+    return TrainOptions(**values)
 
 
 def read_saved(path: Any) -> dict[str, Any]:
@@ -116,6 +120,7 @@ def read_saved(path: Any) -> dict[str, Any]:
 def _parser(task: Task) -> argparse.ArgumentParser:
     parser = Parser(
         prog=f"python -m {task.package} train",
+        usage="%(prog)s [OPTIONS]",
         description="Trains a policy with PPO.",
         epilog=f"example: python -m {task.package} train --name first --seed 1",
         argument_default=argparse.SUPPRESS,

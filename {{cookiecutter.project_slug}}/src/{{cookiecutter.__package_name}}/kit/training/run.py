@@ -71,7 +71,9 @@ class Run:
 
         Raises:
             RunError: the environment is not filled in yet, or can't be trained.
+            UsageError: the environment refuses its config.
         """
+        self.task.check_config(self.options.config)
         report = run_checks(self.task.target, dict(self.options.config), quick=True)
         if report.todo:
             raise RunError(report.todo)

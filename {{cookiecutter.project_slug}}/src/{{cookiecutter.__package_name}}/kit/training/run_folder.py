@@ -163,7 +163,7 @@ def newest_run() -> Path:
 def versions(package: str) -> dict[str, str]:
     """Returns the installed version of each distribution that decides what a run does, the project's own among them."""
     found = {}
-    for name in (*PACKAGES, *metadata.packages_distributions().get(package, ())[:1]):
+    for name in (*PACKAGES, package):
         with suppress(metadata.PackageNotFoundError):  # a cluster's job may run this project from its source
             found[name] = metadata.version(name)
     return found

@@ -6,9 +6,11 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
 from ray.rllib.algorithms.ppo import PPOConfig
 
 from ..cli import UsageError
+from ..config import config_of
 from ..files import write_json
 from ..guard.failure import EnvironmentFailure
 from ..rllib.config import algorithm_config, numbers
@@ -37,8 +39,16 @@ def learn(run: "Run", interrupt: Interrupt, started: float) -> None:
     def configure(vectorization: Vectorization) -> PPOConfig:
         return algorithm_config(task, vectorization, options.seed, options.config, options.set)
 
-    config = describe(run, configure(run.vectorization))
-    facts = {"env_id": task.env_id, "run": folder.path.name, "spaces": _spaces(run), "versions": config["versions"]}
+    env = task.make_adapted(options.config)
+    env.close()
+    config = describe(run, configure(run.vectorization), env)
+    facts = {
+        "env_id": task.env_id,
+        "run": folder.path.name,
+        # As text, to compare with when a checkpoint is loaded.
+        "spaces": {"observation": str(env.observation_space), "action": str(env.action_space)},
+        "versions": config["versions"],
+    }
     folder.make()
     status = Status.resumed(folder, facts) if folder.has_checkpoint() else Status()
     if status.iteration:
@@ -66,7 +76,7 @@ def learn(run: "Run", interrupt: Interrupt, started: float) -> None:
         raise unwritten
 
 
-def describe(run: "Run", config: PPOConfig) -> dict[str, Any]:
+def describe(run: "Run", config: PPOConfig, env: gym.Env[Any, Any]) -> dict[str, Any]:
     """Returns what config.json holds: all that decides the run, and the line that does it again."""
     fitted = asdict(run.vectorization)
     chosen = {name: value for name, value in fitted.items() if name != "reason"}
@@ -75,6 +85,7 @@ def describe(run: "Run", config: PPOConfig) -> dict[str, Any]:
         "command": run.options.command(run.task.package, chosen),
         "started": datetime.now().isoformat(timespec="seconds"),
         "options": run.options.kept(),
+        "env_config": config_of(env),
         "vectorization": fitted,
         "ppo": numbers(config),
         "versions": versions(run.task.package),
@@ -95,10 +106,3 @@ def _compare(folder: RunFolder, saved: Mapping[str, Any], now: Mapping[str, Any]
                 f"Go on with --set {name}={str(before[name]).replace(' ', '')}, or start a new run with another --name"
             )
         print(f"{name} is {after[name]} now, the run was started with {before[name]}")
-
-
-def _spaces(run: "Run") -> dict[str, str]:
-    """Returns the spaces that the policy is trained on, as text, to compare with when a checkpoint is loaded."""
-    env = run.task.make_adapted(run.options.config)
-    env.close()
-    return {"observation": str(env.observation_space), "action": str(env.action_space)}

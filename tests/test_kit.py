@@ -1,0 +1,99 @@
+"""The kit: the same in every project, with imports that go one way, and light to import."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PACKAGE, BakedProject
+
+KIT = PACKAGE / "kit"
+MODULES = {
+    ".".join(path.relative_to(KIT).with_suffix("").parts).removesuffix("__init__").removesuffix("."): path
+    for path in sorted(KIT.rglob("*.py"))
+}
+# Each room imports only from those before its own line.
+LAYERS = [
+    {"errors"},
+    {"cli"},
+    {"config", "files", "tracebacks"},
+    {"spaces"},
+    {"contract", "guard"},
+    {"task"},
+    {"policy", "vectorization"},
+    {"rllib"},
+    {"training"},
+    {"commands"},
+]
+MOST_LINES = 7_400  # of the whole kit
+MOST_CONTRACT_LINES = 4_000
+
+
+def imports(name: str) -> set[str]:
+    """Returns the modules of the kit that a module imports, at its top or later."""
+    path, found = MODULES[name], set()
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    package = [part for part in package if part]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level <= len(package) + 1, f"{path}: line {node.lineno} imports from above the kit"
+            base = [*package[: len(package) + 1 - node.level], *filter(None, (node.module or "").split("."))]
+            for alias in node.names:
+                inner = ".".join([*base, alias.name])
+                found.add(inner if inner in MODULES else ".".join(base))
+    return found - {name}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_go_down(name: str) -> None:
+    rooms = {room: level for level, layer in enumerate(LAYERS) for room in layer}
+    room = name.split(".")[0]
+    for other in imports(name):
+        below = other.split(".")[0]
+        assert room in ("", below) or rooms[below] < rooms[room], f"kit.{name} imports kit.{other}"
+
+
+def test_no_module_imports_itself_round_a_corner() -> None:
+    graphlib.TopologicalSorter({name: imports(name) for name in MODULES}).prepare()
+
+
+def test_kit_has_nothing_to_render() -> None:
+    for path in KIT.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            text = path.read_text(encoding="utf-8")
+            assert "{{" not in text.replace("{{{", "") or path.suffix == ".py", path
+            assert "cookiecutter" not in text, path
+
+
+def test_kit_keeps_to_its_weight() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES.values()}
+    assert sum(lines.values()) <= MOST_LINES
+    assert sum(count for path, count in lines.items() if "contract" in path.parts) <= MOST_CONTRACT_LINES
+
+
+def test_readme_of_the_kit_names_every_room() -> None:
+    text = (KIT / "README.md").read_text(encoding="utf-8")
+    for path in KIT.iterdir():
+        if path.name not in ("__pycache__", "__init__.py", "README.md"):
+            name = f"{path.name}/" if path.is_dir() else path.name
+            assert f"\n{name} " in text, name
+
+
+def test_package_is_imported_without_what_only_commands_need(corridor: BakedProject) -> None:
+    code = f"import sys, {corridor.package}; print(*sys.modules)"
+    loaded = corridor.run("-c", code, check=True).stdout.split()
+    assert not {"ray", "torch", "scipy", "matplotlib", "tomlkit", f"{corridor.package}.kit.contract"} & set(loaded)
+
+
+def test_contract_needs_neither_ray_nor_torch() -> None:
+    code = f"import sys; sys.path.insert(0, {str(PACKAGE)!r}); import kit.contract; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "kit.contract" in loaded
+    assert not {"ray", "torch"} & set(loaded)
+
+
+def test_version_is_the_templates() -> None:
+    template = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{(KIT / "VERSION").read_text().strip()}"' in template

@@ -1,0 +1,70 @@
+"""Errors that are the user's to mend, and one line for what Python says of a broken module of theirs."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+_KIT = str(Path(__file__).parent)
+_told: set[str] = set()  # what pytest has been told
+
+
+class UsageError(Exception):
+    """The command was used wrongly; the message is one line that says what is wrong and what to write instead."""
+
+
+class RunError(Exception):
+    """The environment or the run is at fault; the message says what happened and where."""
+
+
+@contextmanager
+def importing(package: str) -> Iterator[None]:
+    """Says in one line what is wrong with a module of the project, where a command or pytest imports it.
+
+    `python -m package` imports the package before any command runs, so that the command itself could not say it.
+    Elsewhere, in a notebook or another program, the exception stays what it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        line = one_line(error)
+        if "pytest" in sys.modules:
+            _tell_pytest(line)
+        command = Path(sys.argv[0]).stem if sys.argv else ""
+        if command not in ("-m", package.replace("_", "-")):  # "-m": Python still looks for the command's module
+            raise
+        print(f"ERROR: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _tell_pytest(line: str) -> NoReturn:
+    """Fails the first file of tests that imports the project, and skips the others: one mistake is said once."""
+    import pytest
+
+    if line in _told:
+        pytest.skip(line, allow_module_level=True)
+    _told.add(line)
+    raise pytest.Collector.CollectError(line) from None
+
+
+def one_line(error: BaseException) -> str:
+    """Returns "file:line: what", the place being the deepest one in the project's own files."""
+    text = " ".join(str(error).split())
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_relative(error.filename)}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_users(frame.filename)]
+    place = f"{_relative(frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
+    return f"{place}{type(error).__name__}: {text}" if text else f"{place}{type(error).__name__}"
+
+
+def _is_the_users(file: str) -> bool:
+    installed = any(part in file for part in (f"{os.sep}site-packages{os.sep}", f"{os.sep}lib{os.sep}python"))
+    return not (installed or file.startswith((_KIT, "<")))
+
+
+def _relative(file: str) -> str:
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
