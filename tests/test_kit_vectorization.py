@@ -79,7 +79,7 @@ def test_wrong_value_is_refused_in_one_line(tmp_path: Path, text: str, message: 
 def test_writing_keeps_the_comments(tmp_path: Path) -> None:
     file = tmp_path / "vectorization.toml"
     file.write_text('# first\n\nnum_env_runners = "auto"   # processes\nnum_envs_per_env_runner = 4\n')
-    vectorization.write_settings(Vectorization(2, 16, "sync"), tmp_path)
+    vectorization.write_settings(vars(Vectorization(2, 16, "sync")), tmp_path)
     assert vectorization.read_settings(tmp_path) == dict(zip(vectorization.KEYS, (2, 16, "sync"), strict=True))
     assert file.read_text().startswith("# first\n\nnum_env_runners = 2   # processes\nnum_envs_per_env_runner = 16\n")
     assert list(tmp_path.iterdir()) == [file]

@@ -4,12 +4,13 @@ import json
 import os
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from ..cli import Parser, RunError, add_config_options, positive_seconds, read_config_options
+from ..cli import Parser, add_config_options, positive_seconds, read_config_options
 from ..contract import run_checks
+from ..errors import RunError
 from ..guard import spool, watchdog
 from ..guard.failure import EnvironmentFailure
 from ..task import Task
@@ -18,6 +19,7 @@ from ..training.interrupt import Interrupt
 from ..training.options import TrainOptions
 from ..training.run_folder import RUNS, versions
 from ..vectorization.grid import Grid
+from ..vectorization.measure import measure
 from ..vectorization.settings import FILE, available_cpus, find_root, read_settings, write_settings
 
 PICTURE = RUNS / "benchmark.png"
@@ -28,40 +30,42 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog=f"python -m {task.package} benchmark", description="Measures copies x processes x mode.")
     parser.add_argument("--write", action="store_true", help=f"put the fastest into {FILE}")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S", help="a setting; default: 1")
+    parser.add_argument("--seconds", type=positive_seconds, default=2.0, metavar="S", help="a setting; default: 2")
     add_config_options(parser)
     options = parser.parse_args(arguments)
     env_config, root = read_config_options(options) or {}, find_root(task.package)
     read_settings(root)  # a mistake in the file is said before the measurement
+    task.check_config(env_config)
     checked = run_checks(task.target, env_config, quick=True)
     if checked.todo or not checked.ok:
         raise RunError(checked.todo or "the environment breaks its contract; the command `check` says how")
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)
     os.environ[spool.RUN] = secrets.token_hex(8)
     try:
-        grid = Grid(task, env_config, available_cpus(), options.seconds)
+        profile = measure(lambda extra: task.make_guarded({**env_config, **extra}), task.is_vector)
+        grid = Grid(profile, task.is_vector, available_cpus(), options.seconds)
         if not options.json:
             print(grid.auto.reason, flush=True)
-        code, report = measure(task, grid), grid.report() if grid.measured else {}
+        code = train_all(task, env_config, grid)
+        report = grid.report() | {"versions": versions(task.package)} if grid.measured else {}
         if code == 0:
             draw(report)
-            report |= {"versions": versions(task.package), "picture": str(PICTURE)}
-            if options.write:
-                write_settings(grid.best, root)
-                report["written"] = str(root / FILE)
+        if code == 0 and options.write:
+            write_settings(report["best"], root)
+            report["written"] = str(root / FILE)
     except EnvironmentFailure as failure:
         raise RunError(str(failure)) from None
     except OSError as error:
         raise RunError(f"{error.filename} can't be written: {error.strerror}") from None
     finally:
         spool.clean()
-    if report and not (options.json and code):
+    if report and not (code and options.json):
         print(json.dumps(report, indent=2) if options.json else as_text(report), flush=True)
     return code
 
 
-def measure(task: Task, grid: Grid) -> int:
-    """Measures the settings of the grid, in its order.
+def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
+    """Trains with the settings of the grid, in its order.
 
     Returns:
         0; as an exit code, what has interrupted it.
@@ -73,16 +77,17 @@ def measure(task: Task, grid: Grid) -> int:
     from rich.progress import track
 
     console, interrupt = Console(stderr=True), Interrupt()
-    settings = track(grid, "measuring", console=console, transient=True, disable=not console.is_terminal)
     try:
         with interrupt, closing(grid):
             start_ray(None, task)
+            from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
+
             interrupt.listen()
             interrupt.is_patient = True  # what is being measured comes to its end
-            for one in settings:
+            for one in track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal):
                 if interrupt.reason:
                     break
-                grid.measure(one)
+                grid.train(one, algorithm_config(task, one, seed=0, env_config=env_config))
     except KeyboardInterrupt as error:
         if interrupt.failure:
             raise EnvironmentFailure(interrupt.failure) from error
@@ -100,16 +105,18 @@ def as_text(report: dict[str, Any]) -> str:
     best, auto = report["best"], report["auto"]
     lines = [f"{'processes':>9}{'copies':>8}  {'mode':20}{'steps/s':>9}  of the best"]
     for row in report["settings"]:
-        share = row["steps_per_second"] / best["steps_per_second"]
-        mark = "  <- best" * (row is best) + "  <- auto" * (row is auto)
         runners, copies, mode, speed = row.values()
-        lines.append(f"{runners:9}{copies:8}  {mode:20}{speed:9,.0f}{share:13.0%}{mark}")
+        mark = "  <- best" * (row is best) + "  <- auto" * (row is auto)
+        lines.append(f"{runners:9}{copies:8}  {mode:20}{speed:9,.0f}{speed / best['steps_per_second']:13.0%}{mark}")
     lines.append("processes: 0 steps the copies in the training process; copies: of each process")
     lines.append("steps/s: sampling and learning together")
     if auto:
-        lines.append(f'best: {best["steps_per_second"]:,.0f} steps/s; "auto" reaches {report["auto_of_best"]:.0%} of it')
-    lines += [f"the best is in {report[key]} now" for key in ("written",) if key in report]
-    return "\n".join(lines + [f"picture: {report[key]}" for key in ("picture",) if key in report])
+        lines.append(
+            f'best: {best["steps_per_second"]:,.0f} steps/s; "auto" reaches {report["auto_of_best"]:.0%} of it'
+        )
+    if "picture" in report:
+        lines.append(f"picture: {report['picture']}")
+    return "\n".join(lines + [f"the best is in {report[key]} now" for key in ("written",) if key in report])
 
 
 def draw(report: dict[str, Any]) -> None:
@@ -134,3 +141,4 @@ def draw(report: dict[str, Any]) -> None:
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120)
     plt.close(figure)
+    report["picture"] = str(PICTURE)

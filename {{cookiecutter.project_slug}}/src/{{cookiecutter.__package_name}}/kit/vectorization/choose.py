@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..cli import UsageError
+from ..errors import UsageError
 from .measure import Profile, measure
 from .settings import AUTO, FILE, KEYS, Settings, Vectorization
 

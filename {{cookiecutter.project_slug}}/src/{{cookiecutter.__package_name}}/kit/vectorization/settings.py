@@ -10,7 +10,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from ..cli import UsageError
+from ..errors import UsageError
 from ..files import write_text
 
 FILE = Path("vectorization.toml")
@@ -77,12 +77,12 @@ def read_settings(root: Path, overrides: Mapping[str, int | str | None] | None =
     return settings
 
 
-def write_settings(vectorization: Vectorization, root: Path) -> None:
-    """Writes the three values into the file of the project, in one step; its comments stay."""
+def write_settings(settings: Mapping[str, Any], root: Path) -> None:
+    """Writes the values of the three KEYS into the file of a project, in one step; its comments stay."""
     path = root / FILE
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
     for key in KEYS:
-        document[key] = getattr(vectorization, key)
+        document[key] = settings[key]
     write_text(path, tomlkit.dumps(document))
 
 
