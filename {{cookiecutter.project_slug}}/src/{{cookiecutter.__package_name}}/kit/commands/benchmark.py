@@ -30,7 +30,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog=f"python -m {task.package} benchmark", description="Measures copies x processes x mode.")
     parser.add_argument("--write", action="store_true", help=f"put the fastest into {FILE}")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--seconds", type=positive_seconds, default=2.0, metavar="S", help="a setting; default: 2")
+    parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S", help="a setting; default: 1")
     add_config_options(parser)
     options = parser.parse_args(arguments)
     env_config, root = read_config_options(options) or {}, find_root(task.package)
@@ -79,11 +79,11 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
     console, interrupt = Console(stderr=True), Interrupt()
     try:
         with interrupt, closing(grid):
+            interrupt.is_patient = True  # Ray, whose start should not be cut short, and what is being measured
             start_ray(None, task)
             from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
 
             interrupt.listen()
-            interrupt.is_patient = True  # what is being measured comes to its end
             for one in track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal):
                 if interrupt.reason:
                     break
