@@ -18,7 +18,7 @@ def test_gymnasium_makes_one_copy_and_many(vector: BakedProject) -> None:
     many = "env = gym.make_vec(p.ENV_ID, num_envs=5); print(env.num_envs, env.reset(seed=3)[0].shape)"
     assert run(vector, many) == "5 (5, 1)"
     done = vector.run("-c", "import gymnasium, corridors as p; gymnasium.make_vec(p.ENV_ID, max_episode_steps=5)")
-    assert "max_episode_steps is 60: a VectorEnv counts itself; change it in env.py" in done.stderr
+    assert "max_episode_steps is 60, which a VectorEnv counts; change it in corridors.env" in done.stderr
 
 
 def test_one_copy_plays_what_it_plays_among_many(vector: BakedProject) -> None:

@@ -50,12 +50,11 @@ class Task:
 
     def register(self) -> None:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
+        single: Any = f"{self.env_class.__module__}:{self.env_class.__name__}"
         gym.register(
             id=self.env_id,
-            entry_point=self._single_copy
-            if self.is_vector
-            else f"{self.env_class.__module__}:{self.env_class.__name__}",
-            vector_entry_point=self.make_vector if self.is_vector else None,
+            entry_point=self._single_copy if self.is_vector else single,
+            vector_entry_point=self.make_vector if self.is_vector else None,  # type: ignore[arg-type]
             max_episode_steps=self.max_episode_steps,
             reward_threshold=self.reward_threshold,
         )
@@ -89,8 +88,8 @@ class Task:
             ValueError: another time limit than the task's, which the environment itself keeps to.
         """
         if max_episode_steps not in (None, self.max_episode_steps):
-            limit = self.max_episode_steps
-            raise ValueError(f"max_episode_steps is {limit}: a VectorEnv counts itself; change it in its own module")
+            where = self.env_class.__module__
+            raise ValueError(f"max_episode_steps is {self.max_episode_steps}, which a VectorEnv counts; change it in {where}")
         own: Any = {} if config is None else copy.deepcopy(config)
         own.setdefault("num_envs", num_envs)
         return self.env_class(own, render_mode=render_mode)
