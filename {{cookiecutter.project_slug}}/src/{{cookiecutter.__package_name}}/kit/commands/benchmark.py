@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -108,36 +107,31 @@ def as_text(report: dict[str, Any]) -> str:
         runners, copies, mode, speed = row.values()
         mark = "  <- best" * (row is best) + "  <- auto" * (row is auto)
         lines.append(f"{runners:9}{copies:8}  {mode:20}{speed:9,.0f}{speed / best['steps_per_second']:13.0%}{mark}")
-    lines.append("processes: 0 steps the copies in the training process; copies: of each process")
-    lines.append("steps/s: sampling and learning together")
+    lines.append(
+        "processes: 0 is the training process; copies: of each process; steps/s: sampling and learning together"
+    )
     if auto:
         lines.append(
             f'best: {best["steps_per_second"]:,.0f} steps/s; "auto" reaches {report["auto_of_best"]:.0%} of it'
         )
-    if "picture" in report:
-        lines.append(f"picture: {report['picture']}")
-    return "\n".join(lines + [f"the best is in {report[key]} now" for key in ("written",) if key in report])
+    said = {"written": "the best is in", "picture": "picture:"}
+    return "\n".join(lines + [f"{words} {report[key]}" for key, words in said.items() if key in report])
 
 
 def draw(report: dict[str, Any]) -> None:
-    """Draws the speed over the number of copies, a line for each number of processes and mode."""
+    """Draws a bar for each setting, the fastest at the top."""
     import matplotlib  # late: takes half a second
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    lines = defaultdict(list)
-    for runners, copies, mode, speed in map(dict.values, report["settings"]):
-        lines[f"{runners} processes, {mode}"].append((copies * max(1, runners), speed))
-    for name, points in sorted(lines.items()):
-        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
-    axes.set(xlabel="copies in all processes", ylabel="environment steps a second, learning included")
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:.0f}")
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend()
+    labels, speeds = [], []
+    for runners, copies, mode, speed in map(dict.values, reversed(report["settings"])):
+        labels.append(f"{runners} processes x {copies} copies, {mode}")
+        speeds.append(speed)
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.3 * len(speeds)), layout="constrained")
+    axes.barh(labels, speeds)
+    axes.set_xlabel("environment steps a second, learning included")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120)
     plt.close(figure)

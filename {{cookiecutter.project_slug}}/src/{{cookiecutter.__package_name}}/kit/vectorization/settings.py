@@ -93,15 +93,13 @@ def flag(key: str) -> str:
 
 def _checked(where: str, key: str, value: Any) -> int | str:
     """Returns the value, or raises the UsageError that says what is allowed."""
-    if key in LOWEST:
-        allowed = f'a whole number of at least {LOWEST[key]}, or "{AUTO}"'
-        good = value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and value >= LOWEST[key])
-    elif key == "gym_env_vectorize_mode":
-        allowed = ", ".join(f'"{mode}"' for mode in (*MODES, AUTO))
-        good = value in (*MODES, AUTO)
-    else:
+    if key not in KEYS:
         raise UsageError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
-    if not good:
+    modes, allowed = (*MODES, AUTO), ", ".join(f'"{mode}"' for mode in (*MODES, AUTO))
+    if key in LOWEST:
+        modes, allowed = (AUTO,), f'a whole number of at least {LOWEST[key]}, or "{AUTO}"'
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not (value >= LOWEST.get(key, float("inf")) if is_number else value in modes):
         raise UsageError(f"{where}: {key} = {value!r} is not allowed; write {allowed}")
     return value
 
