@@ -240,13 +240,13 @@ def test_measuring_tells_waiting_from_computing(others: int) -> None:
     """Also on a busy machine, where a step that computes has to wait for its turn."""
     with busy(others):
         waits = measure(lambda _: Stopwatch(waits=0.02), is_vector=False)
-        assert waits.wait_seconds >= 0.02 > 4 * waits.cpu_seconds
+        assert waits.wait_seconds > 0.015 > 4 * waits.cpu_seconds
         computes = measure(lambda _: Stopwatch(computes=0.02), is_vector=False)
-        assert computes.cpu_seconds >= 0.02
+        assert computes.cpu_seconds > 0.015
         if sys.platform == "linux":
             assert computes.cpu_seconds > 4 * computes.wait_seconds
         both = measure(lambda _: Stopwatch(waits=0.01, computes=0.01), is_vector=False)
-        assert both.wait_seconds >= 0.01 <= both.cpu_seconds
+        assert both.wait_seconds > 0.007 < both.cpu_seconds
     assert computes.observation_bytes == 12
 
 

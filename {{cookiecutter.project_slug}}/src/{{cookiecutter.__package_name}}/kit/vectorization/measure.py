@@ -52,7 +52,8 @@ def measure(make: Callable[[Mapping[str, Any]], Any], is_vector: bool) -> Profil
         EnvironmentFailure: the environment fails.
     """
     env = make({"num_envs": COPIES} if is_vector else {})
-    windows, play = [], _play(env)
+    windows: list[list[float]] = []
+    play = _play(env)
     next(play)
     while not windows or sum(window[1] for window in windows) < SECONDS:
         before, steps, end = _clocks(), 0, time.perf_counter() + WINDOW_SECONDS

@@ -95,11 +95,12 @@ def _checked(where: str, key: str, value: Any) -> int | str:
     """Returns the value, or raises the UsageError that says what is allowed."""
     if key not in KEYS:
         raise UsageError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
-    modes, allowed = (*MODES, AUTO), ", ".join(f'"{mode}"' for mode in (*MODES, AUTO))
+    words = [AUTO] if key in LOWEST else [*MODES, AUTO]
+    allowed = ", ".join(f'"{word}"' for word in words)
     if key in LOWEST:
-        modes, allowed = (AUTO,), f'a whole number of at least {LOWEST[key]}, or "{AUTO}"'
+        allowed = f"a whole number of at least {LOWEST[key]}, or {allowed}"
     is_number = isinstance(value, int) and not isinstance(value, bool)
-    if not (value >= LOWEST.get(key, float("inf")) if is_number else value in modes):
+    if not (value >= LOWEST.get(key, float("inf")) if is_number else value in words):
         raise UsageError(f"{where}: {key} = {value!r} is not allowed; write {allowed}")
     return value
 
