@@ -31,7 +31,9 @@ def setting(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_json_is_one_object_and_write_keeps_the_comments(project: BakedProject) -> None:
     before = project.read("vectorization.toml")
-    done = project.command("benchmark", "--json", "--write", "--seconds", "0.05", check=True)
+    done = project.command(
+        "benchmark", "--json", "--write", "--seconds", "0.05", "--config", '{"length": 6}', check=True
+    )
     report = json.loads(done.stdout)
     assert done.stderr == ""
     rows = report["settings"]
@@ -50,6 +52,13 @@ def test_json_is_one_object_and_write_keeps_the_comments(project: BakedProject) 
     assert tomlkit.parse(after).unwrap() == setting(report["best"])
     for old, new in zip(before.splitlines(), after.splitlines(), strict=True):
         assert old.partition("#")[2] == new.partition("#")[2]
+
+
+def test_wrong_config_is_one_line(corridor: BakedProject) -> None:
+    done = corridor.command("benchmark", "--config", '{"lenght": 8}')
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "did you mean 'length'?" in line
 
 
 def test_stub_is_not_measured(stub: BakedProject) -> None:
