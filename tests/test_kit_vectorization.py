@@ -105,12 +105,12 @@ def test_auto_keeps_a_cheap_environment_in_this_process() -> None:
 
 
 def test_auto_keeps_large_observations_in_this_process_unless_a_step_takes_longer_than_to_send_them() -> None:
-    assert chosen(0.1).num_env_runners == 2
-    assert chosen(0.1, size=84 * 84 * 3).num_env_runners == 0
+    assert chosen(0.2).num_env_runners == 2
+    assert chosen(0.2, size=84 * 84 * 3).num_env_runners == 0
     assert chosen(1.0, size=84 * 84 * 3).num_env_runners == 2
 
 
-@pytest.mark.parametrize("step_ms", [0.1, 1.0, 5.0, 20.0, 1000.0])
+@pytest.mark.parametrize("step_ms", [0.2, 1.0, 5.0, 20.0, 1000.0])
 @pytest.mark.parametrize(("num_cpus", "copies"), [(2, 16), (6, 5), (16, 2), (48, 1)])
 def test_auto_spreads_a_slow_environment_over_all_cpus(step_ms: float, num_cpus: int, copies: int) -> None:
     assert chosen(step_ms, num_cpus=num_cpus) == Vectorization(num_cpus, copies, "sync")
@@ -153,10 +153,10 @@ RECORDED = {
     "CartPole-v1": ([0.0186, 0.0258, 0.0311], [1.85, 2.33, 2.43], 0),
     "MountainCar-v0": ([0.0233, 0.0261, 0.0341], [1.78, 2.05, 2.24], 0),
     "FrozenLake-v1": ([0.0254, 0.0192, 0.0262], [2.19, 1.83, 2.01], 0),
-    "MountainCarContinuous-v0": ([0.0389, 0.0517, 0.0552], [1.49, 2.02, 2.23], 2),
-    "Pendulum-v1": ([0.0542, 0.0653, 0.0709], [1.44, 1.87, 1.30], 2),
-    "Acrobot-v1": ([0.0660, 0.0555, 0.0509], [2.13, 1.57, 1.62], 2),
-    "LunarLander-v3": ([0.0536, 0.0549, 0.0821], [1.57, 1.71, 2.25], 2),
+    "MountainCarContinuous-v0": ([0.0389, 0.0517, 0.0552], [1.49, 2.02, 2.23], 0),
+    "Pendulum-v1": ([0.0542, 0.0653, 0.0709], [1.44, 1.87, 1.30], 0),
+    "Acrobot-v1": ([0.0660, 0.0555, 0.0509], [2.13, 1.57, 1.62], 0),
+    "LunarLander-v3": ([0.0536, 0.0549, 0.0821], [1.57, 1.71, 2.25], 0),
     "BipedalWalker-v3": ([0.3180, 0.3281, 0.3976], [1.75, 2.04, 1.90], 2),
     "computes 1 ms": ([1.0], [1.5], 2),
     "computes 5 ms": ([5.0], [1.5], 2),

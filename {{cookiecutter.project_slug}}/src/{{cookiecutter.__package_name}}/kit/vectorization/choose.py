@@ -15,9 +15,9 @@ VECTOR_MODE = "vector_entry_point"
 COPIES, COPIES_THAT_WAIT = 32, 64
 LONG_WAIT = 5e-3  # seconds
 MOST_PROCESSES = 64
-# A step that costs less is not sent to another process. At this border both ways are about equally fast, so that it
-# doesn't matter on which side of it a step is found.
-CHEAP_OPERATIONS = 20  # of Profile.operation_seconds: 0.03 to 0.04 ms on the CPUs of 2026
+# A step that costs less is not sent to another process: about 0.1 ms. Near this border, two CPUs that are idle make a
+# quarter more steps with two processes, which start some seconds later; two that are busy make a third fewer.
+CHEAP_OPERATIONS = 75  # of Profile.operation_seconds
 OPERATIONS_PER_BYTE = 1 / 250  # the border is higher where an observation has to be sent back
 
 
