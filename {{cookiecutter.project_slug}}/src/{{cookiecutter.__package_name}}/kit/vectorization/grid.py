@@ -12,6 +12,7 @@ from .settings import AUTO, KEYS, Vectorization
 
 TOTALS = (COPIES // 4, COPIES // 2, COPIES, COPIES_THAT_WAIT)  # copies in all processes; the last for "async" only
 ROUNDS = 3  # a single look is noisy
+LEARNING_SECONDS = 1e-4  # about, a step; with sampling
 LONGEST_STEP = 10  # a setting whose copies take so many times its seconds for a single step is left out
 
 
@@ -48,7 +49,7 @@ class Grid:
             one: the setting.
             config: RLlib's configuration for it.
         """
-        steps = max(one.copies, int(self._seconds / self._step_seconds(one)))
+        steps = max(one.copies, int(self._seconds / (self._step_seconds(one) + LEARNING_SECONDS)))
         batch = min(config.train_batch_size_per_learner, steps)
         config.training(train_batch_size_per_learner=batch, minibatch_size=min(batch, config.minibatch_size))
         self._build(one, config)
