@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 DEMO := build/demo/corridor-demo
+# The kit is the same in every project, and is linted where it lies.
+KIT := --config pyproject.toml --config "exclude=[]" "{{cookiecutter.project_slug}}/src/{{cookiecutter.__package_name}}/kit"
 
 .PHONY: demo test test-all lint
 
@@ -23,6 +25,8 @@ test-all: .venv/.test lint  ## the long proofs too
 lint: .venv/.test
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
+	$(VENV_PYTHON) -m ruff check $(KIT)
+	$(VENV_PYTHON) -m ruff format --check $(KIT)
 	$(VENV_PYTHON) -m mypy
 
 .venv/.cookiecutter: pyproject.toml

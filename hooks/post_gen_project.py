@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,18 @@ LINE_LENGTH = 120  # as pyproject.toml tells ruff
 
 # A choice is a folder of whole files: the chosen one is laid over the project, the others go.
 CHOICES = {"starter": "starters", "license": "licenses"}
+
+# What tools may have left inside the template's folder; cookiecutter.json has it copied, since it can't be rendered.
+LITTER = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.pyc")
+
+
+def sweep(project):
+    """Removes the litter."""
+    for path in [path for pattern in LITTER for path in project.rglob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def lay_over(chosen, project):
@@ -26,20 +39,51 @@ def write_spaces(file, answers):
     for line in file.read_text(encoding="utf-8").splitlines():
         before, _, name = line.partition(" = ")
         if name in ("OBSERVATION_SPACE", "ACTION_SPACE"):
-            line = lay_out(with_prefix(answers[name.lower()]), before.strip() + " = ", indent=8)
+            tree = ast.parse(answers[name.lower()].strip(), mode="eval").body
+            line = lay_out(Written().visit(tree), before.strip() + " = ", indent=8)
         lines.append(line + "\n")
-    text = "".join(lines)
-    file.write_text(text if "np." in text else text.replace("import numpy as np\n", ""), encoding="utf-8")
+    file.write_text("".join(lines), encoding="utf-8")
 
 
-def with_prefix(expression):
-    """Parses a space expression and calls every space as `spaces.Name`; nothing of it is run."""
-    tree = ast.parse(expression.strip(), mode="eval").body
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = ast.unparse(node.func).split(".")[-1]
-            node.func = ast.Attribute(ast.Name("spaces", ast.Load()), name, ast.Load())
-    return tree
+class Written(ast.NodeTransformer):
+    """Turns a space expression into what env.py says: `spaces.Box`, `np.float32`; nothing of it is run."""
+
+    def visit_Name(self, node):
+        name = re.sub(r"^(np|numpy|((gym|gymnasium)\.)?spaces)\.", "", ast.unparse(node))
+        name = {"float": "float64", "int": "int64", "bool": "bool_"}.get(name, name)
+        return ast.Attribute(ast.Name("spaces" if name[0].isupper() else "np", ast.Load()), name, ast.Load())
+
+    visit_Attribute = visit_Name
+
+    def visit_Constant(self, node):
+        is_dtype = isinstance(node.value, str) and re.fullmatch(r"float|int|bool|(float|u?int)\d+|bool_", node.value)
+        return self.visit_Name(ast.Name(node.value)) if is_dtype else node
+
+    def visit_Dict(self, node):
+        return ast.Dict(node.keys, [self.visit(value) for value in node.values])
+
+    def visit_keyword(self, node):
+        return node if node.arg == "charset" else self.generic_visit(node)
+
+    def visit_Call(self, node):
+        if ast.unparse(node.func) == "float":  # of "inf"
+            return node
+        node = self.generic_visit(node)
+        if isinstance(node.args and node.args[0], ast.List) and re.search(r"\d$", node.func.attr):  # np.float32([0, 1])
+            return self.as_array(node.args[0], node.func)
+        if node.func.attr == "Box":  # takes arrays as bounds, no lists
+            given = dict(zip(("low", "high", "shape", "dtype"), node.args)) | {
+                one.arg: one.value for one in node.keywords
+            }
+            dtype = given.get("dtype", self.visit_Name(ast.Name("float32")))
+            node.args = [self.as_array(value, dtype) for value in node.args[:2]] + node.args[2:]
+            for one in node.keywords:
+                one.value = self.as_array(one.value, dtype) if one.arg in ("low", "high") else one.value
+        return node
+
+    def as_array(self, node, dtype):
+        is_list = isinstance(node, (ast.List, ast.Tuple))
+        return ast.Call(self.visit_Name(ast.Name("array")), [node, dtype], []) if is_list else node
 
 
 def lay_out(node, before, indent, after=""):
@@ -67,13 +111,15 @@ def main():
     """Lays the chosen files over the project in the current folder."""
     answers = json.loads(ANSWERS)
     project = Path.cwd()
+    sweep(project)
     for question, folder in CHOICES.items():
         lay_over(project / folder / answers[question], project)
         shutil.rmtree(project / folder)
     package = Path("src", answers["__package_name"])
     write_spaces(project / package / "env.py", answers)
-    print(f"cd {answers['project_slug']} && make setup    # installs it, Ray and torch in .venv: minutes, once")
-    print("make test                             # tells what is still to write, or wrong")
+    setup = f"cd {answers['project_slug']} && make setup"
+    print(f"{setup:40}# installs it, Ray and torch in .venv: minutes, once")
+    print(f"{'make test':40}# tells what is still to write, or wrong")
     print(f"edit {package / 'env.py'}, then: make train")
 
 

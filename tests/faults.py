@@ -91,7 +91,7 @@ def make_faulty(project: BakedProject) -> BakedProject:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     file.write_text(text + FAULT, encoding="utf-8")
-    guard = project.source / "guard" / "__init__.py"
+    guard = project.source / "kit" / "guard" / "__init__.py"
     text = guard.read_text(encoding="utf-8")
     assert "LONG_EPISODE_STEPS = 50_000" in text
     guard.write_text(text.replace("LONG_EPISODE_STEPS = 50_000", "LONG_EPISODE_STEPS = 300"), encoding="utf-8")
@@ -215,7 +215,7 @@ def wait_for_iteration(project: BakedProject, name: str, number: int) -> None:
 def checkpoint_facts(project: BakedProject, name: str) -> dict[str, int]:
     """Returns what the last checkpoint says of itself; empty if there is none."""
     for folder in ("last", "last.old"):
-        path = project.path / "runs" / name / "checkpoints" / folder / "checkpoint.json"
+        path = project.path / "runs" / name / "checkpoints" / folder / "policy" / "policy.json"
         if path.exists():
             return json.loads(path.read_text())
     return {}

@@ -1,14 +1,21 @@
 """What is baked: exactly these files, whole and parseable, for every starter and every choice."""
 
 import ast
-import itertools
+import hashlib
 import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import tomlkit
 import yaml
-from conftest import TEMPLATE, BakedProject
+from conftest import PACKAGE, TEMPLATE, BakedProject
 
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
 STARTERS, LICENSES = QUESTIONS["starter"], QUESTIONS["license"]
@@ -27,18 +34,13 @@ COMMON = {
     "cluster/ray-up.yaml",
     "tests/test_contract.py",
     "tests/test_env.py",
-    "tests/test_registration.py",
     "tests/test_training.py",
-    "tests/test_vectorization.py",
 }
-MODULES = {
-    "": "benchmark check cli config env evaluate policy ppo registration replay train vectorization",
-    "adapters/": "actions encodings observations",
-    "guard/": "failure mailbox spool vector watchdog",
-    "rllib/": "env_runner learner networks normalization sampling",
-    "run/": "cluster curve files interrupt loop options progress recovery run_folder status storage summary",
-    "speed/": "fit grid measure pace",
-}
+OWN = "__init__ __main__ check env ppo registration train".split()  # modules of the package beside the kit
+MOST_OWN_LINES = 350  # of the stub's package and tests together, without the kit
+PAGE = 66  # lines of code, comments and docstrings; env.py's class docstring, the specification, doesn't count
+# What tools leave behind wherever they run.
+LITTER = ("__pycache__/env.cpython-311.pyc", ".mypy_cache/3.11/a.json", ".pytest_cache/v/b", ".ruff_cache/0/c", "d.pyc")
 
 
 @pytest.fixture(params=CHOICES, ids="-".join)
@@ -48,13 +50,64 @@ def baked(request: pytest.FixtureRequest, bake: Callable[..., BakedProject]) -> 
     return bake(starter=starter, license=license_name, project_name=f"Maze {license_name}")
 
 
+def kit_files(package: Path) -> dict[str, str]:
+    """Returns the kit's files, with the hash of what is in them."""
+    paths = [path for path in (package / "kit").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return {path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def promised_files(package: str) -> set[str]:
+    """Returns the files of a project with a licence."""
+    source = {f"src/{package}/{name}" for name in (*(f"{name}.py" for name in OWN), *kit_files(PACKAGE))}
+    return COMMON | source | {"LICENSE"}
+
+
 def test_files_are_exactly_these(baked: BakedProject) -> None:
-    checks = (TEMPLATE / "{{cookiecutter.project_slug}}/src/{{cookiecutter.__package_name}}/checks").glob("*.py")
-    modules = {folder + name for folder, names in MODULES.items() for name in ("__init__", *names.split())}
-    source = {f"src/{baked.package}/{name}.py" for name in modules}
-    source |= {f"src/{baked.package}/checks/{path.name}" for path in checks}
-    license_file = set() if "none" in baked.package else {"LICENSE"}
-    assert baked.files() == COMMON | source | license_file
+    license_file = {"LICENSE"} if "none" in baked.package else set()
+    assert baked.files() == promised_files(baked.package) - license_file
+
+
+def test_kit_is_the_same_in_every_project(baked: BakedProject) -> None:
+    """Whatever the answers and the starter; and the same as in the template, where its own tests run."""
+    assert kit_files(baked.source) == kit_files(PACKAGE)
+
+
+def test_kit_is_linted_where_it_lies() -> None:
+    """`make lint` of the template itself has ruff and mypy look at every module of the kit."""
+    shown = subprocess.run(["make", "-n", "lint", "VENV_PYTHON=python"], cwd=TEMPLATE, capture_output=True, text=True)
+    (command,) = [shlex.split(line) for line in shown.stdout.splitlines() if "ruff check --config" in line]
+    line = [sys.executable, *command[1:], "--show-files"]
+    seen = subprocess.run(line, cwd=TEMPLATE, capture_output=True, text=True, check=True).stdout
+    assert {Path(name) for name in seen.splitlines()} == set((PACKAGE / "kit").rglob("*.py"))
+    mypy = tomlkit.parse((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")).unwrap()["tool"]["mypy"]
+    assert mypy["disallow_untyped_defs"]
+    assert any((TEMPLATE / name).samefile(PACKAGE / "kit") for name in mypy["files"])
+
+
+def test_litter_of_tools_in_the_template_is_not_baked(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    ignored = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache")
+    shutil.copytree(TEMPLATE, template, ignore=ignored)
+    project = template / "{{cookiecutter.project_slug}}"
+    for folder in [path for path in project.rglob("*") if path.is_dir()] + [project, template / "hooks"]:
+        for name in LITTER:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"\xcb\r\r\n\x00{{ nothing.at_all }} {% \xff")
+    command = [sys.executable, "-m", "cookiecutter", str(template), "--no-input", "--output-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert BakedProject(tmp_path / "my-environment", "").files() == promised_files("my_environment")
+
+
+def test_own_room_of_a_stub_is_a_few_pages(bake: Callable[..., BakedProject]) -> None:
+    project = bake(starter="stub")
+    files = [*project.source.glob("*.py"), *project.path.glob("tests/*.py")]
+    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert sum(lines.values()) <= MOST_OWN_LINES, lines
+    (environment,) = [node for node in ast.walk(ast.parse(project.read(f"src/{project.package}/env.py")))
+                      if isinstance(node, ast.ClassDef) and node.name.endswith("Environment")]  # fmt: skip
+    lines["env.py"] -= len((ast.get_docstring(environment, clean=False) or "").splitlines())
+    assert max(lines.values()) <= PAGE, lines
 
 
 def test_nothing_of_the_template_is_left(baked: BakedProject) -> None:
@@ -86,8 +139,8 @@ def test_template_files_parse_unrendered() -> None:
 def test_source_has_only_names_of_the_template() -> None:
     """Jinja in source is a name or an answer: no filters, no logic."""
     source = TEMPLATE / "{{cookiecutter.project_slug}}"
-    for path in itertools.chain(source.glob("src/**/*.py"), source.glob("starters/**/*.py"), source.glob("tests/*.py")):
-        if "checks" in path.parts:
+    for path in source.rglob("*.py"):
+        if "kit" in path.parts:
             continue  # copied as it is
         for part in path.read_text(encoding="utf-8").split("{{")[1:]:
             assert part.split("}}")[0].strip().removeprefix("cookiecutter.").replace("_", "a").isalnum(), path
@@ -103,11 +156,34 @@ def test_files_and_functions_are_short(baked: BakedProject) -> None:
                 assert (node.end_lineno or 0) - node.lineno < 40, f"{path}: {node.name}"
 
 
-def test_readme_names_every_module(baked: BakedProject) -> None:
-    readme = baked.read("README.md")
-    for folder, names in MODULES.items():
-        assert folder in readme
-        for name in names.split():
-            assert f"{name}.py" in readme, name
-    for path in baked.path.glob("tests/*.py"):
-        assert path.name in readme
+def test_targets_of_the_makefile_pass_options_on(bake: Callable[..., BakedProject]) -> None:
+    project = bake(project_name="Maze")
+    for target, command in {
+        "test": "-m pytest",
+        "check": "-m maze check",
+        "train": "-m maze train",
+        "evaluate": "-m maze evaluate",
+        "tensorboard": ".venv/bin/tensorboard --logdir runs",
+    }.items():
+        line = ["make", "-n", target, "ARGS=--name x"]
+        shown = subprocess.run(line, cwd=project.path, capture_output=True, text=True, check=True).stdout
+        assert shown.splitlines()[-1].endswith(f"{command} --name x")
+    assert "`make tensorboard`" in project.read("README.md")
+    extras = tomlkit.parse(project.read("pyproject.toml")).unwrap()["project"]["optional-dependencies"]
+    assert any(name.startswith("tensorboard>") for name in extras["dev"])
+    assert '".[dev]"' in project.read("Makefile")
+
+
+def test_cluster_files_say_commands_that_exist(bake: Callable[..., BakedProject]) -> None:
+    """Ray's own, this project's, and files that are there."""
+    from ray.scripts.scripts import cli
+
+    project = bake(project_name="Maze")
+    text = project.read("cluster/ray-up.yaml") + project.read("cluster/kuberay.yaml") + project.read("README.md")
+    commands = set(re.findall(r"(?m)^(?:# +|  - |    )?ray ([a-z][a-z-]*)", text))
+    assert {"up", "exec", "rsync-down", "down", "start", "job"} <= commands <= set(cli.commands)
+    for name in re.findall(r"cluster/[\w-]+\.yaml", text):
+        assert (project.path / name).exists()
+    for command in re.findall(r"python -m (\S+) train", text):
+        assert command == "maze"
+    assert "README" not in project.read("cluster/ray-up.yaml") + project.read("cluster/kuberay.yaml")

@@ -48,7 +48,7 @@ def test_help_starts_at_once_and_without_ray(corridor: BakedProject, name: str) 
         ("unrecognized arguments: --fast", ("benchmark", "--fast")),
         ("there is no run", ("train", "--resume", "--name", "nothing-here")),
         ("there is no run", ("evaluate",)),
-        ("neither a checkpoint nor a run with one", ("evaluate", "nothing-here")),
+        ("there is no run 'nothing-here', nor any other", ("evaluate", "nothing-here")),
         ("argument --episodes: expected a whole number of at least 2", ("evaluate", "--episodes", "1")),
     ],
 )

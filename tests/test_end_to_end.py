@@ -145,12 +145,50 @@ def test_checkpoint_of_another_space_is_refused(trained: BakedProject, filled_in
     assert "is a policy for corridor_demo/CorridorDemo-v0, not for sign_reader/SignReader-v0" in done.stderr
 
 
-def test_evaluate_does_not_start_ray(trained: BakedProject) -> None:
+def test_evaluate_does_not_import_ray(trained: BakedProject) -> None:
     code = (
-        "import sys; from corridor_demo import TASK; from corridor_demo.kit.commands.evaluate import main; main(TASK, ['first', '--episodes', '2']);"
-        "import ray; sys.exit(ray.is_initialized())"
+        "import sys; from corridor_demo import TASK; from corridor_demo.kit.commands.evaluate import main;"
+        "main(TASK, ['first', '--episodes', '2']); print(*sys.modules)"
     )
-    trained.run("-c", code, check=True)
+    loaded = set(trained.run("-c", code, check=True).stdout.split())
+    assert "torch" in loaded
+    assert not {"ray", "matplotlib", "scipy.stats", "moviepy"} & loaded
+
+
+def test_evaluate_says_at_once_that_a_run_is_misspelt(trained: BakedProject) -> None:
+    done = trained.run("-X", "importtime", "-m", "corridor_demo", "evaluate", "frist")
+    assert done.returncode == 2
+    assert "ERROR: there is no run 'frist'; did you mean 'first'? The runs are: " in done.stderr
+    assert "torch" not in {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_help_of_evaluate_fits_a_screen(trained: BakedProject) -> None:
+    lines = trained.command("evaluate", "--help", check=True, COLUMNS="80").stdout.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert "example: python -m corridor_demo evaluate first --episodes 20 --video" in text
+    assert "default: 100" in text and "default: 1000000" in text
+
+
+def test_evaluate_takes_another_config(trained: BakedProject) -> None:
+    command = ("evaluate", "first", "--episodes", "4", "--json")
+    longer, as_trained = (
+        json.loads(trained.command(*command, *config, check=True).stdout)["random"]["mean"]
+        for config in (("--config", '{"length": 30}'), ())
+    )
+    assert longer != as_trained
+    refused = trained.command(*command, "--config", '{"lenght": 30}')
+    assert refused.returncode == 1 and "did you mean 'length'?" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_policy_can_be_moved(trained: BakedProject, tmp_path: Path) -> None:
+    shutil.copytree(trained.path / "runs/first/checkpoints/best/policy", tmp_path / "sent")
+    here, there = (
+        json.loads(trained.command("evaluate", where, "--episodes", "4", "--json", check=True).stdout)["policy"]
+        for where in ("first", str(tmp_path / "sent"))
+    )
+    assert here == there
 
 
 def test_evaluation_does_not_depend_on_the_number_of_workers(trained: BakedProject) -> None:
@@ -171,7 +209,7 @@ def test_video_of_an_environment_that_does_not_draw_is_refused(filled_in: BakedP
     filled_in.command("train", "--name", "short", "--max-env-steps", "1", check=True)
     done = filled_in.command("evaluate", "short", "--video")
     assert done.returncode == 2
-    assert done.stderr.startswith('ERROR: --video needs "rgb_array" in metadata["render_modes"] of env.py')
+    assert done.stderr.startswith('ERROR: --video needs "rgb_array" in SignReaderEnv.metadata["render_modes"]')
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

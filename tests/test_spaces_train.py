@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,18 +124,16 @@ def build(project: BakedProject, copies: int = 2, **training: Any) -> Any:
     return config.training(**training).build_algo()
 
 
-def evaluate(project: BakedProject, checkpoint: Path, episodes: int) -> float:
-    """Returns the greedy policy's mean return, from a checkpoint and without the algorithm that trained it."""
-    from ray.rllib.core.rl_module.rl_module import RLModule
-
-    networks, evaluation = load(project, "kit.rllib.networks"), load(project, "kit.commands.evaluate")
-    module = RLModule.from_checkpoint(str(checkpoint / load(project, "kit.policy").MODULE))
-    env = load(project, "registration").env_creator()
-
-    def act(observation: Any) -> Any:
-        return networks.greedy_action(module, observation)
-
-    return float(np.mean([evaluation.play_episode(env, act, seed) for seed in range(episodes)]))
+def evaluate(project: BakedProject, algorithm: Any, folder: Path, episodes: int) -> float:
+    """Returns the greedy policy's mean return, as it is read from its folder."""
+    task, files = load(project, "registration").TASK, load(project, "kit.policy.folder")
+    spaces = files.spaces_of(task.make_adapted())
+    facts = {"env_id": task.env_id, "spaces": spaces, "env_config": {}, "versions": {}}
+    actor = load(project, "kit.rllib.rl_module").trained_actor(algorithm)
+    files.save_policy(folder, actor, facts)
+    played = load(project, "kit.commands.evaluate").play(task, folder, None, range(episodes))
+    shutil.rmtree(folder)
+    return float(np.mean(played["policy"]))
 
 
 @pytest.mark.slow
@@ -157,9 +156,8 @@ def test_every_space_trains(
     result = algorithm.train()
     assert result["num_env_steps_sampled_lifetime"] >= 64
     assert np.isfinite(result["learners"]["default_policy"]["total_loss"])
-    algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    assert evaluate(project, algorithm, tmp_path / "policy", episodes=2) == 10.0
     algorithm.stop()
-    assert evaluate(project, tmp_path / "checkpoint", episodes=2) == 10.0
 
 
 # Learning: what each environment needs of its kind of space is all that it rewards; the best return is 20.
@@ -255,8 +253,7 @@ def test_every_family_is_learnt_within_a_minute(
     start, updates, greedy = time.perf_counter(), 0, -np.inf
     while greedy < 19 and time.perf_counter() - start < 60:
         algorithm.train()
-        algorithm.save_to_path(str(tmp_path / "checkpoint"))
-        greedy = evaluate(project, tmp_path / "checkpoint", episodes=20)
+        greedy = evaluate(project, algorithm, tmp_path / "policy", episodes=20)
         updates += 1
     algorithm.stop()
     print(f"{family}: {greedy:.2f} of 20 after {updates} updates, {time.perf_counter() - start:.1f} s")
@@ -277,94 +274,6 @@ def test_masked_actions_through_the_commands(bake: Callable[..., BakedProject]) 
     project.command("train", "--name", "masked", "--max-env-steps", "20000", *copies, check=True)
     report = json.loads(project.command("evaluate", "masked", "--json", check=True).stdout)
     assert report["policy"]["mean"] > 19.5 > 10 > report["random"]["mean"]
-
-
-# Networks
-
-
-def actor_critic(project: BakedProject, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> Any:
-    """Builds the networks for two spaces as the policy sees them."""
-    torch.manual_seed(0)
-    return load(project, "kit.rllib.networks").ActorCritic(
-        observation_space=observation_space,
-        action_space=action_space,
-        model_config={"hidden_units": [64, 64], "image_features": 256},
-    )
-
-
-@pytest.fixture(scope="module")
-def project(bake: Callable[..., BakedProject]) -> BakedProject:
-    """A project whose networks are looked at."""
-    return bake(project_name="Networks")
-
-
-@pytest.mark.parametrize("shape", [(4,), (5, 5, 1), (8, 6, 3), (10, 10, 3), (49, 50, 1), (84, 84, 4), (100, 200, 3)])
-def test_networks_fit_every_size(project: BakedProject, shape: tuple[int, ...]) -> None:
-    module = actor_critic(project, spaces.Box(0, 1, shape, np.float32), spaces.Discrete(3))
-    batch = {"obs": torch.rand(2, *shape)}
-    logits = module.forward_exploration(batch)["action_dist_inputs"]
-    assert logits.shape == (2, 3)
-    assert (torch.softmax(logits, dim=-1) - 1 / 3).abs().max() < 0.05, "the first policy is not close to even"
-    assert module.compute_values(batch).shape == (2,)
-
-
-def test_networks_share_nothing(project: BakedProject) -> None:
-    module = actor_critic(project, spaces.Box(-1, 1, (4,)), spaces.Box(-1, 1, (2,)))
-    module.compute_values({"obs": torch.rand(8, 4)}).sum().backward()
-    assert all(parameter.grad is None for parameter in [*module.policy.parameters(), module.log_std])
-    first = module.policy.layers[0].weight
-    torch.testing.assert_close(first.T @ first, 2 * torch.eye(4))
-
-
-def test_networks_of_several_parts(project: BakedProject) -> None:
-    image, vector = spaces.Box(0, 1, (8, 8, 3), np.float32), spaces.Box(-1, 1, (4,), np.float32)
-    for parts in ({"image_0": image, "vector": vector}, {"image_0": image, "image_1": image}):
-        module = actor_critic(project, spaces.Dict(dict(parts)), spaces.MultiDiscrete([2, 3]))
-        batch = {name: torch.rand(2, *space.shape).requires_grad_() for name, space in parts.items()}
-        module.forward_train({"obs": batch})["action_dist_inputs"].pow(2).sum().backward()
-        assert all(part.grad.abs().sum() > 0 for part in batch.values()), "a part of the observation is not seen"
-
-
-def test_forbidden_actions_have_no_probability_whatever_the_weights(project: BakedProject) -> None:
-    space = spaces.Dict({"action_mask": spaces.MultiBinary(4), "vector": spaces.Box(-1, 1, (3,))})
-    module = actor_critic(project, space, spaces.Discrete(4))
-    for parameter in module.policy.parameters():
-        parameter.data *= 1000
-    mask = torch.tensor([[0, 1, 1, 0]] * 256, dtype=torch.int8)
-    batch = {"obs": {"action_mask": mask, "vector": torch.randn(256, 3)}}
-    distribution = module.get_exploration_action_dist_cls().from_logits(
-        module.forward_train(batch)["action_dist_inputs"]
-    )
-    assert set(distribution.sample().tolist()) <= {1, 2}
-    assert set(distribution.to_deterministic().sample().tolist()) <= {1, 2}
-    (distribution.entropy() + distribution.logp(torch.ones(256))).sum().backward()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in module.policy.parameters())
-
-
-def test_observation_that_is_no_number_is_an_error_that_says_where(project: BakedProject) -> None:
-    module = actor_critic(project, spaces.Box(-1, 1, (4,)), spaces.Discrete(2))
-    observations = torch.zeros(3, 4)
-    observations[1, 2] = torch.nan
-    for forward in (module.forward_exploration, module.forward_inference, module.compute_values):
-        with pytest.raises(ValueError, match=r"the observation of copy 1 is nan at index \[2\]"):
-            forward({"obs": observations})
-    module.policy.layers[0].weight.data[:] = torch.nan
-    with pytest.raises(ValueError, match="the network's own weights are no longer finite"):
-        module.forward_exploration({"obs": torch.zeros(3, 4)})
-
-
-def test_summary_names_the_networks_and_why(project: BakedProject) -> None:
-    summary = load(project, "kit.rllib.networks").network_summary
-    config = {"hidden_units": [64, 64], "image_features": 256}
-    image, vector = spaces.Box(0, 1, (8, 8, 3)), spaces.Box(-1, 1, (4,))
-    mask = spaces.MultiBinary(2)
-    assert summary(vector, config) == "policy and value network: 64 x 64 tanh units for 4 numbers"
-    assert summary(image, config) == "policy and value network: convolutions for the 8 x 8 x 3 pixels of image"
-    both = spaces.Dict({"action_mask": mask, "image_0": image, "vector": vector})
-    assert summary(both, config) == (
-        "policy and value network: convolutions for the 8 x 8 x 3 pixels of image_0, "
-        "64 x 64 tanh units for them and 4 numbers"
-    )
 
 
 # The environment itself

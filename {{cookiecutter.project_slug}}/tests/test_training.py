@@ -1,4 +1,4 @@
-"""Training for a moment: what a run leaves on disk, that it goes on where it ended, and that seeds differ."""
+"""Training for a moment: what a run leaves on disk, that it can be evaluated, and that it goes on where it ended."""
 
 import json
 import subprocess

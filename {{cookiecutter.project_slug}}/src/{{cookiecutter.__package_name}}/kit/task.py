@@ -89,7 +89,9 @@ class Task:
         """
         if max_episode_steps not in (None, self.max_episode_steps):
             where = self.env_class.__module__
-            raise ValueError(f"max_episode_steps is {self.max_episode_steps}, which a VectorEnv counts; change it in {where}")
+            raise ValueError(
+                f"max_episode_steps is {self.max_episode_steps}, which a VectorEnv counts; change it in {where}"
+            )
         own: Any = {} if config is None else copy.deepcopy(config)
         own.setdefault("num_envs", num_envs)
         return self.env_class(own, render_mode=render_mode)

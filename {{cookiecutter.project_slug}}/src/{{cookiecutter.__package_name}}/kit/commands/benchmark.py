@@ -12,11 +12,12 @@ from ..contract import run_checks
 from ..errors import RunError
 from ..guard import spool, watchdog
 from ..guard.failure import EnvironmentFailure
+from ..policy.find import RUNS
 from ..task import Task
 from ..training.cluster import start_ray
 from ..training.interrupt import Interrupt
 from ..training.options import TrainOptions
-from ..training.run_folder import RUNS, versions
+from ..training.run_folder import versions
 from ..vectorization.grid import Grid
 from ..vectorization.measure import measure
 from ..vectorization.settings import FILE, available_cpus, find_root, read_settings, write_settings
@@ -91,9 +92,9 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
         if interrupt.failure:
             raise EnvironmentFailure(interrupt.failure) from error
     except Exception as error:
-        from ..guard import mailbox  # late: Ray
+        from ..rllib import failure_report  # late: Ray
 
-        if failure := interrupt.failure or mailbox.read():
+        if failure := interrupt.failure or failure_report.read():
             raise EnvironmentFailure(failure) from error
         raise
     return interrupt.exit_code

@@ -15,9 +15,9 @@ from ..cli import did_you_mean
 from ..errors import RunError, UsageError, one_line
 from ..task import Task
 from ..vectorization.settings import Vectorization
-from .env_runner import EnvRunner, log_episode_return
-from .learner import PPOLearner
-from .normalization import NormalizedActorCritic
+from .env_runner import EnvRunner
+from .learner import PPOLearner, unsupported
+from .rl_module import ActorCritic
 
 _NETWORK = ("hidden_units", "image_features")
 # What `training` takes, of PPO and of every algorithm, but for RLlib's old names and what is no number.
@@ -87,9 +87,8 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
             sample_timeout_s=None,  # a slow environment is waited for; RLlib's 60 s would train on nothing
         )
         .learners(learner_class=PPOLearner, num_learners=0)  # the update runs in this process
-        .rl_module(rl_module_spec=RLModuleSpec(module_class=NormalizedActorCritic))
+        .rl_module(rl_module_spec=RLModuleSpec(module_class=ActorCritic))
         .fault_tolerance(restart_failed_env_runners=False)  # an error in the environment ends the run, loudly
-        .callbacks(on_episode_end=log_episode_return)
         .debugging(seed=seed, log_level=None, log_sys_usage=False)
     )
 
@@ -122,8 +121,12 @@ def _check(config: PPOConfig, error: type[Exception], where: str) -> None:
         raise error(f"{where}: image_features is {features!r}; write a whole number such as 256")
     for name in ("lr", "gamma", "lambda_", "clip_param", "vf_loss_coeff", "train_batch_size_per_learner", "num_epochs"):
         value = getattr(config, name)
+        if name == "lr" and isinstance(value, list):
+            continue  # a schedule
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             raise error(f"{where}: {name} is {value!r}; write a number of at least 0")
+    if line := unsupported(config):
+        raise error(f"{where}: {line}")
     try:
         config.copy(copy_frozen=False).validate()
     except Exception as problem:

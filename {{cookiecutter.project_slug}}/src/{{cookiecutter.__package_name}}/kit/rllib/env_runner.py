@@ -1,23 +1,21 @@
 """RLlib's env runner with what training one's own environment needs: seeds that differ, and loud failures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
 import torch
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
-from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from ..guard import mailbox, spool
+from ..guard import spool
 from ..guard.failure import EnvironmentFailure, users_traceback
-from ..training.cluster import quieten
+from . import failure_report, quieten
+from .sampled import SAMPLED, EpisodeCounter
 from .sampling import BatchedEnvRunner
 
-EPISODE_RETURNS = "episode_returns"
-LOG_LINES = "log_lines"
 CLOSE_SECONDS = 2.0
-SEEDS_OF_A_PART = 1_000_000  # more copies than there ever are
+SEEDS_OF_A_START = 1_000_000  # more copies than there ever are
 
 
 class CopyLost(Exception):
@@ -31,22 +29,23 @@ class EnvRunner(BatchedEnvRunner):
         quieten()
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
         self._spool = spool.Spool()
-        self._hang = mailbox.Poll(self._spool.hang, lambda report: mailbox.post(self._facts({"message": report})))
+        self._hang = failure_report.Poll(self._spool.hang, self._report)
         super().__init__(**kwargs)
-        self.begin(part=0)
+        self._counter = EpisodeCounter()
+        self.seed_envs(restart_count=0)
 
-    def begin(self, part: int) -> None:
-        """Chooses the seeds of the copies: no two of them, in no part of a run, share one.
+    def seed_envs(self, restart_count: int) -> None:
+        """Chooses the seeds of the copies: no two of them, after no restart of the run, share one.
 
         Args:
-            part: how often the run has been started before.
+            restart_count: how often the run has been started before.
         """
         if self.config.seed is not None:
             # Gymnasium gives copy i the seed `self._seed + i`. RLlib's own choice, seed + worker_index, would give
             # the second copy of runner 1 the same episodes as the first copy of runner 2.
             first = (self.worker_index or 0) * self.config.num_envs_per_env_runner
-            self._seed = self.config.seed + part * SEEDS_OF_A_PART + first
-            if part:
+            self._seed = self.config.seed + restart_count * SEEDS_OF_A_START + first
+            if restart_count:
                 torch.manual_seed(self._seed)  # of the actions
         self._needs_initial_reset = True
 
@@ -57,12 +56,11 @@ class EnvRunner(BatchedEnvRunner):
                 self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers
             )
         if report := spool.remains():  # of the env runner that this one is to replace
-            raise self._told(EnvironmentFailure({"message": report}))
+            raise self._report(report)
         try:
             super().make_env()
         except Exception as error:
-            facts = {"message": f"the environment can't be made:\n{users_traceback(error)}"}
-            raise self._told(EnvironmentFailure(facts)) from error
+            raise self._report(f"the environment can't be made:\n{users_traceback(error)}") from error
 
     def sample(self, **kwargs: Any) -> list[SingleAgentEpisode]:
         """Samples as RLlib does.
@@ -74,16 +72,17 @@ class EnvRunner(BatchedEnvRunner):
         try:
             episodes = super().sample(**kwargs)
         except Exception as error:
-            cause = error.__cause__ if error.__cause__ and not str(error) else error  # RLlib hides a failed reset so
+            # Of a failed reset RLlib raises an error without a message; what failed is its cause.
+            cause: Any = error.__cause__ if error.__cause__ and not str(error) else error
             if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
                 if report := spool.remains():
-                    raise self._told(EnvironmentFailure({"message": report})) from error
+                    raise self._report(report) from error
                 raise CopyLost("a process of an environment has died") from cause
-            if not isinstance(cause, EnvironmentFailure):
-                cause = EnvironmentFailure({"message": f"sampling failed:\n{users_traceback(cause)}"})
-            raise self._told(cause) from error
-        for line in self._signed(self._spool.new_log_lines()):
-            self.metrics.log_value(LOG_LINES, line, reduce="item_series")
+            is_known = isinstance(cause, EnvironmentFailure)
+            raise self._report(cause if is_known else f"sampling failed:\n{users_traceback(cause)}") from error
+        sampled = self._counter.count(episodes)
+        sampled.log_lines = self._tag(self._spool.new_log_lines())
+        self.metrics.log_value(SAMPLED, sampled, reduce="item_series")
         return episodes
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -98,15 +97,14 @@ class EnvRunner(BatchedEnvRunner):
         super().stop()
         self._spool.close()
 
-    def _told(self, failure: EnvironmentFailure) -> EnvironmentFailure:
-        mailbox.post(self._facts(failure.facts))
+    def _report(self, failure: EnvironmentFailure | str) -> EnvironmentFailure:
+        """Tells the driver, with what only the env runner knows; returns the failure, to raise it."""
+        failure = EnvironmentFailure({"message": failure}) if isinstance(failure, str) else failure
+        log = self._tag(self._spool.new_log_lines())
+        failure_report.post({**failure.facts, "env_runner": self.worker_index, "log": log})
         return failure
 
-    def _facts(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the facts with what only the env runner knows."""
-        return {**facts, "env_runner": self.worker_index, "log": self._signed(self._spool.new_log_lines())}
-
-    def _signed(self, lines: Sequence[str]) -> list[str]:
+    def _tag(self, lines: Sequence[str]) -> list[str]:
         return [f"{line} [env runner {self.worker_index}]" if self.worker_index else line for line in lines]
 
 
@@ -115,15 +113,3 @@ class _Context(EnvContext):
 
     def __or__(self, other: Any) -> "_Context":
         return _Context({**self, **other}, worker_index=self.worker_index, num_workers=self.num_workers)
-
-
-def log_episode_return(
-    *,
-    episode: SingleAgentEpisode,
-    prev_episode_chunks: Sequence[SingleAgentEpisode] = (),
-    metrics_logger: MetricsLogger,
-    **_: Any,
-) -> None:
-    """An RLlib callback: reports each finished episode's return, so that `train` can average over episodes."""
-    episode_return = sum(chunk.get_return() for chunk in (*prev_episode_chunks, episode))
-    metrics_logger.log_value(EPISODE_RETURNS, float(episode_return), reduce="item_series")

@@ -4,27 +4,42 @@ from typing import Any
 
 import torch
 import tree
+from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.ppo import LEARNER_RESULTS_KL_KEY, LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.connectors.learner import GeneralAdvantageEstimation
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, Learner
-from ray.rllib.evaluation.postprocessing import Postprocessing
 from torch import nn
 
-from .normalization import NormalizedActorCritic, ObserveBatch
+from ..errors import RunError
+from .rl_module import ActorCritic, ObserveBatch
 
-_COLUMNS = (
-    Columns.OBS,
-    Columns.ACTIONS,
-    Columns.ACTION_LOGP,
-    Postprocessing.ADVANTAGES,
-    Postprocessing.VALUE_TARGETS,
-)
+_COLUMNS = (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ADVANTAGES, Columns.VALUE_TARGETS)
 # The mean of each over the last pass; the value loss in units of the returns' variance.
 _METRICS = (Learner.TOTAL_LOSS_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, ENTROPY_KEY, LEARNER_RESULTS_KL_KEY)
 _LR_RANGE = (1e-5, 1e-2)  # the step size moves between these
 _LR_FACTOR = 1.5  # and at most so much after one minibatch
+
+
+def unsupported(config: PPOConfig) -> str | None:
+    """Returns a line about a setting that the learner would ignore, with what to write instead, or None."""
+    if not issubclass(config.rl_module_spec.module_class, ActorCritic):
+        return "rl_module_spec: only the kit's own networks can be saved as a policy; change its model_config instead"
+    is_schedule = not isinstance(config.lr, int | float)
+    for name, is_ignored, advice in (
+        ("use_kl_loss", config.use_kl_loss, "write use_kl_loss=False; kl_target steers the step size instead"),
+        ("kl_coeff", config.kl_coeff not in (0.0, PPOConfig().kl_coeff), "leave it out; use kl_target"),
+        ("use_critic", not config.use_critic, "leave it out; advantages are estimated with the value network"),
+        ("use_gae", not config.use_gae, "leave it out; lambda_=1.0 sums the rewards as they are"),
+        ("shuffle_batch_per_epoch", not config.shuffle_batch_per_epoch, "leave it out"),
+        ("grad_clip_by", config.grad_clip_by != "global_norm", 'write "global_norm"'),
+        ("lr", bool(config.kl_target) and is_schedule, "write one number, or kl_target=0.0 to keep to a schedule"),
+        ("num_learners", config.num_learners > 0, "write 0; the statistics of several learners would drift apart"),
+    ):
+        if is_ignored:
+            return f"{name}={getattr(config, name)!r} has no effect with this learner: {advice}"
+    return None
 
 
 class PPOLearner(PPOTorchLearner):
@@ -37,17 +52,22 @@ class PPOLearner(PPOTorchLearner):
     """
 
     def build(self) -> None:
-        """Makes networks, optimizer and connectors; RLlib calls it."""
+        """Makes networks, optimizer and connectors; RLlib calls it.
+
+        Raises:
+            RunError: a setting would be ignored.
+        """
+        if line := unsupported(self.config):
+            raise RunError(line)
         super().build()
         self._learner_connector.insert_before(GeneralAdvantageEstimation, ObserveBatch())
-        if self.config.kl_target:
-            self._optimizer_lr_schedules.clear()  # they would put the step size back after each update
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
         """Makes Adam as RLlib does, but in its fused form, which takes a fraction of the time on small networks."""
-        params = self.get_parameters(self._module[module_id])
-        adam = torch.optim.Adam(params, fused=True)
-        self.register_optimizer(module_id=module_id, optimizer=adam, params=params, lr_or_lr_schedule=config.lr)
+        params = self.get_parameters(self.module[module_id])
+        schedule = None if config.kl_target else config.lr  # RLlib would put the step size back after each update
+        adam = torch.optim.Adam(params, lr=config.lr if schedule is None else 0.0, fused=True)
+        self.register_optimizer(module_id=module_id, optimizer=adam, params=params, lr_or_lr_schedule=schedule)
 
     def update(
         self,
@@ -78,13 +98,12 @@ class PPOLearner(PPOTorchLearner):
         columns = {name: batch[name] for name in _COLUMNS}
         if Columns.LOSS_MASK in batch:  # leave out the rows that only served to estimate advantages
             columns = tree.map_structure(lambda column: column[batch[Columns.LOSS_MASK]], columns)
-        advantages, targets = columns[Postprocessing.ADVANTAGES], columns[Postprocessing.VALUE_TARGETS]
+        advantages, targets = columns[Columns.ADVANTAGES], columns[Columns.VALUE_TARGETS]
         # RLlib divides them by at least 1e-4, which leaves tiny rewards without effect.
-        columns[Postprocessing.ADVANTAGES] = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
-        module, variance = self.module[module_id].unwrapped(), 1.0
-        if isinstance(module, NormalizedActorCritic):
-            module.observe_returns(targets)
-            variance = float(module.return_statistics.deviation) ** 2
+        columns[Columns.ADVANTAGES] = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+        module = self.module[module_id].unwrapped()
+        module.observe_returns(targets)
+        variance = float(module.return_statistics.deviation) ** 2
         flat = tree.flatten(columns)
         minibatches = max(1, round(len(targets) / (minibatch_size or len(targets))))
         for _ in range(num_epochs):
@@ -99,15 +118,15 @@ class PPOLearner(PPOTorchLearner):
     def _descend(self, module_id: str, minibatch: dict[str, Any], variance: float) -> torch.Tensor:
         """Takes one step of Adam; returns _METRICS."""
         optimizer = self.get_optimizer(module_id)
-        parameters = self._optimizer_parameters[optimizer]
+        (group,) = optimizer.param_groups
         loss, metrics = self._loss(module_id, minibatch, variance)
-        for parameter in parameters:
-            parameter.grad = None
+        optimizer.zero_grad()
         loss.backward()
         if self.config.grad_clip:
-            nn.utils.clip_grad_norm_(parameters, self.config.grad_clip)
+            nn.utils.clip_grad_norm_(group["params"], self.config.grad_clip)
         optimizer.step()
-        self._follow_kl(optimizer, float(metrics[-1]))
+        if self.config.kl_target:
+            group["lr"] = self._step_size(group["lr"], float(metrics[-1]))
         return metrics
 
     def _loss(self, module_id: str, batch: dict[str, Any], variance: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,20 +135,21 @@ class PPOLearner(PPOTorchLearner):
         module = self.module[module_id].unwrapped()
         distribution = module.get_train_action_dist_cls().from_logits(outputs[Columns.ACTION_DIST_INPUTS])
         log_ratio = distribution.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP]
-        ratio, clip, advantages = log_ratio.exp(), self.config.clip_param, batch[Postprocessing.ADVANTAGES]
+        ratio, clip, advantages = log_ratio.exp(), self.config.clip_param, batch[Columns.ADVANTAGES]
         policy_loss = -torch.min(advantages * ratio, advantages * ratio.clamp(1 - clip, 1 + clip)).mean()
         values = module.compute_values(batch, embeddings=outputs.get(Columns.EMBEDDINGS))
-        value_loss = (values - batch[Postprocessing.VALUE_TARGETS]).square().mean() / variance
+        squares = (values - batch[Columns.VALUE_TARGETS]).square().clamp(max=self.config.vf_clip_param)
+        value_loss = squares.mean() / variance
         entropy = distribution.entropy().mean()
         loss = policy_loss + self.config.vf_loss_coeff * value_loss
         loss = loss - self.entropy_coeff_schedulers_per_module[module_id].get_current_value() * entropy
         kl = (ratio - 1 - log_ratio).mean()  # estimated from the samples: Schulman 2020, "Approximating KL Divergence"
         return loss, torch.stack([loss, policy_loss, value_loss, entropy, kl]).detach()
 
-    def _follow_kl(self, optimizer: Any, kl: float) -> None:
-        """Moves the step size to where a minibatch changes the policy by about `kl_target`."""
-        target, lr = self.config.kl_target, self._get_optimizer_lr(optimizer)
-        if kl > 2 * target > 0:
-            self._set_optimizer_lr(optimizer, max(lr / _LR_FACTOR, _LR_RANGE[0]))
-        elif kl < target / 2:
-            self._set_optimizer_lr(optimizer, min(lr * _LR_FACTOR, _LR_RANGE[1]))
+    def _step_size(self, lr: float, kl: float) -> float:
+        """Returns the step size at which a minibatch changes the policy by about `kl_target`."""
+        if kl > 2 * self.config.kl_target:
+            return max(lr / _LR_FACTOR, _LR_RANGE[0])
+        if kl < self.config.kl_target / 2:
+            return min(lr * _LR_FACTOR, _LR_RANGE[1])
+        return lr

@@ -17,8 +17,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     RLlib takes each step of each copy apart, leads it through two pipelines of connectors and keeps it in an episode.
     Here the observations of all copies go into the network as they come, and episodes are cut out of the batch when
-    they end. What needs more than that is left to RLlib: connectors of one's own, a callback on each step, a network
-    with a memory, actions to be rescaled, a failed environment to be made anew.
+    they end. What needs more than that is left to RLlib: connectors of one's own and the steps that they look back on,
+    a callback on each step, a network with a memory or on a GPU, actions to be rescaled, a failed environment to be
+    made anew.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -32,7 +33,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             or config.restart_failed_sub_environments
             or config.callbacks_on_episode_step
             or any(type(each).on_episode_step is not RLlibCallback.on_episode_step for each in self._callbacks)
-            or (self.module is not None and self.module.is_stateful())
+            or config.episode_lookback_horizon > 1
+            or (self.module is not None and (self.module.is_stateful() or not _is_on_cpu(self.module)))
         )
         if self.module is not None:
             self.module.eval()  # for good, so that RLlib doesn't switch to it and back at every step
@@ -140,8 +142,12 @@ class _Record:
             t_started=begun.t,
             len_lookback_buffer=0,
         )
-        episode._custom_data = begun._custom_data
+        episode.custom_data.update(begun.custom_data)
         return episode
+
+
+def _is_on_cpu(module: torch.nn.Module) -> bool:
+    return all(parameter.device.type == "cpu" for parameter in module.parameters())
 
 
 def _map(function: Callable[[Any], Any], structure: Any) -> Any:

@@ -8,14 +8,18 @@ from typing import Any
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from ..cli import RunError
+from ..policy.find import BEST, LAST, POLICY
+from ..policy.folder import save_policy
 from ..rllib.env_runner import CopyLost
+from ..rllib.rl_module import trained_actor
 from ..vectorization.settings import Vectorization
 from .cluster import cluster_cpus
-from .run_folder import BEST, LAST, RunFolder
+from .run_folder import RunFolder
 
-RL_MODULE = "learner/rl_module"  # RLlib's name for the networks in a learner's state
+RL_MODULE = f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}"  # the networks in the state of the learners
 MOST_ATTEMPTS = 3  # without a finished iteration in between; then something breaks every time
 
 
@@ -35,11 +39,11 @@ class RestartableAlgorithm:
         self._folder, self._configure, self._vectorization = folder, configure, vectorization
         self._attempts = 0  # since the last finished iteration
 
-    def build(self, part: int, from_checkpoint: bool) -> None:
+    def build(self, restart_count: int, from_checkpoint: bool) -> None:
         """Builds the algorithm.
 
         Args:
-            part: how often the run has been started before; each part has environment seeds of its own.
+            restart_count: how often the run was started before; each start has environment seeds of its own.
             from_checkpoint: goes on from the last checkpoint.
 
         Raises:
@@ -53,10 +57,11 @@ class RestartableAlgorithm:
             self._restore(self.algorithm, self._folder.checkpoint(LAST))
             # RLlib sends the weights, too, but drops them where an env runner is still busy with its first ones: it would
             # sample a batch with a new policy. Without their number they are taken in any case.
-            weights = self.algorithm.learner_group.get_state(components=[RL_MODULE], inference_only=True)["learner"]
-            group.foreach_env_runner(lambda runner: runner.set_state({"rl_module": weights["rl_module"]}))
-        if part:
-            group.foreach_env_runner(lambda runner: runner.begin(part))
+            weights = self.algorithm.learner_group.get_state(components=[RL_MODULE], inference_only=True)
+            networks = {COMPONENT_RL_MODULE: weights[COMPONENT_LEARNER][COMPONENT_RL_MODULE]}
+            group.foreach_env_runner(lambda runner: runner.set_state(networks))
+        if restart_count:
+            group.foreach_env_runner(lambda runner: runner.seed_envs(restart_count))
 
     def _restore(self, algorithm: Algorithm, checkpoint: Path) -> None:
         try:
@@ -76,10 +81,11 @@ class RestartableAlgorithm:
         self._attempts = 0
         return result
 
-    def save(self, path: str) -> None:
-        """Writes RLlib's part of a checkpoint into a folder."""
+    def save(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Writes a checkpoint into a folder: RLlib's own state to go on from, and the policy with what it is of."""
         assert self.algorithm is not None
-        self.algorithm.save_to_path(path)
+        self.algorithm.save_to_path(str(path))
+        save_policy(path / POLICY, trained_actor(self.algorithm), facts)
 
     def stop_to_build_anew(self) -> None:
         """Stops what is left of the algorithm after a fault.

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,12 +13,25 @@ from pathlib import Path
 
 from ..cli import RunError
 from ..guard import spool, watchdog
+from ..rllib import quieten
 from ..task import Task
 from ..vectorization.settings import available_cpus
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
 RETURN_SECONDS = 10.0
+
+_is_starting = threading.Event()
+
+
+def _leave_group() -> None:
+    """Keeps from Ray's processes what `timeout` or a batch system sends to this one's group: a run needs them to its end."""
+    if _is_starting.is_set():
+        os.setpgid(0, 0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_group)
 
 
 def start_ray(address: str | None, task: Task) -> None:
@@ -34,12 +48,14 @@ def start_ray(address: str | None, task: Task) -> None:
     if address is None:
         # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # it would abort this process on SIGTERM
     import ray.rllib  # noqa: F401  its import sets the levels that `quieten` sets
     import torch
 
     quieten()
     torch.set_num_threads(1)
     sigterm = signal.getsignal(signal.SIGTERM)
+    _is_starting.set()
     try:
         _init(address, task)
     except Exception as error:  # Ray raises plain ones, too
@@ -49,6 +65,7 @@ def start_ray(address: str | None, task: Task) -> None:
         signal.signal(signal.SIGTERM, sigterm)
         signal.raise_signal(signal.SIGTERM)
     finally:
+        _is_starting.clear()
         signal.signal(signal.SIGTERM, sigterm)
 
 
@@ -77,12 +94,6 @@ def _reach(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-
-
-def quieten() -> None:
-    """Keeps what Ray logs from the terminal; its errors are raised as well. Call it after importing RLlib."""
-    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
 
 
 def cluster_cpus(wanted: int = 1) -> int:

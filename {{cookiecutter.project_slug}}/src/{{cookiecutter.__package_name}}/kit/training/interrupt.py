@@ -2,24 +2,32 @@
 
 import os
 import signal
+import socket
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-PATIENCE_SECONDS = 4.0  # for the iteration at hand; then it is given up, and the last checkpoint stands
-MERCY_SECONDS = 3.0  # for code that Python can't interrupt; then the process ends where it is
+from ..guard import spool
+
+GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, and the last checkpoint stands
+FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
+KILL_AFTER_S = 3.0  # for code that Python can't interrupt, and for Ray to end; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+if hasattr(os, "register_at_fork"):  # what a child process receives is no signal to the run
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
 
 
 class Interrupt:
     """While entered, a signal raises KeyboardInterrupt, but for an iteration at hand, which may come to its end.
 
     Attributes:
-        reason: what was received, in words, or None.
-        exit_code: 128 + the signal's number, as shells have it; 1 for a failure; else 0.
-        failure: the facts of the environment's failure, or None.
-        is_patient: the first signal only sets `reason`; a second one, or PATIENCE_SECONDS, still raise.
+        reason: the signal that was received, in words, or None.
+        exit_code: 128 + the signal's number, as shells have it, else 0.
+        failure: the facts of a failure of the environment that came before any signal, or None.
+        is_patient: the first signal only sets `reason`; a second one, or GRACE_S, still raise.
         finish: writes what a run leaves behind; called when the process has to be ended where it is.
     """
 
@@ -29,61 +37,104 @@ class Interrupt:
         self.failure: dict[str, Any] | None = None
         self.is_patient = False
         self.finish: Callable[[], object] = lambda: None
-        self._is_over = threading.Event()
+        self._is_ending = threading.Event()  # the loop has come to its end
+        self._is_met = threading.Event()  # the loop has met the failure, if there is one
+        self._nudged: threading.Event | None = None  # what a SIGINT of our own was sent for the lack of
+        self._nudges = 0  # of our own that are still to come out of the socket
         self._before: dict[signal.Signals, Any] = {}
         self._poll: Any = None
+        self._reading, self._writing = socket.socketpair()
 
     def __enter__(self) -> "Interrupt":
         self._before = {number: signal.signal(number, self._received) for number in SIGNALS}
+        self._writing.setblocking(False)
+        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop_insisting()
+        self.stop_escalating()
+        self.exit_soon()
+        signal.set_wakeup_fd(-1)
+        self._writing.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def listen(self) -> None:
-        """Begins to look for failures that env runners report."""
-        from ..guard import mailbox  # late: Ray takes a while to import, and a signal may come before
+        """Looks for the failures that env runners report, from now on; earlier ones are forgotten."""
+        from ..rllib import failure_report  # late: Ray takes a while to import, and a signal may come before
 
-        self._poll = mailbox.Poll(mailbox.read, self._failed)
+        if self._poll is not None:
+            self._poll.join()
+            failure_report.clear()
+        is_met = self._is_met = threading.Event()
+        self.failure = None
+        self._poll = failure_report.Poll(failure_report.read, lambda facts: self._failed(facts, is_met))
 
-    def stop_insisting(self) -> None:
-        """Leaves the time that is still needed to what ends in order now."""
-        self._is_over.set()
+    def stop_listening(self) -> None:
+        """Leaves it to the loop what to do about a failure."""
+        self._is_met.set()
         if self._poll is not None:
             self._poll.stop()
 
-    def forget_failure(self) -> None:
-        """Waits for the next failure of the environment, to go on in spite of this one."""
-        from ..guard import mailbox
+    def stop_escalating(self) -> None:
+        """Gives the run the time that it needs to write what it leaves behind."""
+        self._is_ending.set()
 
-        self.stop_insisting()
-        mailbox.clear()
-        if self.failure is not None:
-            self.failure, self.reason, self.exit_code = None, None, 0
-        self._is_over = threading.Event()
-        self.listen()
+    def exit_soon(self) -> None:
+        """After a signal, ends the process even if Ray doesn't: its processes may have got the signal, too."""
+        self.finish = lambda: None
+        if self.reason is not None:
+            timer = threading.Timer(KILL_AFTER_S, self.end_process)
+            timer.daemon = True
+            timer.start()
 
-    def _failed(self, facts: dict[str, Any]) -> None:
-        """Ends the run because of the environment; called from the thread that polls."""
-        self.failure, self.reason, self.exit_code = facts, "the environment failed", 1
-        self._insist(2.0)  # most often the same failure comes to the loop by itself
+    def _failed(self, facts: dict[str, Any], is_met: threading.Event) -> None:
+        """Ends the iteration at hand because of the environment; called from the thread that polls."""
+        if self.reason is None and not is_met.is_set():
+            self.failure = facts
+            self._escalate(FAILURE_GRACE_S, is_met)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
+        nudged, self._nudged = self._nudged, None
+        if nudged is not None:
+            if not nudged.is_set():
+                raise KeyboardInterrupt
+            return
         if self.reason is not None:
             raise KeyboardInterrupt
-        self.exit_code = 128 + number
-        self.reason = "interrupted by Ctrl-C" if number == signal.SIGINT else "ended by SIGTERM"
-        threading.Thread(target=self._insist, args=[PATIENCE_SECONDS], daemon=True).start()
+        self._note(number)
         if not self.is_patient:
             raise KeyboardInterrupt
 
-    def _insist(self, seconds: float) -> None:
+    def _note(self, number: int) -> None:
+        self.exit_code = 128 + number
+        self.reason = "interrupted by Ctrl-C" if number == signal.SIGINT else "ended by SIGTERM"
+
+    def _watch(self) -> None:
+        """Sees to it that a signal ends the run, also while code in C keeps Python from calling the handler."""
+        while number := self._reading.recv(1):
+            if number[0] == signal.SIGINT and self._nudges:
+                self._nudges -= 1
+            elif number[0] in SIGNALS:
+                return self._escalate(GRACE_S, self._is_ending, number[0])
+
+    def _escalate(self, seconds: float, is_over: threading.Event, number: int | None = None) -> None:
         """Waits for the end, then raises KeyboardInterrupt in the loop, then ends the process."""
-        is_over = self._is_over
-        if not is_over.wait(seconds):
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            if not is_over.wait(MERCY_SECONDS):
-                self.finish()
-                os._exit(self.exit_code)
+        if is_over.wait(seconds):
+            return
+        if number is not None and self.reason is None:
+            self._note(number)
+        self._nudged, self._nudges = is_over, self._nudges + 1
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if not is_over.wait(KILL_AFTER_S):
+            self.end_process()
+
+    def end_process(self) -> None:
+        """Ends the process where it is, with what has to be left behind and said."""
+        if self.failure is not None:
+            print(f"ERROR: {self.failure['message']}", file=sys.stderr, flush=True)
+        self.finish()
+        spool.clean()
+        sys.stdout.flush()
+        os._exit(self.exit_code or 1)

@@ -1,51 +1,52 @@
 """The training loop: one iteration after the other until something ends the run, with every result on disk at once."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
+from ray.rllib.core import DEFAULT_MODULE_ID
 from tensorboardX import SummaryWriter
 
 from ..cli import RunError
-from ..guard import LONG_EPISODE, mailbox
+from ..guard import LONG_EPISODE
 from ..guard.failure import EnvironmentFailure
-from ..rllib.env_runner import EPISODE_RETURNS, LOG_LINES
+from ..policy.find import BEST, LAST
+from ..rllib import failure_report
+from ..rllib.sampled import Sampled
 from .algorithm import RestartableAlgorithm, is_machines_fault
 from .interrupt import Interrupt
 from .progress import Progress
-from .run_folder import BEST, LAST, RunFolder
-from .status import WINDOW_EPISODES, Limits, Status, reached, reached_return, seconds_left
+from .run_folder import RunFolder
+from .status import Limits, Status, plateau_hint, reached, seconds_left
 from .storage import Storage
 
 
+@dataclass
 class Loop:
     """Trains until a limit is reached, the user interrupts or something fails.
 
-    Args:
+    Attributes:
         algorithm: is built here.
         folder: gets a row, TensorBoard values and a checkpoint with every iteration.
         limits: what ends the run.
-        status: is moved on; if it has iterations, training goes on from the last checkpoint.
+        status: of the last checkpoint, where training begins.
         facts: what each checkpoint says of itself besides the status.
         keep_going: starts training anew after the environment's failures, too.
         storage: gets a copy of the folder now and then.
     """
 
-    def __init__(
-        self,
-        algorithm: RestartableAlgorithm,
-        folder: RunFolder,
-        limits: Limits,
-        status: Status,
-        facts: Mapping[str, Any],
-        keep_going: bool,
-        storage: Storage | None = None,
-    ) -> None:
-        self._algorithm, self._folder, self._limits, self._status = algorithm, folder, limits, status
-        self._facts, self._keep_going, self._storage = facts, keep_going, storage
-        self._has_warned = False  # of an episode without an end
+    algorithm: RestartableAlgorithm
+    folder: RunFolder
+    limits: Limits
+    status: Status
+    facts: Mapping[str, Any]
+    keep_going: bool = False
+    storage: Storage | None = None
+    _said: set[str] = field(default_factory=set, init=False)  # what is said once
 
     def run(self, interrupt: Interrupt, rewrite: bool) -> str:
         """Returns what ended the run, in words.
@@ -59,105 +60,117 @@ class Loop:
             RunError: an iteration ended without a step, or training fails again and again.
             OSError: something can't be written.
         """
-        purge = self._status.env_steps + 1 if self._status.iteration else None
-        with ExitStack() as stack:
-            self._writer = stack.enter_context(SummaryWriter(str(self._folder.path), purge_step=purge))
-            self._progress = stack.enter_context(Progress(rewrite))
-            stack.callback(interrupt.stop_insisting)
-            interrupt.listen()
-            while (reason := interrupt.reason or reached(self._limits, self._status)) is None:
-                try:
-                    if self._algorithm.algorithm is None:
-                        self._algorithm.build(self._status.part, from_checkpoint=self._status.iteration > 0)
-                    interrupt.is_patient = True
-                    self._iterate()
-                except (Exception, KeyboardInterrupt) as error:
-                    self._go_on_after(error, interrupt)
-                finally:
-                    interrupt.is_patient = False
+        try:
+            with Progress(rewrite) as self._progress:
+                while True:
+                    interrupt.listen()
+                    try:
+                        return self._train(interrupt)
+                    except (Exception, KeyboardInterrupt) as error:
+                        interrupt.stop_listening()
+                        interrupt.is_patient = False
+                        with suppress(OSError):  # a full disk
+                            self.folder.drop_rows_after(self.status.iteration)
+                        if interrupt.reason is not None:
+                            return interrupt.reason
+                        self._recover(error, interrupt.failure or failure_report.read())
+        finally:
+            interrupt.stop_listening()
+            interrupt.stop_escalating()
+
+    def _train(self, interrupt: Interrupt) -> str:
+        """Trains from the last checkpoint on, until something ends the run; returns what."""
+        is_resumed = self.status.iteration > 0
+        purge = self.status.env_steps + 1 if is_resumed else None
+        with SummaryWriter(str(self.folder.path), purge_step=purge) as writer:
+            while (reason := interrupt.reason) is None:
+                if interrupt.failure is not None:
+                    raise EnvironmentFailure(interrupt.failure)
+                if reason := reached(self.limits, self.status):
+                    break
+                if self.algorithm.algorithm is None:
+                    self._progress.waiting_for("building the networks and the env runners")
+                    self.algorithm.build(self.status.restart_count, from_checkpoint=is_resumed)
+                    self._progress.waiting_for("sampling the first steps")
+                interrupt.is_patient = True
+                self._iterate(writer)
             return reason
 
-    def _iterate(self) -> None:
+    def _iterate(self, writer: SummaryWriter) -> None:
         """Samples a batch, learns from it, and writes down what came of it."""
         start = time.perf_counter()
-        result = self._algorithm.train()
-        row = move_on(self._status, self._limits, result, time.perf_counter() - start)
-        self._say(result["env_runners"].get(LOG_LINES, ()))
-        self._folder.append_row(row)
+        result = self.algorithm.train()
+        seconds, sampled = time.perf_counter() - start, Sampled.of(result)
+        if not sampled.env_steps:
+            raise RunError(f"iteration {self.status.iteration + 1} ended without a single step of the environment")
+        status = self.status.after(sampled, seconds)
+        self._log(sampled.log_lines)
+        row = progress_row(status, sampled.env_steps / seconds, result["learners"][DEFAULT_MODULE_ID])
+        self.folder.append_row(row)
         for name, value in row.items():
             if value is not None and name not in ("iteration", "env_steps"):
-                self._writer.add_scalar(name, value, self._status.env_steps)
-        kept = dict(self._facts) | asdict(self._status)
-        if self._status.comparable_return is not None and self._status.comparable_return == self._status.best_return:
-            self._folder.save_checkpoint(BEST, self._algorithm.save, kept)
-        self._folder.save_checkpoint(LAST, self._algorithm.save, kept)
-        if self._storage:
-            self._storage.copy(self._folder, self._status.iteration)
-        self._progress.show(row, seconds_left(self._limits, self._status))
+                writer.add_scalar(name, value, status.env_steps)
+        save = partial(self.algorithm.save, facts={**self.facts, **asdict(status), "return": status.mean_return})
+        if status.best_return is not None and not status.steps_since_best:
+            self.folder.save_checkpoint(BEST, save)
+        self.folder.save_checkpoint(LAST, save)
+        self.status = status
+        if self.storage:
+            self.storage.copy(self.folder, status.iteration)
+        self._progress.show(row, seconds_left(self.limits, status))
+        if (hint := plateau_hint(self.limits, status)) and self._is_new(hint):
+            self._progress.say(hint)
 
-    def _go_on_after(self, error: BaseException, interrupt: Interrupt) -> None:
-        """Prepares to train anew from the last checkpoint after a fault; raises what must end the run."""
-        failure = interrupt.failure or mailbox.read()
+    def _recover(self, error: BaseException, failure: Mapping[str, Any] | None) -> None:
+        """Prepares to go on from the last checkpoint after a fault, as --resume does; raises what must end the run."""
         if failure is not None:
-            self._say(failure["log"])
-            if not self._keep_going:
+            self._log(failure["log"])
+            if not self.keep_going:
                 raise EnvironmentFailure(failure) from error
             what = str(failure["message"])
-            interrupt.forget_failure()
-        elif isinstance(error, KeyboardInterrupt):
-            return
         elif is_machines_fault(error):
             what = f"a process that trains was lost ({type(error).__name__})"
         else:
             raise error
-        self._algorithm.stop_to_build_anew()
-        self._status.part += 1
-        self._progress.say(f"{what}\ngoing on after iteration {self._status.iteration}")
+        self.algorithm.stop_to_build_anew()
+        restarts = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
+        self.status = Status.of_last_checkpoint(self.folder, self.facts)
+        self.status.restart_count = restarts
+        self._progress.say(f"{what}\ngoing on after iteration {self.status.iteration}")
 
-    def _say(self, lines: Sequence[str] | float) -> None:
+    def _log(self, lines: Sequence[str]) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
-        for line in () if isinstance(lines, float) else lines:  # NaN: nothing was
-            if LONG_EPISODE in line:  # each process says it
-                if self._has_warned:
-                    continue
-                self._has_warned = True
-            self._progress.say(line)
-            self._folder.append_log(line)
+        for line in lines:
+            if LONG_EPISODE not in line or self._is_new(LONG_EPISODE):  # each process says it
+                self._progress.say(line)
+                self.folder.append_log(line)
+
+    def _is_new(self, text: str) -> bool:
+        """Tells whether something has not been said before; it is from now on."""
+        is_new = text not in self._said
+        self._said.add(text)
+        return is_new
 
 
-def move_on(status: Status, limits: Limits, result: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Moves `status` on by an iteration of so many seconds; returns its row of progress.csv.
+def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, Any]) -> dict[str, float | None]:
+    """Returns a row of progress.csv; None is what is not known yet, or no number.
 
-    Raises:
-        RunError: RLlib's result has no new step.
+    Args:
+        status: after the iteration.
+        steps_per_second: of the iteration.
+        learner: RLlib's metrics of it.
     """
-    sampled = result["env_runners"]
-    steps = int(result["num_env_steps_sampled_lifetime"]) - status.env_steps
-    if steps <= 0:
-        raise RunError(f"iteration {status.iteration + 1} ended without a single step of the environment")
-    finished = sampled.get(EPISODE_RETURNS, ())
-    returns = [] if isinstance(finished, float) else [float(value) for value in finished]  # NaN: none has finished
-    status.iteration += 1
-    status.env_steps += steps
-    status.episodes += len(returns)
-    status.seconds += seconds
-    status.recent_returns = (status.recent_returns + returns)[-WINDOW_EPISODES:]
-    mean = status.comparable_return
-    if mean is not None and (status.best_return is None or mean > status.best_return):
-        status.best_return = mean
-    if status.seconds_to_stop_return is None and reached_return(limits, status):
-        status.seconds_to_stop_return = round(status.seconds, 3)
-    learner = result["learners"]["default_policy"]
-    return {
+    lengths = status.recent_lengths
+    row = {
         "iteration": status.iteration,
         "env_steps": status.env_steps,
         "episodes": status.episodes,
         "seconds": round(status.seconds, 3),
-        "steps_per_second": round(steps / seconds, 1),
+        "steps_per_second": round(steps_per_second, 1),
         "episode_return_mean": status.mean_return,
         "episode_return_min": min(status.recent_returns, default=None),
         "episode_return_max": max(status.recent_returns, default=None),
-        "episode_length_mean": sampled.get("episode_len_mean"),
+        "episode_length_mean": sum(lengths) / len(lengths) if lengths else None,
         "best_return": status.best_return,
         "policy_loss": learner["policy_loss"],
         "value_loss": learner["vf_loss"],
@@ -165,3 +178,4 @@ def move_on(status: Status, limits: Limits, result: Mapping[str, Any], seconds: 
         "entropy": learner["entropy"],
         "kl_divergence": learner["mean_kl_loss"],
     }
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in row.items()}

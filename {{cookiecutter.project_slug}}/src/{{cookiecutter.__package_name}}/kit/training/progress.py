@@ -26,12 +26,18 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self._live:
             self._live.start()
-            self._live.update(Text("sampling the first steps"), refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+
+    def waiting_for(self, what: str) -> None:
+        """Says what takes a while now."""
+        if self._live:
+            self._live.update(Text(what), refresh=True)
+        else:
+            self.console.print(what)
 
     def say(self, line: str) -> None:
         """Prints something above the line that moves."""
@@ -48,7 +54,7 @@ class Progress:
 
 
 def progress_line(row: Mapping[str, Any], seconds_left: float | None) -> str:
-    """Formats one iteration, e.g. `iteration 7 | 14,336 steps | 5,200/s | return 0.11 (-2.1 to 0.5) | best 0.11 | ...`."""
+    """Formats one iteration, e.g. `iteration 7 | 14,336 steps | 5,200/s | return 0.1 (-2 to 0.5) | best 0.1 | ...`."""
     mean, low, high = (row[f"episode_return_{name}"] for name in ("mean", "min", "max"))
     returns = "no episode has ended yet" if mean is None else f"return {mean:.4g} ({low:.4g} to {high:.4g})"
     parts = [

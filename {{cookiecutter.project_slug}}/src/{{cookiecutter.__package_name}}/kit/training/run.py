@@ -4,23 +4,29 @@ import math
 import os
 import secrets
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from ..cli import RunError, UsageError
-from ..commands.check import show
-from ..contract import run_checks
-from ..files import read_json
+from ..config import config_of
+from ..contract import run_checks, show
+from ..errors import RunError, UsageError
+from ..files import write_json
 from ..guard import spool, watchdog
 from ..guard.failure import EnvironmentFailure, write_failure
+from ..policy.find import LAST
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
 from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_root, read_settings
 from .cluster import cluster_cpus, start_ray
 from .interrupt import Interrupt
-from .options import TrainOptions, read_saved, resumed
-from .run_folder import CHECKPOINT_FILE, LAST, RunFolder
+from .options import TrainOptions
+from .resolve import resolve_run
+from .run_folder import versions
 
 STARTED = time.perf_counter()
+ENVIRONMENT_FAILED = "the environment failed"  # why a run has ended
 
 
 class Run:
@@ -30,15 +36,12 @@ class Run:
         exit_code: 0; 128 + the number of the signal that has ended the run.
 
     Raises:
-        UsageError: the run to resume is not there, the name of a new one is taken, or the limits are reached already.
+        UsageError: as of `resolve_run`.
     """
 
     def __init__(self, task: Task, options: TrainOptions) -> None:
-        self.task, self.options = task, options
-        self.folder = RunFolder.earlier(options.name) if options.resume else RunFolder.new(options.name)
-        self.saved: dict[str, Any] = {}
-        self._read_saved()
-        self.storage = self._open_storage()
+        self.task = task
+        self.folder, self.storage, self.options, self.saved = resolve_run(options)
         self.vectorization: Vectorization
         self._interrupt = Interrupt()
 
@@ -53,18 +56,17 @@ class Run:
         os.environ[spool.RUN] = secrets.token_hex(8)
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         spool.clean()
         self._interrupt.__exit__()
         if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
             print(self._interrupt.reason)
-            return True
+            self._interrupt.end_process()  # Ray may be half started: its own end would take long, or crash
         if isinstance(error, EnvironmentFailure) and not self.options.debug:
             self.folder.make()
             raise RunError(write_failure(self.folder.path, error.facts, self.task.package)) from None
         if isinstance(error, OSError):
             raise RunError(f"{self.folder.path} can't be written: {error}; the checkpoints in it are whole") from None
-        return False
 
     def preflight(self) -> None:
         """Runs the checks of the environment's contract that fit into a second.
@@ -105,6 +107,7 @@ class Run:
     def start_ray(self) -> None:
         """Starts Ray on this machine, unless the run has joined a cluster."""
         if not self.options.address:
+            print("starting Ray", flush=True)
             start_ray(None, self.task)
 
     def learn(self) -> None:
@@ -115,36 +118,91 @@ class Run:
             RunError: training can't go on, or a last file can't be written.
             OSError: something can't be written.
         """
-        from .session import learn  # late: RLlib takes two seconds
+        from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
+        from .loop import Loop
+        from .status import Limits
+        from .summary import finish
 
-        learn(self, self._interrupt, STARTED)
+        options, interrupt = self.options, self._interrupt
+        config, facts, status = self._begin()
+        limits = Limits(options.stop_return, options.max_env_steps, options.max_seconds, options.patience)
+        algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization)
+        loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage)
+
+        def end(reason: str) -> Exception | None:
+            return finish(self.folder, config, loop.status, reason, STARTED)
+
+        interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
+        reason = "an error"
+        try:
+            reason = loop.run(interrupt, rewrite=not options.debug)
+        except KeyboardInterrupt:
+            reason = str(interrupt.reason)
+        except EnvironmentFailure:
+            reason = ENVIRONMENT_FAILED
+            raise
+        finally:
+            unwritten = end(reason)
+            if self.storage and loop.status.iteration:
+                unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
+            interrupt.exit_soon()
+            algorithm.stop()
+        if unwritten:
+            raise unwritten
+
+    def _begin(self) -> tuple[dict[str, Any], dict[str, Any], Any]:
+        """Writes config.json; returns it, what each checkpoint says of itself, and the status to go on from."""
+        from ..policy.folder import spaces_of
+        from ..policy.networks import network_summary
+        from ..rllib.config import numbers
+        from .status import Status
+
+        env = self.task.make_adapted(self.options.config)
+        env.close()
+        fitted = asdict(self.vectorization)
+        chosen = {name: fitted[name] for name in KEYS}
+        config = {
+            "env_id": self.task.env_id,
+            "command": self.options.command(self.task.package, chosen),
+            "started": datetime.now().isoformat(timespec="seconds"),
+            "options": self.options.kept(),
+            "env_config": config_of(env) or dict(self.options.config),
+            "vectorization": fitted,
+            "ppo": numbers(self._configure(self.vectorization)),
+            "versions": versions(self.task.package),
+        }
+        facts = {name: config[name] for name in ("env_id", "env_config", "versions")}
+        facts |= {"run": self.folder.path.name, "spaces": spaces_of(env)}
+        self.folder.make()
+        status = Status.of_last_checkpoint(self.folder, facts)
+        if status.iteration:
+            self._say_what_is_new(config["ppo"])
+            print(f"going on after iteration {status.iteration} of {self.folder.checkpoint(LAST)}", flush=True)
+        else:
+            print(network_summary(env.observation_space, config["ppo"]), flush=True)
+        write_json(self.folder.path / "config.json", config)
+        return config, facts, status
+
+    def _configure(self, vectorization: Vectorization) -> Any:
+        from ..rllib.config import algorithm_config
+
+        return algorithm_config(self.task, vectorization, self.options.seed, self.options.config, self.options.set)
+
+    def _say_what_is_new(self, now: Mapping[str, Any]) -> None:
+        """Says which of PPO's numbers have changed since the run was started.
+
+        Raises:
+            UsageError: the networks have; the weights of the checkpoint don't fit them.
+        """
+        then = self.saved.get("ppo", {})
+        for name in (name for name in now if name in then and then[name] != now[name]):
+            if name in ("hidden_units", "image_features"):
+                raise UsageError(
+                    f"{self.folder.path} was trained with {name} = {then[name]}, now it is {now[name]}: the weights "
+                    f"don't fit. Go on with --set {name}={str(then[name]).replace(' ', '')}, or start a new run with "
+                    "another --name"
+                )
+            print(f"{name} is {now[name]} now, the run was started with {then[name]}")
 
     def _make(self, extra: dict[str, Any]) -> Any:
         return self.task.make_guarded({**self.options.config, **extra})
-
-    def _read_saved(self) -> None:
-        path = self.folder.path / "config.json"
-        if not self.options.resume or not path.exists():
-            return
-        self.saved = read_saved(path)
-        self.options = resumed(self.options, self.saved)
-        last = self.folder.checkpoint(LAST) / CHECKPOINT_FILE
-        steps = read_json(last)["env_steps"] if last.exists() else 0
-        if "max_env_steps" in self.options.given and self.options.max_env_steps <= steps:
-            most = self.options.max_env_steps
-            raise UsageError(f"{self.folder.path} has {steps:,} steps already; --max-env-steps {most:,} must be above")
-
-    def _open_storage(self) -> Any:
-        storage = None
-        if self.options.storage:
-            from .storage import Storage  # late: few need pyarrow
-
-            storage = Storage(self.options.storage, self.folder.path.name)
-            if self.options.resume:
-                storage.fetch(self.folder)
-                self._read_saved()
-            elif storage.has_copy():
-                raise UsageError(f"{storage.where} exists; go on with it by --resume, or choose another --name")
-        if self.options.resume and not self.folder.path.is_dir():
-            raise UsageError(f"there is no run {self.folder.path}; start it without --resume")
-        return storage

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..cli import UsageError
-from ..files import read_json, write_json, write_text
+from ..files import write_text
+from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, newest_run
 
-RUNS = Path("runs")
-BEST, LAST = "best", "last"
-CHECKPOINT_FILE = "checkpoint.json"  # beside RLlib's own files: what the checkpoint is of, and how far the run was
+CHECKPOINT_FILE = Path(POLICY, FACTS)  # in a checkpoint: what it is of, and how far the run was
 LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
 PACKAGES = ("ray", "gymnasium", "torch", "numpy")
 
@@ -64,7 +63,6 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
             if self.has_checkpoint():
-                self._recover()
                 return
             for left in set(self.path.iterdir()) - {self.path / LOCK}:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -90,21 +88,19 @@ class RunFolder:
         """Returns the folder of the best or the last checkpoint."""
         return self.path / "checkpoints" / which
 
-    def save_checkpoint(self, which: str, save: Callable[[str], Any], facts: Mapping[str, Any]) -> None:
+    def save_checkpoint(self, which: str, save: Callable[[Path], Any]) -> None:
         """Writes a whole checkpoint next to the old one, then puts it in its place.
 
         Args:
             which: BEST or LAST.
-            save: writes RLlib's files into the absolute path that it is given.
-            facts: what CHECKPOINT_FILE holds.
+            save: writes the checkpoint's files into the absolute path that it is given.
         """
         final = self.checkpoint(which)
         new, old = final.with_suffix(".new"), final.with_suffix(".old")
         for litter in (new, old):  # of a crash
             shutil.rmtree(litter, ignore_errors=True)
         try:
-            save(str(new.resolve()))
-            write_json(new / CHECKPOINT_FILE, facts)
+            save(new.resolve())
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)  # makes room on a full disk, too
             raise
@@ -113,7 +109,7 @@ class RunFolder:
         new.rename(final)
         shutil.rmtree(old, ignore_errors=True)
 
-    def _recover(self) -> None:
+    def recover(self) -> None:
         """Puts back a checkpoint that a crash left between its two names."""
         for which in (BEST, LAST):
             final = self.checkpoint(which)
@@ -142,22 +138,12 @@ class RunFolder:
                     yield {key: float(value or "nan") for key, value in row.items()}
 
     def drop_rows_after(self, iteration: int) -> None:
-        """Forgets iterations that came after the checkpoint that a resumed run goes on from."""
+        """Forgets iterations that came after the checkpoint that the run goes on from."""
+        if not self.progress.exists():
+            return
         lines = self.progress.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= iteration]
         write_text(self.progress, "".join(lines[:1] + kept))
-
-
-def newest_run() -> Path:
-    """Returns the folder of the run that was started last.
-
-    Raises:
-        UsageError: there is none.
-    """
-    configs = sorted(RUNS.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
-    if not configs:
-        raise UsageError(f"there is no run in {RUNS.resolve()} yet; start one with train")
-    return configs[-1].parent
 
 
 def versions(package: str) -> dict[str, str]:
@@ -167,28 +153,3 @@ def versions(package: str) -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):  # a cluster's job may run this project from its source
             found[name] = metadata.version(name)
     return found
-
-
-def read_facts(checkpoint: Path, env_id: str, spaces: Mapping[str, str]) -> dict[str, Any]:
-    """Returns what a checkpoint says of itself.
-
-    Args:
-        checkpoint: its folder.
-        env_id: the environment that it is to be used for.
-        spaces: the spaces of that environment, as text, by "observation" and "action".
-
-    Raises:
-        UsageError: it is of another environment or of other spaces, or can't be read.
-    """
-    facts = read_json(checkpoint / CHECKPOINT_FILE)
-    if not facts.keys() >= {"env_id", "spaces", "versions"}:
-        raise UsageError(f"{checkpoint / CHECKPOINT_FILE} is not what train writes")
-    if facts["env_id"] != env_id:
-        raise UsageError(f"{checkpoint} is a policy for {facts['env_id']}, not for {env_id}")
-    for name, space in spaces.items():
-        if facts["spaces"][name] != space:
-            raise UsageError(
-                f"{checkpoint} was trained with the {name} space {facts['spaces'][name]}, but the environment "
-                f"now has {space}; train it anew"
-            )
-    return facts

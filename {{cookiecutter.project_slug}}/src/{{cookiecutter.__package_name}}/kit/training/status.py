@@ -2,24 +2,33 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..cli import UsageError
 from ..files import read_json
-from .run_folder import BEST, CHECKPOINT_FILE, LAST, RunFolder, read_facts
+from ..policy.find import BEST, LAST, find_policy
+from ..policy.folder import read_facts
+from ..rllib.sampled import Sampled
+from .run_folder import CHECKPOINT_FILE, RunFolder
 
 WINDOW_EPISODES = 50  # the returns that are shown, compared and stopped on are means over so many episodes
 FEWEST_EPISODES = 20  # a mean over fewer is not compared with anything
+PLATEAU_STEPS = 100_000  # a run is not said to have stopped learning before
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What ends a run; None never does."""
+    """What ends a run; None never does.
+
+    Attributes:
+        patience: steps of the environment without a better return.
+    """
 
     stop_return: float | None
     max_env_steps: int
     max_seconds: float | None
+    patience: int | None = None
 
 
 @dataclass
@@ -31,13 +40,15 @@ class Status:
     episodes: int = 0
     seconds: float = 0.0  # of sampling and learning, the start of Ray not counted
     best_return: float | None = None
-    seconds_to_stop_return: float | None = None
+    best_env_steps: int = 0  # when the best return was reached
     recent_returns: list[float] = field(default_factory=list)
-    part: int = 0  # how often the run was started before: by --resume, or after a fault
+    recent_lengths: list[int] = field(default_factory=list)  # steps
+    observations_out_of_bounds: int = 0
+    restart_count: int = 0  # how often the run was started before: by --resume, or after a fault
 
     @classmethod
-    def resumed(cls, folder: RunFolder, facts: Mapping[str, Any]) -> "Status":
-        """Returns the status to go on with from a run's last checkpoint, and drops the rows that came after it.
+    def of_last_checkpoint(cls, folder: RunFolder, facts: Mapping[str, Any]) -> "Status":
+        """Returns the status to go on with, or to begin with; drops the rows that came after its checkpoint.
 
         Args:
             folder: of the run.
@@ -46,18 +57,38 @@ class Status:
         Raises:
             UsageError: the checkpoint is of another environment, of other spaces or of another version of Ray.
         """
-        last = read_facts(folder.checkpoint(LAST), facts["env_id"], facts["spaces"])
-        if last["versions"]["ray"] != facts["versions"]["ray"]:
-            raise UsageError(
-                f"{folder.path} was trained with Ray {last['versions']['ray']}, not {facts['versions']['ray']}, and "
-                f"can't go on with another; install ray[rllib]=={last['versions']['ray']}"
-            )
-        status = cls(**{f.name: last[f.name] for f in fields(cls)})
-        status.part += 1
-        if folder.checkpoint(BEST).is_dir():  # a crash can leave one that is newer than the last
-            status.best_return = read_json(folder.checkpoint(BEST) / CHECKPOINT_FILE)["best_return"]
+        folder.recover()
+        status = cls()
+        if folder.has_checkpoint():
+            last = read_facts(find_policy(str(folder.checkpoint(LAST))), facts["env_id"], facts["spaces"])
+            if last["versions"]["ray"] != facts["versions"]["ray"]:
+                raise UsageError(
+                    f"{folder.path} was trained with Ray {last['versions']['ray']}, not {facts['versions']['ray']}, "
+                    f"and can't go on with another; install ray[rllib]=={last['versions']['ray']}"
+                )
+            status = cls(**{f.name: last[f.name] for f in fields(cls)})
+            status.restart_count += 1
+            if folder.checkpoint(BEST).is_dir():  # a crash can leave one that is newer than the last
+                best = read_json(folder.checkpoint(BEST) / CHECKPOINT_FILE)
+                status.best_return, status.best_env_steps = best["best_return"], best["best_env_steps"]
         folder.drop_rows_after(status.iteration)
-        print(f"going on after iteration {status.iteration} of {folder.checkpoint(LAST)}")
+        return status
+
+    def after(self, sampled: Sampled, seconds: float) -> "Status":
+        """Returns the status after one more iteration, which took so many seconds."""
+        status = replace(
+            self,
+            iteration=self.iteration + 1,
+            env_steps=self.env_steps + sampled.env_steps,
+            episodes=self.episodes + len(sampled.returns),
+            seconds=self.seconds + seconds,
+            recent_returns=(self.recent_returns + sampled.returns)[-WINDOW_EPISODES:],
+            recent_lengths=(self.recent_lengths + sampled.lengths)[-WINDOW_EPISODES:],
+            observations_out_of_bounds=self.observations_out_of_bounds + sampled.observations_out_of_bounds,
+        )
+        mean = status.comparable_return
+        if mean is not None and (self.best_return is None or mean > self.best_return):
+            status.best_return, status.best_env_steps = mean, status.env_steps
         return status
 
     @property
@@ -70,22 +101,32 @@ class Status:
         """The mean return once enough episodes have ended for it to mean something, else None."""
         return self.mean_return if len(self.recent_returns) >= FEWEST_EPISODES else None
 
-
-def reached_return(limits: Limits, status: Status) -> bool:
-    """Tells whether the mean return of enough episodes has reached the stop return."""
-    mean = status.comparable_return
-    return limits.stop_return is not None and mean is not None and mean >= limits.stop_return
+    @property
+    def steps_since_best(self) -> int:
+        """The steps of the environment since the best return; 0 before there is one."""
+        return 0 if self.best_return is None else self.env_steps - self.best_env_steps
 
 
 def reached(limits: Limits, status: Status) -> str | None:
     """Returns the limit that ends the run, in words, or None."""
-    if reached_return(limits, status):
-        return f"solved: the mean return {status.mean_return:.4g} has reached {limits.stop_return:g}"
+    mean = status.comparable_return
+    if limits.stop_return is not None and mean is not None and mean >= limits.stop_return:
+        return f"solved: the mean return {mean:.4g} has reached {limits.stop_return:g}"
     if status.env_steps >= limits.max_env_steps:
         return f"the limit of {limits.max_env_steps:,} environment steps is reached"
     if limits.max_seconds is not None and status.seconds >= limits.max_seconds:
         return f"the limit of {limits.max_seconds:g} seconds is reached"
+    if limits.patience is not None and status.steps_since_best >= limits.patience:
+        return f"no better return than {status.best_return:.4g} for {limits.patience:,} environment steps"
     return None
+
+
+def plateau_hint(limits: Limits, status: Status) -> str | None:
+    """Returns what to say of a run that no longer improves and has no limit for that, or None."""
+    long = max(PLATEAU_STEPS, limits.max_env_steps // 5)
+    if limits.patience is not None or status.steps_since_best < long:
+        return None
+    return f"no better return for {long:,} steps: Ctrl-C keeps the best; --patience {long} would end it"
 
 
 def seconds_left(limits: Limits, status: Status) -> float:

@@ -12,7 +12,8 @@ from pyarrow import fs
 
 from ..cli import RunError, UsageError
 from ..files import read_json
-from .run_folder import CHECKPOINT_FILE, LAST, RunFolder
+from ..policy.find import LAST
+from .run_folder import CHECKPOINT_FILE, RunFolder
 
 EVERY_SECONDS = 60.0  # between two copies; cheap environments make a checkpoint several times a second
 LATEST = "latest"  # a file with the name of the copy that is whole
@@ -70,7 +71,7 @@ class Storage:
                     f"move {folder.path} away to go on with the former, or leave --storage out"
                 )
             return
-        new = folder.path.with_suffix(".new")
+        new = folder.path.with_name(f"{folder.path.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         fs.copy_files(
             f"{self._base}/{self._whole}", str(new), source_filesystem=self._files, destination_filesystem=_HERE

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..files import write_json
+from ..policy.find import BEST, LAST
 from .curve import draw_curve
-from .run_folder import BEST, LAST, RunFolder
-from .status import Status
+from .run_folder import RunFolder
+from .status import FEWEST_EPISODES, Status
 
 
 def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason: str, started: float) -> OSError | None:
@@ -25,6 +26,7 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason:
         Why one of the two could not be written; the other is, if it can be.
     """
     stop_return = config["options"]["stop_return"]
+    stop_return = None if stop_return is None or math.isinf(stop_return) else stop_return
     which = BEST if folder.checkpoint(BEST).is_dir() else LAST
     summary = {
         "ended_by": reason,
@@ -35,8 +37,9 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason:
         "iterations": status.iteration,
         "best_return": status.best_return,
         "last_return": status.mean_return,
-        "stop_return": stop_return if stop_return is None or math.isfinite(stop_return) else None,
-        "seconds_to_stop_return": status.seconds_to_stop_return,
+        "stop_return": stop_return,
+        "seconds_to_stop_return": seconds_to(stop_return, folder),
+        "observations_out_of_bounds": status.observations_out_of_bounds,
         "checkpoint": str(folder.checkpoint(which)) if folder.checkpoint(which).is_dir() else None,
         "seed": config["options"]["seed"],
         "vectorization": config["vectorization"],
@@ -48,6 +51,14 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason:
         error = _tried(lambda: print(f"learning curve: {draw_curve(folder, stop_return)}")) or error
         print(f"checkpoint: {summary['checkpoint']}", flush=True)
     return error
+
+
+def seconds_to(stop_return: float | None, folder: RunFolder) -> float | None:
+    """Returns when the mean return of enough episodes first was as high, or None."""
+    if stop_return is None:
+        return None
+    rows = (row for row in folder.rows() if row["episodes"] >= FEWEST_EPISODES)
+    return next((row["seconds"] for row in rows if row["episode_return_mean"] >= stop_return), None)
 
 
 def _tried(write: Callable[[], None]) -> OSError | None:

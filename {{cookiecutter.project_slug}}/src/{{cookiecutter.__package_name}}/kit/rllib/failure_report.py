@@ -41,7 +41,7 @@ def clear() -> None:
 class Poll(threading.Thread):
     """Calls `look` every POLL_SECONDS, and once it returns something, `found` with it; then ends."""
 
-    def __init__(self, look: Callable[[], Any], found: Callable[[Any], None]) -> None:
+    def __init__(self, look: Callable[[], Any], found: Callable[[Any], object]) -> None:
         super().__init__(daemon=True)
         self._look, self._found = look, found
         self._is_over = threading.Event()
@@ -55,7 +55,8 @@ class Poll(threading.Thread):
             except Exception:  # Ray is starting or ending
                 continue
             if result is not None:
-                return self._found(result)
+                self._found(result)
+                return
 
     def stop(self) -> None:
         """Ends the looking."""

@@ -1,0 +1,41 @@
+"""Holds the answers to the rules of hooks/pre_gen_project.py once all are given, and asks again for the bad ones.
+
+A hook can only refuse, and cookiecutter then prints a traceback. cookiecutter.json loads this as a Jinja extension.
+"""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import click
+from cookiecutter.exceptions import FailedHookException
+from cookiecutter.prompt import read_user_variable
+from jinja2.ext import Extension
+
+TEMPLATE = Path(__file__).parent
+
+
+class Answers(Extension):
+    """The filter `checked`, which the last question is followed by."""
+
+    def __init__(self, environment):
+        super().__init__(environment)
+        environment.filters["checked"] = checked
+
+
+def checked(answers):
+    """Asks for bad answers until they are good; with nobody there to ask, ends cookiecutter with a line for each."""
+    problems = runpy.run_path(str(TEMPLATE / "hooks" / "pre_gen_project.py"))["problems"]
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    command = click.get_current_context(silent=True)
+    is_asking = command is not None and not command.params.get("no_input") and sys.stdin.isatty()
+    while found := problems(answers):
+        if not is_asking:
+            raise FailedHookException("\n".join(found.values()))
+        for name, line in found.items():
+            click.echo(line)
+            suggested = line.rpartition("Try ")[2].rstrip(".")
+            default = suggested if "{{" in questions[name] else questions[name]
+            answers[name] = read_user_variable(name, default, questions["__prompts__"], "  ")
+    return "yes"

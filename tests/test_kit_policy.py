@@ -1,0 +1,381 @@
+"""kit.policy: the networks, the folder of data that a policy is, and how a folder is found or refused. Ray isn't needed."""
+
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from conftest import PACKAGE
+from gymnasium import spaces
+from kit.commands import evaluate
+from kit.errors import RunError, UsageError
+from kit.policy.find import find_policy
+from kit.policy.space_json import from_json, to_json
+from kit.spaces import adapt
+from kit.task import Task
+
+torch = pytest.importorskip("torch")
+folder_module = pytest.importorskip("kit.policy.folder")
+networks = pytest.importorskip("kit.policy.networks")
+
+MODEL_CONFIG = {"hidden_units": [64, 64], "image_features": 256}
+IMAGE = spaces.Box(0, 255, (10, 8, 3), np.uint8)
+VECTOR = spaces.Box(-1, 1, (4,), np.float32)
+MIXED = spaces.Tuple([spaces.MultiDiscrete([2, 3]), spaces.Box(np.array([-1, -np.inf], np.float32), np.inf)])
+SEEN = {
+    "vector": VECTOR,
+    "image": IMAGE,
+    "image and vector": spaces.Dict({"image_0": IMAGE, "vector": VECTOR}),
+    "mask": spaces.Dict({"action_mask": spaces.MultiBinary(5), "vector": VECTOR}),
+}
+CHOSEN = {
+    "Discrete": spaces.Discrete(5),
+    "MultiDiscrete": spaces.MultiDiscrete([2, 3]),
+    "Box": spaces.Box(-1, 1, (2,), np.float32),
+    "mixed": MIXED,
+}
+PAIRS = [(seen, chosen) for seen in SEEN for chosen in CHOSEN if seen != "mask" or "Discrete" in chosen]
+
+
+class Reader(gym.Env[Any, Any]):
+    """Shows four numbers; any action will do."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+    observation_space: gym.Space[Any] = VECTOR
+    action_space: gym.Space[Any] = spaces.Discrete(3, start=1)
+
+    def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
+        self.config = dict(config or {})
+        if self.config.get("broken"):
+            raise OSError("no such map")
+        self.render_mode = render_mode
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._steps = 0
+        return self.np_random.uniform(-1, 1, 4).astype(np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._steps += 1
+        return self.np_random.uniform(-1, 1, 4).astype(np.float32), float(action), self._steps == 5, False, {}
+
+    def render(self) -> Any:
+        if self.config.get("display") == "crash":
+            os.abort()  # what OpenGL does on some machines
+        if self.config.get("display") == "none":
+            raise OSError("no display\n(DISPLAY is not set)")
+        return np.zeros((64, 64, 3), np.uint8)
+
+
+TASK = Task(env_id="kit_tests/Reader-v0", env_class=Reader, max_episode_steps=9, reward_threshold=None, algorithm="")
+
+TASK.register()
+
+
+def actor(seen: gym.Space[Any], chosen: gym.Space[Any]) -> Any:
+    """Builds what acts, with other weights and statistics than it begins with."""
+    torch.manual_seed(0)
+    built = networks.Actor(seen, chosen, MODEL_CONFIG)
+    for parameter in built.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    built.observe(batch_of(seen, 64))
+    return built
+
+
+def batch_of(space: gym.Space[Any], size: int) -> Any:
+    """Draws observations, as a batch of tensors."""
+    space.seed(3)
+    drawn = [space.sample() for _ in range(size)]
+    if not isinstance(space, spaces.Dict):
+        return torch.from_numpy(np.stack(drawn))
+    return {name: torch.from_numpy(np.stack([one[name] for one in drawn])) for name in space.spaces}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run with a policy in its best checkpoint, in the folder where the test works."""
+    monkeypatch.chdir(tmp_path)
+    checkpoint = Path("runs/first/checkpoints/best")
+    checkpoint.mkdir(parents=True)
+    Path("runs/first/config.json").write_text("{}")
+    save(checkpoint / "policy")
+    return Path("runs/first")
+
+
+def save(folder: Path, **facts: Any) -> Any:
+    """Writes a policy for Reader; returns its networks."""
+    env = adapt(Reader())
+    saved = actor(env.observation_space, env.action_space)
+    kept = {"env_id": TASK.env_id, "spaces": folder_module.spaces_of(env), "env_config": {}, "versions": {"kit": "1"}}
+    folder_module.save_policy(folder, saved, kept | facts)
+    return saved
+
+
+def refusal(folder: Path, task: Task = TASK, config: Any = None) -> str:
+    """Returns the line that a folder is refused with."""
+    with pytest.raises((UsageError, RunError)) as caught:
+        folder_module.load_with_env(task, folder, config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# The networks
+
+
+@pytest.mark.parametrize(("seen", "chosen"), [pair for pair in PAIRS if "vector" == pair[0] or "Discrete" == pair[1]])
+def test_actor_can_be_exported_with_any_batch(seen: str, chosen: str) -> None:
+    class Greedy(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.actor = actor(SEEN[seen], CHOSEN[chosen])
+
+        def forward(self, observation: Any) -> Any:
+            return self.actor.most_likely(self.actor(observation))
+
+    greedy, example, batch = Greedy().eval(), batch_of(SEEN[seen], 3), torch.export.Dim("batch")
+    dynamic = {name: {0: batch} for name in example} if isinstance(example, dict) else {0: batch}
+    exported = torch.export.export(greedy, (example,), dynamic_shapes=(dynamic,)).module()
+    observations = batch_of(SEEN[seen], 17)
+    ours, theirs = greedy(observations), exported(observations)
+    for our, their in zip(*((each if isinstance(each, tuple) else (each,)) for each in (ours, theirs)), strict=True):
+        torch.testing.assert_close(our, their)
+
+
+@pytest.mark.parametrize("space", [*SEEN.values(), *CHOSEN.values()], ids=str)
+def test_spaces_survive_json(space: gym.Space[Any]) -> None:
+    text = json.dumps(to_json(space), allow_nan=False)
+    assert from_json(json.loads(text)) == space
+    assert len(text) < 500  # bounds that are all the same are written once
+
+
+# The folder
+
+
+def test_saved_policy_acts_as_before(run: Path) -> None:
+    saved = save(run / "policy")
+    policy, env = folder_module.load_with_env(TASK, run / "policy", None)
+    state = torch.get_rng_state()
+    observation, _ = env.reset(seed=1)
+    for _ in range(5):
+        expected = saved.most_likely(saved(torch.from_numpy(observation[None])))[0]
+        assert policy.act(observation) == expected
+        observation = env.step(policy.act(observation))[0]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert float(policy.actor.observation_statistics.count) == 64
+    assert policy.facts["model_config"] == MODEL_CONFIG
+
+
+def test_folder_holds_data_that_others_may_read(run: Path) -> None:
+    folder = run / "checkpoints/best/policy"
+    assert {path.name for path in folder.iterdir()} == {"policy.json", "policy.safetensors"}
+    assert folder.joinpath("policy.safetensors").stat().st_mode == folder.joinpath("policy.json").stat().st_mode
+    json.loads((folder / "policy.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+class Malicious:
+    """Leaves a mark where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return (Path.touch, (Path("marked").absolute(),))
+
+
+@pytest.mark.parametrize("name", ["policy.json", "policy.safetensors"])
+def test_policy_of_a_stranger_runs_no_code(run: Path, name: str) -> None:
+    folder = run / "checkpoints/best/policy"
+    payloads = [pickle.dumps(Malicious())]
+    torch.save(Malicious(), "stranger.pt")
+    payloads.append(Path("stranger.pt").read_bytes())
+    for content in payloads:
+        for beside in ("module_state.pkl", "class_and_ctor_args.pkl", "policy.pkl", "policy.pt"):
+            (folder / beside).write_bytes(content)
+        (folder / name).write_bytes(content)
+        line = refusal(folder)
+        assert "can't be read" in line or "is damaged" in line
+        assert not Path("marked").exists()
+    pickle.loads(payloads[0])
+    assert Path("marked").exists(), "the payload itself does nothing"
+
+
+def damaged_facts(**changes: Any) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        file = folder / "policy.json"
+        facts = json.loads(file.read_text()) | changes
+        file.write_text(json.dumps({name: value for name, value in facts.items() if value is not None}))
+
+    return damage
+
+
+def half(folder: Path) -> None:
+    file = folder / "policy.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def not_finite(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "policy.safetensors")
+    weights["policy.layers.0.bias"][0] = torch.nan
+    save_file(weights, folder / "policy.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (half, "is damaged: SafetensorError"),
+        (not_finite, "is damaged: ValueError: weights that are not finite"),
+        (damaged_facts(format=2), "has format 2, this version of the kit reads 1"),
+        (damaged_facts(format=None), "has format None"),
+        (damaged_facts(spaces=None), "is not what train writes: it has no 'spaces'"),
+        (damaged_facts(model_config={"hidden_units": [10**9], "image_features": 1}), "size mismatch"),
+        (damaged_facts(model_config={"hidden_units": "code", "image_features": 1}), "is damaged: TypeError"),
+        (damaged_facts(env_id="other/Env-v0"), "is a policy for other/Env-v0, not for kit_tests/Reader-v0"),
+        (lambda folder: (folder / "policy.safetensors").unlink(), "is damaged: FileNotFoundError"),
+    ],
+)
+def test_folder_that_can_not_be_used_is_refused(run: Path, damage: Callable[[Path], None], message: str) -> None:
+    damage(run / "checkpoints/best/policy")
+    assert message in refusal(run / "checkpoints/best/policy")
+
+
+def test_policy_for_other_spaces_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = run / "checkpoints/best/policy"
+    monkeypatch.setattr(Reader, "action_space", spaces.Discrete(3))  # counted from another number: the same networks
+    line = refusal(folder)
+    assert "was trained with the action space" in line and "Discrete(3, start=1)" in line and "Discrete(3)" in line
+
+
+def test_environment_gets_the_config_of_its_training(run: Path) -> None:
+    save(run / "policy", env_config={"broken": True})
+    assert "can't be made with the config {'broken': True}" in refusal(run / "policy")
+    folder_module.load_with_env(TASK, run / "policy", {})
+
+
+def test_spaces_of_third_parties_compare_without_their_address() -> None:
+    class Mission(spaces.Discrete):
+        def __repr__(self) -> str:
+            return f"Mission({object()})"
+
+    env = Reader()
+    env.observation_space = Mission(4)
+    first, second = (folder_module.spaces_of(adapt(env)) for _ in range(2))
+    assert first == second and "Mission(<object object>)" in str(first)
+
+
+# The video
+
+
+@pytest.mark.parametrize("display", ["none", "crash"])
+def test_video_without_a_display_is_one_line(run: Path, display: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RunError, match="without a display or OpenGL, try xvfb-run") as caught:
+        evaluate.main(TASK, ["first", "--video", "--episodes", "2", "--config", json.dumps({"display": display})])
+    assert "\n" not in str(caught.value)
+    assert ("no display" in str(caught.value)) == (display == "none")
+
+
+def test_video_lies_in_the_runs_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run / "checkpoints/best/policy", "sent/policy")
+    for given, place in (("first", run), ("sent", Path("sent"))):
+        assert evaluate.main(TASK, [given, "--video", "--episodes", "2", "--seed", "7"]) == 0
+        video = place / "videos/seed-7-episode-0.mp4"
+        assert video.stat().st_size > 0 and str(video) in capsys.readouterr().out
+
+
+# Finding one
+
+
+def test_run_checkpoint_and_folder_are_found(run: Path) -> None:
+    folder = run / "checkpoints/best/policy"
+    for given in ("first", "runs/first", "runs/first/checkpoints/best", str(folder), str(folder.absolute()), None):
+        assert find_policy(given).samefile(folder)
+    shutil.copytree(folder, "sent")
+    assert find_policy("sent") == Path("sent")
+    folder.parent.rename(folder.parent.with_name("last"))
+    assert find_policy("first") == run / "checkpoints/last/policy"
+
+
+def test_newest_run_is_the_default(run: Path) -> None:
+    shutil.copytree(run, "runs/second")
+    Path("runs/second/config.json").write_text("{ }")
+    assert find_policy(None) == Path("runs/second/checkpoints/best/policy")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("frist", r"there is no run 'frist'; did you mean 'first'\? The runs are: first"),
+        ("xyz", "there is no run 'xyz'; the runs are: first"),
+        ("older", "of an older version of the kit.* is not loaded; train the policy again"),
+        ("older/checkpoints/best", "of an older version of the kit"),
+        ("begun", "runs/begun has no checkpoint yet"),
+        ("elsewhere", "elsewhere is neither a run nor a checkpoint nor a policy"),
+    ],
+)
+def test_what_is_no_policy_is_refused(run: Path, given: str, message: str) -> None:
+    older = Path("runs/older/checkpoints/best")
+    older.mkdir(parents=True)
+    for name in ("rllib_checkpoint.json", "checkpoint.json", "class_and_ctor_args.pkl"):
+        (older / name).write_text("")
+    Path("runs/begun").mkdir()
+    Path("runs/begun/config.json").write_text("{}")
+    Path("elsewhere").mkdir()
+    if "runs are" in message:
+        shutil.rmtree("runs/older")
+        shutil.rmtree("runs/begun")
+    with pytest.raises(UsageError, match=message):
+        find_policy(given)
+
+
+def test_no_run_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in (None, "first"):
+        with pytest.raises(UsageError, match="there is no run.*start one with train"):
+            find_policy(given)
+
+
+# The interval
+
+
+def test_interval_is_students() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for count in (2, 3, 5, 30, 100, 10_000):
+        returns = np.random.default_rng(count).normal(3.0, 2.0, count).tolist()
+        expected = stats.t.interval(0.95, count - 1, loc=np.mean(returns), scale=stats.sem(returns))
+        assert evaluate.statistics(returns)["interval"] == pytest.approx(expected, rel=1e-3)
+
+
+# What is imported
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("kit.policy.folder", {"ray", "scipy", "matplotlib"}),
+        ("kit.policy.find", {"ray", "scipy", "matplotlib", "torch"}),
+        ("kit.commands.evaluate", {"ray", "scipy", "matplotlib", "torch"}),
+        ("kit.guard", {"ray", "torch"}),
+    ],
+)
+def test_policies_need_no_ray(module: str, without: set[str]) -> None:
+    code = f"import sys; sys.path.insert(0, {str(PACKAGE)!r}); import {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not without & set(done.stdout.split())
+
+
+def test_summary_names_the_networks_and_why() -> None:
+    summary = networks.network_summary
+    both = spaces.Dict({"action_mask": spaces.MultiBinary(2), "image_0": IMAGE, "vector": VECTOR})
+    assert summary(VECTOR, MODEL_CONFIG) == "policy and value network: 64 x 64 tanh units for 4 numbers"
+    assert summary(IMAGE, MODEL_CONFIG) == "policy and value network: convolutions for the 10 x 8 x 3 pixels of image"
+    assert re.search(
+        r"10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers", summary(both, MODEL_CONFIG)
+    )

@@ -1,0 +1,73 @@
+"""Finds the folder of a trained policy: by a run's name, a folder or nothing. It needs no torch, so that a misspelt name is told at once."""
+
+import difflib
+from pathlib import Path
+
+from ..errors import UsageError
+
+RUNS = Path("runs")
+BEST, LAST = "best", "last"  # the checkpoints of a run
+POLICY = "policy"  # the folder in a checkpoint
+FACTS, WEIGHTS = "policy.json", "policy.safetensors"  # its files
+_MOST_NAMES = 10  # that are listed
+
+
+def find_policy(given: str | None) -> Path:
+    """Returns the folder of a policy.
+
+    Args:
+        given: a run's name or folder (then its best checkpoint), a checkpoint, a policy folder, or None for the newest
+            run.
+
+    Raises:
+        UsageError: there is no policy there; the message says what there is instead.
+    """
+    bases = [newest_run()] if given is None else [Path(given), RUNS / given]
+    for base in bases:
+        checkpoints = (base / "checkpoints" / which for which in (BEST, LAST))
+        for folder in (base, base / POLICY, *(checkpoint / POLICY for checkpoint in checkpoints)):
+            if (folder / FACTS).is_file():
+                return folder
+    for base in bases:
+        if base.exists():
+            raise UsageError(_what_it_is(base))
+    raise UsageError(f"there is no run {given!r}{_guess(str(given))}")
+
+
+def newest_run() -> Path:
+    """Returns the folder of the run that was started last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not (runs := _runs()):
+        raise UsageError(f"there is no run in {RUNS.resolve()} yet; start one with train")
+    return runs[0]
+
+
+def _runs() -> list[Path]:
+    """Lists the folders of the runs, the newest first."""
+    configs = sorted(RUNS.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [config.parent for config in configs]
+
+
+def _guess(name: str) -> str:
+    runs = [run.name for run in _runs()]
+    if not runs:
+        return f", nor any other in {RUNS.resolve()} yet; start one with train"
+    near = difflib.get_close_matches(name, runs, n=1)
+    guess = f"did you mean {near[0]!r}? The" if near else "the"
+    more = f" and {len(runs) - _MOST_NAMES} more" if len(runs) > _MOST_NAMES else ""
+    return f"; {guess} runs are: {', '.join(runs[:_MOST_NAMES])}{more}"
+
+
+def _what_it_is(base: Path) -> str:
+    """Says why a folder or file that is there holds no policy."""
+    if any(base.glob("**/rllib_checkpoint.json")):
+        return (
+            f"{base} is a checkpoint without the folder {POLICY!r}: RLlib's own, or of an older version of the kit. It "
+            "holds pickled code, which is not loaded; train the policy again with this version"
+        )
+    if (base / "config.json").is_file():
+        return f"{base} has no checkpoint yet; wait for its first iteration, or go on with it by train --resume"
+    return f"{base} is neither a run nor a checkpoint nor a policy; give a run's name, or a folder with a {FACTS}"

@@ -1,0 +1,97 @@
+"""RLlib's RLModule around the networks: what acts, and the value network that only learning needs."""
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+from gymnasium import spaces
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import (
+    TorchCategorical,
+    TorchDiagGaussian,
+    TorchMultiCategorical,
+    TorchMultiDistribution,
+)
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from torch import nn
+
+from ..policy.networks import Actor, Network, choices, require_finite
+from ..policy.normalization import RunningStatistics
+
+
+class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
+    """What PPO learns: a distribution over actions and the value of an observation, by networks that share nothing.
+
+    The statistics of observations and returns are buffers: RLlib sends them to every env runner with the weights.
+    """
+
+    def setup(self) -> None:
+        """Builds both networks; RLlib calls it."""
+        self.actor = Actor(self.observation_space, self.action_space, self.model_config)
+        self.value = Network(self.observation_space, 1, **self.actor.model_config, head_gain=1.0)
+        nn.init.zeros_(self.value.layers[-1].weight)  # the first returns are measured without a guess of their scale
+        self.return_statistics = RunningStatistics()
+        self.action_dist_cls = _distribution(self.action_space)
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """Leaves the value network out where actions are only computed."""
+        return ["value"]
+
+    def train(self, mode: bool = True) -> "ActorCritic":
+        """Switches between learning and acting; RLlib asks for it at every step, here only a change takes time."""
+        return self if mode == self.training else super().train(mode)
+
+    def observe_returns(self, returns: torch.Tensor) -> None:
+        """Takes returns into the statistics, and adapts the last layer so that every value stays (van Hasselt 2016)."""
+        statistics, head = self.return_statistics, self.value.layers[-1]
+        mean, deviation = statistics.mean.clone(), statistics.deviation.clone()
+        statistics.update(returns)
+        with torch.no_grad():
+            head.weight *= deviation / statistics.deviation
+            head.bias.copy_((head.bias * deviation + mean - statistics.mean) / statistics.deviation)
+
+    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
+        """Returns the value of each observation in the environment's own rewards, shape (batch,)."""
+        observation, statistics = batch[Columns.OBS], self.return_statistics
+        values = self.value(self.actor.normalized(observation)).squeeze(-1)
+        return require_finite(values, observation) * statistics.deviation + statistics.mean
+
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        observation = batch[Columns.OBS]
+        return {Columns.ACTION_DIST_INPUTS: require_finite(self.actor(observation), observation)}
+
+
+class ObserveBatch(ConnectorV2):
+    """Shows each batch to the networks' statistics before the networks judge it."""
+
+    def __call__(self, *, rl_module: Any, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Returns the batch as it is; called by RLlib's learner."""
+        for module_id, columns in batch.items():
+            rl_module[module_id].unwrapped().actor.observe(columns[Columns.OBS])
+        return batch
+
+
+def trained_actor(algorithm: Algorithm) -> Actor:
+    """Returns what the learner of an algorithm has made of the policy, to save it."""
+    results = algorithm.learner_group.foreach_learner(lambda learner: learner.module[DEFAULT_MODULE_ID].unwrapped())
+    return next(iter(results)).get().actor
+
+
+def _distribution(action_space: gym.Space[Any]) -> Any:
+    logits, reals = choices(action_space)
+    if isinstance(action_space, spaces.Discrete):
+        return TorchCategorical
+    if not logits:
+        return TorchDiagGaussian
+    discrete = TorchMultiCategorical.get_partial_dist_cls(space=action_space, input_lens=logits)
+    if not reals:
+        return discrete
+    return TorchMultiDistribution.get_partial_dist_cls(
+        space=action_space,
+        child_distribution_cls_struct=(discrete, TorchDiagGaussian),
+        input_lens=(sum(logits), 2 * reals),
+    )
