@@ -18,7 +18,7 @@ from ..guard.failure import EnvironmentFailure, write_failure
 from ..policy.find import LAST
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
-from ..vectorization.settings import KEYS, Vectorization, available_cpus, read_settings
+from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_root, read_settings
 from .cluster import cluster_cpus, start_ray
 from .interrupt import Interrupt
 from .options import TrainOptions
@@ -95,13 +95,14 @@ class Run:
         if self.options.address:
             start_ray(self.options.address, self.task)
             cpus = cluster_cpus()
-        settings = read_settings(overrides={key: getattr(self.options, key) for key in KEYS})
+        root = find_root(self.task.package)
+        settings = read_settings(root, {key: getattr(self.options, key) for key in KEYS})
         runners = settings["num_env_runners"]
         if "num_env_runners" not in self.options.given and isinstance(runners, int) and self.saved and runners > cpus:
             settings["num_env_runners"] = "auto"  # the run was started on more CPUs
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
-        self.vectorization = fit(settings, self._make, cpus, self.task.is_vector)
+        self.vectorization = fit(settings, self._make, cpus, self.task.is_vector, root)
         print(self.vectorization.reason, flush=True)
 
     def start_ray(self) -> None:
