@@ -37,8 +37,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     read_settings(root)  # a mistake in the file is said before the measurement
     task.check_config(env_config)
     checked = run_checks(task.target, env_config, quick=True)
-    if checked.todo or not checked.ok:
-        raise RunError(checked.todo or "the environment breaks its contract; the command `check` says how")
+    if checked.todo or checked.blocking:
+        raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)
     os.environ[child_log.RUN] = secrets.token_hex(8)
     try:
