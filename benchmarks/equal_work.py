@@ -85,7 +85,6 @@ def variants() -> dict[str, Callable[[], Any]]:
     """Returns for each row a function that trains for an iteration."""
     from panel_task import TASK
     from panel_task.kit.rllib.config import algorithm_config
-    from panel_task import TASK
     from panel_task.kit.rllib.env_runner import EnvRunner
     from panel_task.kit.rllib.learner import PPOLearner
     from panel_task.kit.vectorization.settings import Vectorization

@@ -1,5 +1,6 @@
 """The judges, on records built in memory: no environment, no process, no bake."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,9 @@ def obs(*values: float) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def episode(number: int = 1, policy: Policy = RANDOM, seed: int | None = 0, length: int = 12, **changes: Any) -> Episode:
+def episode(
+    number: int = 1, policy: Policy = RANDOM, seed: int | None = 0, length: int = 12, **changes: Any
+) -> Episode:
     """An episode that walks to 1 and is terminated there; the second number depends on the policy."""
     other = len(policy.label) / 50
     steps = [
@@ -72,7 +75,9 @@ def record(**sections: Any) -> EnvRecord:
         "unpicklable": None,
         "growth": Growth(6, 500, {"threads": [1] * 5}, [1000] * 5),
         "stacked": None,
-        "rendered": [Rendered("rgb_array", episode(1), "rgb_array", [np.full((4, 4, 3), i, np.uint8) for i in range(4)])],
+        "rendered": [
+            Rendered("rgb_array", episode(1), "rgb_array", [np.full((4, 4, 3), i, np.uint8) for i in range(4)])
+        ],
         "draws": False,
         "replicas": [EnvRecord(builds={"context": Build((SHOT, SHOT))}, replica=episode(1))],
     }
@@ -124,7 +129,9 @@ CASES = {
     "constructor_without_side_effects": lambda: record(
         builds={"context": Build((SHOT, Snapshot("/tmp"))), "second": Build((SHOT, SHOT))}
     ),
-    "constructor_default_not_mutable": lambda: record(defaults={"empty": None, "default written to": ("{}", "{'a': 1}")}),
+    "constructor_default_not_mutable": lambda: record(
+        defaults={"empty": None, "default written to": ("{}", "{'a': 1}")}
+    ),
     "config_unchanged": lambda: record(config_changes={"length": ("changed", "3", "4", True)}),
     "config_keys_used": lambda: record(unread_keys={"lenght": "length"}),
     "spaces_stable": lambda: record(spaces_after={"action_space": ("Discrete(2)", "Discrete(3)")}),
@@ -234,13 +241,18 @@ def chaotic(start: float, growth: float, length: int = 40) -> Episode:
     return made
 
 
+def replays(make: Callable[[], Episode]) -> Replays:
+    """Returns replays that all played the same."""
+    return Replays(make(), make(), make(), make())
+
+
 @pytest.mark.parametrize(
     ("start", "growth", "severity"),
     [(1e-6, 1.5, "warning"), (0.05, 1.05, "error"), (0.1, 1.0, "error"), (1e-4, 1.0, "error")],
     ids=["rounding that grows", "more than rounding", "a leak", "a small leak that stays"],
 )
 def test_difference_that_grows_from_rounding_is_no_leak(start: float, growth: float, severity: str) -> None:
-    of = record(replays=Replays(*(episode(1, length=40) for _ in range(4))))
+    of = record(replays=replays(lambda: episode(1, length=40)))
     of.episodes[0] = episode(1, length=40)
     of.replays.again = chaotic(start, growth)
     of.replays.mixed_old.seed = 1
@@ -252,7 +264,7 @@ def test_difference_that_grows_from_rounding_is_no_leak(start: float, growth: fl
 @pytest.mark.parametrize(("numbers", "severity"), [(24, "warning"), (1, "error")], ids=["all at once", "one of many"])
 def test_small_difference_of_all_numbers_at_once_is_a_solvers(numbers: int, severity: str) -> None:
     """A used BipedalWalker differs from a fresh one by 1 % in 20 of 24 numbers: contacts are solved in another order."""
-    of = record(replays=Replays(*(episode(1) for _ in range(4))))
+    of = record(replays=replays(lambda: episode(1)))
     of.about.spaces["observation_space"] = spaces.Box(-10.0, 10.0, (24,), np.float32)
     of.about.samples["observation_space"] = (np.zeros(24, np.float32), True)
     steps = np.linspace(0.5, 1, 15)[:, None] * np.linspace(0.5, 1, 24)

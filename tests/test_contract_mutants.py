@@ -181,7 +181,16 @@ def check(source: Source, text: str, config: str, folder: Path) -> dict[str, Any
     shutil.copytree(source.folder, folder / "src")
     (folder / "src" / source.package / "env.py").write_text(text, encoding="utf-8")
     (folder / "pyproject.toml").touch()
-    command = [sys.executable, "-m", f"{source.package}.check", "--json", "--config", config, "--ignore", "kit_unchanged"]
+    command = [
+        sys.executable,
+        "-m",
+        f"{source.package}.check",
+        "--json",
+        "--config",
+        config,
+        "--ignore",
+        "kit_unchanged",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert done.returncode in (0, 1), done.stderr

@@ -151,7 +151,9 @@ def test_end_of_the_process_is_told_once_and_the_rest_is_judged(check: Check) ->
 
 
 def test_end_of_the_process_in_close_leaves_the_other_sections(check: Check) -> None:
-    report = check("def close(self):\n    if self.time_is_up():\n        os._exit(4)\ndef time_is_up(self):\n    return True")
+    report = check(
+        "def close(self):\n    if self.time_is_up():\n        os._exit(4)\ndef time_is_up(self):\n    return True"
+    )
     assert found(report) == {"process_survives": "error"}
     assert "in close()" in report.failures[0].message
     assert report.skipped["close_twice"].startswith("the environment ended the process")
@@ -187,7 +189,9 @@ def test_unknown_check_is_refused_with_the_likely_one(check: Check) -> None:
 
 
 def test_lock_is_a_warning_and_an_engines_object_is_none(check: Check) -> None:
-    report = check("def look(self):\n    import threading\n    self.lock = threading.Lock()\n    return np.zeros(2, np.float32)")
+    report = check(
+        "def look(self):\n    import threading\n    self.lock = threading.Lock()\n    return np.zeros(2, np.float32)"
+    )
     assert found(report)["env_can_be_pickled"] == "warning"
     engine = "class World:\n    def __reduce__(self):\n        raise TypeError('an engine')\n"
     report = check("def look(self):\n    self.world = World()\n    return np.zeros(2, np.float32)", head=engine + HEAD)

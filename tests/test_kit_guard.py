@@ -27,7 +27,7 @@ from kit.spaces.predicate import predicate
 BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
 DOUBLES = spaces.Box(-np.inf, np.inf, (1,), np.float64)
 PIXELS = spaces.Box(0, 200, (2,), np.uint8)
-CELL = spaces.Discrete(3)
+CELL: Any = spaces.Discrete(3)
 MIXED = spaces.Dict(speed=BOX, cell=CELL)
 ZEROS = np.zeros(2, np.float32)
 BEYOND = np.array([0.0, 1.0023], np.float32)

@@ -134,7 +134,7 @@ def refusal(folder: Path, task: Task = TASK, config: Any = None) -> str:
 
 @pytest.mark.parametrize(("seen", "chosen"), [pair for pair in PAIRS if "vector" == pair[0] or "Discrete" == pair[1]])
 def test_actor_can_be_exported_with_any_batch(seen: str, chosen: str) -> None:
-    class Greedy(torch.nn.Module):
+    class Greedy(torch.nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.actor = actor(SEEN[seen], CHOSEN[chosen])

@@ -39,7 +39,7 @@ def ask_the_kit() -> None:
 
 @pytest.mark.parametrize("cause", [ask_numpy, ask_the_kit])
 def test_traceback_begins_with_the_users_code_and_keeps_what_that_calls(cause: Any) -> None:
-    wrapped = gym.wrappers.TimeLimit(gym.wrappers.OrderEnforcing(Broken(cause)), 5)
+    wrapped: Any = gym.wrappers.TimeLimit(gym.wrappers.OrderEnforcing(Broken(cause)), 5)
     with pytest.raises(EnvironmentFailure) as failure:
         Guard(wrapped).reset()
     error = failure.value.__cause__

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -175,7 +175,7 @@ def test_auto_chooses_the_same_on_a_busy_and_on_a_quiet_machine(name: str) -> No
                 assert choose(AUTO, profile, num_cpus=2, is_vector=False).num_env_runners == processes
 
 
-def no_environment(config: dict[str, Any]) -> Any:
+def no_environment(config: Mapping[str, Any]) -> Any:
     """Stands where nothing needs measuring."""
     raise AssertionError(config)
 

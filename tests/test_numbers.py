@@ -41,7 +41,7 @@ def recording(bake: Callable[..., BakedProject]) -> Callable[[str], BakedProject
 def train(project: BakedProject, name: str, *options: str, **environment: str) -> str:
     """Trains, and returns what was printed."""
     environment |= {"RECORDED_RUN": name, "RECORDS": str(project.path / f"{name}.records")}
-    done = project.command("train", "--name", name, *SMALL, *options, check=True, **environment)
+    done = project.command("train", "--name", name, *SMALL, *options, check=True, **environment)  # type: ignore[arg-type]
     assert not done.stderr
     return done.stdout
 

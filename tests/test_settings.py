@@ -132,13 +132,13 @@ def test_broken_module_is_said_once_in_one_line(
     project = bake(project_name="Corridor Demo", starter="corridor")
     path = project.source / file
     path.write_text(path.read_text().replace(old, new, 1))
-    here = {"PYTHONPATH": str(project.source.parent)}
+    here = str(project.source.parent)
     for command in ("check", "train", "evaluate"):
-        done = BakedProject.run(_with_python_of(project, corridor), "-m", project.package, command, **here)
+        done = BakedProject.run(_with_python_of(project, corridor), "-m", project.package, command, PYTHONPATH=here)
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert line.startswith("ERROR: src/corridor_demo/") and message in line
-    tests = BakedProject.run(_with_python_of(project, corridor), "-m", "pytest", "-q", **here)
+    tests = BakedProject.run(_with_python_of(project, corridor), "-m", "pytest", "-q", PYTHONPATH=here)
     assert tests.returncode == 2
     assert tests.stdout.count("ERROR collecting") == 1 and "Traceback" not in tests.stdout
     assert message in tests.stdout

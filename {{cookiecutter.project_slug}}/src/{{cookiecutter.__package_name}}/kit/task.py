@@ -53,7 +53,7 @@ class Task:
         single: Any = f"{self.env_class.__module__}:{self.env_class.__name__}"
         gym.register(
             id=self.env_id,
-            entry_point=self._single_copy if self.is_vector else single,
+            entry_point=self._single_copy if self.is_vector else single,  # type: ignore[arg-type]
             vector_entry_point=self.make_vector if self.is_vector else None,  # type: ignore[arg-type]
             max_episode_steps=self.max_episode_steps,
             reward_threshold=self.reward_threshold,

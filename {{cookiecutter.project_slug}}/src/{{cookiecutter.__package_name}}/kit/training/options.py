@@ -4,7 +4,7 @@ import argparse
 import ast
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -125,41 +125,42 @@ def _parser(task: Task) -> argparse.ArgumentParser:
         epilog=f"example: python -m {task.package} train --name first --seed 1",
         argument_default=argparse.SUPPRESS,
     )
-    default = TrainOptions(stop_return=task.reward_threshold)
+    for name, metavar, kind, help in _valued(TrainOptions(stop_return=task.reward_threshold)):
+        parser.add_argument(name, metavar=metavar, type=kind, help=help)
+    parser.add_argument("--vectorize-mode", dest=KEYS[2], metavar="MODE", help="sync, async or vector_entry_point")
+    setting = "one of PPO's numbers in ppo.py, e.g. lr=1e-4; repeatable"
+    parser.add_argument("--set", action="append", type=_setting, metavar="K=V", help=setting)
+    add_config_options(parser)
+    for name, help in (
+        ("--resume", "go on with the run --name, or with the newest"),
+        ("--strict", "end the run at an observation outside its bounds, too"),
+        ("--keep-going", "after a failure of the environment, go on from the last checkpoint"),
+        ("--debug", "all in this process, so that breakpoints work"),
+    ):
+        parser.add_argument(name, action="store_true", help=help)
+    return parser
 
-    def add(name: str, help: str, **how: Any) -> None:
-        parser.add_argument(name, help=help, **how)
 
-    add("--name", "the run's folder below runs/ (default: the date and time)")
-    add("--resume", "go on with the run --name, or with the newest", action="store_true")
-    add("--seed", f"default: {default.seed}", type=whole_number(0), metavar="N")
+def _valued(default: TrainOptions) -> list[tuple[str, str, Callable[[str], Any], str]]:
+    """Lists the options with a value: name, what stands for the value, its type and help."""
     threshold = "none" if default.stop_return is None else f"{default.stop_return:g}, the task's threshold"
-    add("--stop-return", f"mean return that ends the run; default: {threshold}", type=finite_number, metavar="R")
-    add("--max-env-steps", f"default: {default.max_env_steps:,}", type=whole_number(1), metavar="N")
-    add("--max-seconds", "default: no limit", type=positive_seconds, metavar="S")
-    add("--patience", "end after N steps without a better return (default: never)", type=whole_number(1), metavar="N")
+    hang = f"a reset or step that takes longer ends the run; default: {default.hang_seconds:g}"
     processes = (
         f'processes that step copies of the environment; 0: the training process. Goes before {FILE}, "auto" fits'
     )
-    add("--num-env-runners", processes, type=_number_or_word, metavar="N")
-    add("--num-envs-per-env-runner", "copies of the environment in each process", type=_number_or_word, metavar="N")
-    add("--vectorize-mode", "sync, async or vector_entry_point", dest="gym_env_vectorize_mode", metavar="MODE")
-    add(
-        "--set",
-        "one of PPO's numbers in ppo.py, e.g. lr=1e-4; repeatable",
-        action="append",
-        type=_setting,
-        metavar="K=V",
-    )
-    add_config_options(parser)
-    add("--address", 'of a Ray cluster, such as "auto" (default: this machine alone)', metavar="HOST:PORT")
-    add("--storage", "keep a copy of the run there: a folder, s3://bucket/path, ...", metavar="URI")
-    hang = f"a reset or step that takes longer ends the run; default: {default.hang_seconds:g}"
-    add("--hang-seconds", hang, type=positive_seconds, metavar="S")
-    add("--strict", "end the run at an observation outside its bounds, too", action="store_true")
-    add("--keep-going", "after a failure of the environment, go on from the last checkpoint", action="store_true")
-    add("--debug", "all in this process, so that breakpoints work", action="store_true")
-    return parser
+    return [
+        ("--name", "NAME", str, "the run's folder below runs/ (default: the date and time)"),
+        ("--seed", "N", whole_number(0), f"default: {default.seed}"),
+        ("--stop-return", "R", finite_number, f"mean return that ends the run; default: {threshold}"),
+        ("--max-env-steps", "N", whole_number(1), f"default: {default.max_env_steps:,}"),
+        ("--max-seconds", "S", positive_seconds, "default: no limit"),
+        ("--patience", "N", whole_number(1), "end after N steps without a better return (default: never)"),
+        ("--num-env-runners", "N", _number_or_word, processes),
+        ("--num-envs-per-env-runner", "N", _number_or_word, "copies of the environment in each process"),
+        ("--address", "HOST:PORT", str, 'of a Ray cluster, such as "auto" (default: this machine alone)'),
+        ("--storage", "URI", str, "keep a copy of the run there: a folder, s3://bucket/path, ..."),
+        ("--hang-seconds", "S", positive_seconds, hang),
+    ]
 
 
 def _number_or_word(text: str) -> int | str:

@@ -1,5 +1,6 @@
 """Finds the run that a command line speaks of: its folder, its storage, and what an earlier start of it has saved."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
@@ -44,6 +45,21 @@ def resolve_run(options: TrainOptions) -> Resolved:
         most = options.max_env_steps
         raise UsageError(f"{folder.path} has {steps:,} steps already; --max-env-steps {most:,} must be above")
     return Resolved(folder, storage, resumed(options, saved) if saved else options, saved)
+
+
+def say_what_is_new(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Says which of PPO's numbers have changed since the run was started.
+
+    Raises:
+        UsageError: the networks have; the weights of the checkpoint don't fit them.
+    """
+    for name in (name for name in now if name in then and then[name] != now[name]):
+        if name in ("hidden_units", "image_features"):
+            raise UsageError(
+                f"{folder.path} was trained with {name} = {then[name]}, now it is {now[name]}: the weights don't fit. Go "
+                f"on with --set {name}={str(then[name]).replace(' ', '')}, or start a new run with another --name"
+            )
+        print(f"{name} is {now[name]} now, the run was started with {then[name]}")
 
 
 def _saved(folder: RunFolder, options: TrainOptions) -> dict[str, Any]:

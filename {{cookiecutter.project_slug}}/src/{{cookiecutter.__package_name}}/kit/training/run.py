@@ -4,14 +4,13 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 from ..config import config_of
 from ..contract import ignored, run_checks, show
-from ..errors import RunError, UsageError
+from ..errors import RunError
 from ..files import write_json
 from ..guard import calls, child_log, watchdog
 from ..guard.failure import EnvironmentFailure, write_failure
@@ -22,7 +21,7 @@ from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_r
 from .cluster import cluster_cpus, start_ray
 from .interrupt import Interrupt
 from .options import TrainOptions
-from .resolve import resolve_run
+from .resolve import resolve_run, say_what_is_new
 from .run_folder import versions
 
 STARTED = time.perf_counter()
@@ -167,7 +166,7 @@ class Run:
         env = self.task.make_adapted(self.options.config)
         env.close()
         fitted = asdict(self.vectorization)
-        config = {
+        config: dict[str, Any] = {
             "env_id": self.task.env_id,
             "command": self.options.command(self.task.package, {name: fitted[name] for name in KEYS}),
             "started": datetime.now().isoformat(timespec="seconds"),
@@ -182,7 +181,7 @@ class Run:
         self.folder.make()
         status = Status.of_last_checkpoint(self.folder, facts)
         if status.iteration:
-            self._say_what_is_new(config["ppo"])
+            say_what_is_new(self.folder, self.saved["ppo"], config["ppo"])
             print(f"going on after iteration {status.iteration} of {self.folder.checkpoint(LAST)}", flush=True)
         else:
             print(network_summary(env.observation_space, config["ppo"]), flush=True)
@@ -193,19 +192,3 @@ class Run:
         from ..rllib.config import algorithm_config
 
         return algorithm_config(self.task, vectorization, self.options.seed, self.options.config, self.options.set)
-
-    def _say_what_is_new(self, now: Mapping[str, Any]) -> None:
-        """Says which of PPO's numbers have changed since the run was started.
-
-        Raises:
-            UsageError: the networks have; the weights of the checkpoint don't fit them.
-        """
-        then = self.saved.get("ppo", {})
-        for name in (name for name in now if name in then and then[name] != now[name]):
-            if name in ("hidden_units", "image_features"):
-                raise UsageError(
-                    f"{self.folder.path} was trained with {name} = {then[name]}, now it is {now[name]}: the weights "
-                    f"don't fit. Go on with --set {name}={str(then[name]).replace(' ', '')}, or start a new run with "
-                    "another --name"
-                )
-            print(f"{name} is {now[name]} now, the run was started with {then[name]}")
