@@ -127,7 +127,9 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     )
     for name, metavar, kind, help in _valued(TrainOptions(stop_return=task.reward_threshold)):
         parser.add_argument(name, metavar=metavar, type=kind, help=help)
-    parser.add_argument("--vectorize-mode", dest=KEYS[2], metavar="MODE", help="sync, async or vector_entry_point")
+    parser.add_argument(
+        "--vectorize-mode", dest="gym_env_vectorize_mode", metavar="MODE", help="sync, async or vector_entry_point"
+    )
     setting = "one of PPO's numbers in ppo.py, e.g. lr=1e-4; repeatable"
     parser.add_argument("--set", action="append", type=_setting, metavar="K=V", help=setting)
     add_config_options(parser)
