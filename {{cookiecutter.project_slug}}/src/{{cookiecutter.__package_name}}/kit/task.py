@@ -51,9 +51,11 @@ class Task:
     def register(self) -> None:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
         single: Any = f"{self.env_class.__module__}:{self.env_class.__name__}"
+        if self.is_vector or issubclass(self.env_class, gym.Wrapper):
+            single = self._single
         gym.register(
             id=self.env_id,
-            entry_point=self._single_copy if self.is_vector else single,  # type: ignore[arg-type]
+            entry_point=single,
             vector_entry_point=self.make_vector if self.is_vector else None,  # type: ignore[arg-type]
             max_episode_steps=self.max_episode_steps,
             reward_threshold=self.reward_threshold,
@@ -96,12 +98,13 @@ class Task:
         own.setdefault("num_envs", num_envs)
         return self.env_class(own, render_mode=render_mode)
 
-    def _single_copy(
-        self, config: Mapping[str, Any] | None = None, render_mode: str | None = None
-    ) -> gym.Env[Any, Any]:
-        from .spaces.views import SingleCopy  # late: few environments are VectorEnvs
+    def _single(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+        """Makes what `gymnasium.make` takes of a class that is no plain environment."""
+        from .spaces.views import SingleCopy, Wrapped  # late: most are
 
-        return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
+        if self.is_vector:
+            return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
+        return Wrapped(self.env_class(config=config, render_mode=render_mode))
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Raises UsageError where the environment refuses a config that the command line gives."""

@@ -73,6 +73,30 @@ class SingleCopy(FirstCopy):
         return f"<SingleCopy of {self.env}>"
 
 
+class Wrapped(View):
+    """A `gymnasium.Wrapper` and what is below it, as one environment: `gymnasium.make` takes no class of wrappers."""
+
+    def __init__(self, env: gymnasium.Wrapper[Any, Any, Any, Any]) -> None:
+        super().__init__(env)
+        self.config = getattr(env, "config", None)
+        self.observation_space = env.observation_space
+        self.action_space = env.action_space
+
+    @property
+    def unwrapped(self) -> "Wrapped":
+        """This environment: what lies below has other spaces and another config."""
+        return self
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        return self.env.step(action)
+
+    def __str__(self) -> str:
+        return str(self.env)
+
+
 def first_info(infos: Any) -> Any:
     """Returns the first copy's part of a vector environment's infos; anything else as it is."""
     if not isinstance(infos, dict):

@@ -8,6 +8,7 @@ from .registry import Finding, Findings, check
 
 SLOW_SECONDS = 1.0
 TAKES_CONFIG = "write def __init__(self, config=None, render_mode=None) and start with config = dict(config or {})"
+WRAP = "to train it, write a class of your own that takes one config and makes it"
 OWN_RANDOM = "draw from self.np_random after super().reset(seed=seed); never seed the global generator"
 
 
@@ -26,7 +27,7 @@ def implemented(record: EnvRecord) -> Findings:
 @check(fix=TAKES_CONFIG, at="__init__", blocks=True)
 def constructor_takes_config(record: EnvRecord) -> Findings:
     """The constructor takes one config: RLlib passes its EnvContext, tests and `evaluate` a plain dict."""
-    context, plain, none = (record.builds.get(name) for name in ("context", "plain", "none"))
+    context, plain, keywords = (record.builds.get(name) for name in ("context", "plain", "keywords"))
     error = context.error if context else None
     if error is None:
         if plain is not None and plain.error is not None:
@@ -36,12 +37,14 @@ def constructor_takes_config(record: EnvRecord) -> Findings:
     elif plain is not None and plain.error is None:
         text = f"the constructor takes a plain dict, but RLlib's EnvContext, a dict subclass, raises {error.text}"
         yield Finding(text, where=error.where)
-    elif none is not None and none.error is None:
+    elif keywords is not None and keywords.error is None:
         text = f"the constructor takes no config argument, but RLlib calls it with one: {error.text}"
-        yield Finding(text, where=error.where)
+        installed = "-packages" in (record.about.where.get("__init__") or "")
+        yield Finding(text, WRAP, severity="warning") if installed else Finding(text, where=error.where)
     else:
         text = f"the constructor with config {short(record.config)} raises {error.text}"
-        yield Finding(text, "make the constructor work with this config", error.where)
+        no_config = "unexpected keyword argument 'config'" in error.text
+        yield Finding(text, TAKES_CONFIG if no_config else "make the constructor work with this config", error.where)
 
 
 @check(fix="write class MyEnv(gymnasium.Env), with `import gymnasium`, not the old `gym`", at="__init__", blocks=True)
@@ -82,7 +85,7 @@ def constructor_fast(record: EnvRecord) -> Findings:
 
 def _main_build(record: EnvRecord) -> Build:
     """Returns the first construction that worked."""
-    builds = [record.builds[name] for name in ("context", "plain", "none") if name in record.builds]
+    builds = [record.builds[name] for name in ("context", "plain", "keywords") if name in record.builds]
     for build in builds:
         if not build.error:
             return build

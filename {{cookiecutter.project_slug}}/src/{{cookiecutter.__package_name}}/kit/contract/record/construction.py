@@ -11,9 +11,9 @@ import numpy as np
 from ...spaces.membership import short
 from .locations import attributes, unwrapped
 from .model import NotJudged
-from .recorder import NO_CONFIG, Recorder
+from .recorder import Recorder
 from .sections import Build
-from .targets import parameters
+from .targets import Keywords, parameters
 from .values import same
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
@@ -38,7 +38,7 @@ def record_defaults(recorder: Recorder) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if isinstance(default, dict | list | set):
         kept = copy.deepcopy(default)
-        recorder.build("none", NO_CONFIG)
+        recorder.build("keywords", Keywords())
         if kept != default:
             facts["default written to"] = (short(kept), short(default))
     if not (recorder.quick or recorder.slow_to_build or recorder.only_one):

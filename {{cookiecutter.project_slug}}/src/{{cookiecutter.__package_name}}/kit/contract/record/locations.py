@@ -5,15 +5,17 @@ import os
 import traceback
 from typing import Any
 
+from ...spaces.views import Wrapped
 from ...tracebacks import users_line
 
 
 def unwrapped(env: Any) -> Any:
-    """Returns the environment under its wrappers, also for what is no gymnasium.Env."""
+    """Returns the user's environment under Gymnasium's wrappers, also for what is no gymnasium.Env."""
     try:
-        return env.unwrapped
+        plain = env.unwrapped
     except Exception:
         return env
+    return plain.env if isinstance(plain, Wrapped) else plain
 
 
 def attributes(env: Any) -> dict[str, Any]:

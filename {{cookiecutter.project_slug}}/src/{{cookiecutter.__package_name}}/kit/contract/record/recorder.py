@@ -17,11 +17,10 @@ from .plan import make_plan
 from .policies import RANDOM, Policy
 from .sections import Build
 from .surroundings import Events, quietly, snapshot
-from .targets import WorkerConfig, make
+from .targets import Keywords, WorkerConfig, make
 from .values import attribute, copy_value
 
 SLOW_CONSTRUCTOR_SECONDS = 0.5  # from here on, copies are too dear to be made for one probe each
-NO_CONFIG = object()  # marks a construction without arguments
 
 
 class Recorder:
@@ -50,7 +49,7 @@ class Recorder:
         before, start = snapshot(), time.perf_counter()
         env, error = None, None
         try:
-            env = as_single(self.maker() if config is NO_CONFIG else make(self.maker, config, render_mode))
+            env = as_single(make(self.maker, config, render_mode))
         except BaseException as problem:
             error = CallError.of("__init__", problem)
         seconds = time.perf_counter() - start
@@ -60,9 +59,10 @@ class Recorder:
         return env
 
     def construct(self) -> None:
-        """Makes the main copy: as RLlib does, from a plain dict, or without any config; raises NotJudged if none works."""
-        ways = {"context": WorkerConfig(copy.deepcopy(self.config)), "plain": copy.deepcopy(self.config)}
-        for name, config in {**ways, "none": NO_CONFIG}.items():
+        """Makes the main copy: as RLlib does, from a plain dict, or with keywords; raises NotJudged if none works."""
+        kinds = {"context": WorkerConfig, "plain": dict, "keywords": Keywords}
+        for name, kind in kinds.items():
+            config = kind(copy.deepcopy(self.config))
             self.main_config, self.config_before = config, copy.deepcopy(config)
             self.env = self.build(name, config)
             if self.env is not None:

@@ -24,6 +24,10 @@ class WorkerConfig(dict[str, Any]):
         self.remote = self.recreated_worker = False
 
 
+class Keywords(dict[str, Any]):
+    """A config whose entries are handed over as keywords, as `gymnasium.make` does."""
+
+
 def load(text: str) -> Callable[..., Any]:
     """Returns the class or creator that a target names; raises UsageError if there is none, or importing it raises."""
     place, colon, attribute = text.rpartition(":")
@@ -100,7 +104,16 @@ def parameters(function: Any) -> dict[str, inspect.Parameter]:
 
 
 def make(maker: Callable[..., Any], config: Any, render_mode: str | None = None) -> Any:
-    """Returns an environment from a class or creator, called as RLlib would call it."""
+    """Returns an environment from a class or creator, called as RLlib would call it, or as `gymnasium.make` would.
+
+    Raises:
+        TypeError: its first parameter is no config, or it takes no `render_mode`.
+    """
+    if isinstance(config, Keywords):
+        keywords = config if render_mode is None else config | {"render_mode": render_mode}
+        return maker(**{name: value for name, value in keywords.items() if accepts(maker, name)})
+    if next(iter(parameters(maker)), None) == "render_mode":
+        raise TypeError("the first parameter is render_mode")
     if render_mode is None:
         return maker(config)
     if accepts(maker, "render_mode"):
