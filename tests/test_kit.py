@@ -16,9 +16,10 @@ MODULES = {
 }
 # Each room imports only from those before its own line.
 LAYERS = [
+    {"tracebacks"},
     {"errors"},
     {"cli"},
-    {"config", "files", "tracebacks"},
+    {"config", "files"},
     {"spaces"},
     {"contract", "guard"},
     {"task"},
