@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/vectorization.py --repeats 3
 
 Each environment is put into a baked project, and the project's own command `benchmark` measures it; the environments
-take turns. A row shows medians over the repeats. Within a repeat, `benchmark` measures what "auto" chooses and the
-fastest of the grid three times, in turns. `computes` spends its step with the processor, `waits` without.
+take turns. A row shows medians over the repeats. Within a repeat, `benchmark` trains with each setting of the grid three
+times, in turns. `computes` spends its step with the processor, `waits` without.
 The last line trains the environment whose step computes for 5 ms, by "auto" and in one process, in turns.
 """
 

@@ -78,6 +78,7 @@ _EDITS = {
     "        return self._observation(), reward, terminated": "        if fault in ('nan', 'inf'):\n"
     "            reward = float(fault)\n        if fault in ('outside', 'infinite'):\n"
     "            self._position = 99 if fault == 'outside' else float('inf')\n"
+    "        if self._position > self.config.length:\n            note('OUTSIDE_FILE', '.')\n"
     "        if ENDLESS:\n            self._position %= 10\n"
     "        return self._observation(), reward, terminated",
 }
@@ -91,7 +92,7 @@ def make_faulty(project: BakedProject) -> BakedProject:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     file.write_text(text + FAULT, encoding="utf-8")
-    guard = project.source / "kit" / "guard" / "__init__.py"
+    guard = project.source / "kit" / "guard" / "calls.py"
     text = guard.read_text(encoding="utf-8")
     assert "LONG_EPISODE_STEPS = 50_000" in text
     guard.write_text(text.replace("LONG_EPISODE_STEPS = 50_000", "LONG_EPISODE_STEPS = 300"), encoding="utf-8")
@@ -118,7 +119,7 @@ class Ended:
 def start(project: BakedProject, name: str, *options: str, **environment: str) -> subprocess.Popen[str]:
     """Starts training; the output goes to a file, so that no pipe is ever full."""
     command = [str(project.python), "-m", "corridor_demo", "train", "--name", name, "--stop-return", "1000", *options]
-    files = {f"{kind.upper()}_FILE": str(project.path / f"{name}.{kind}") for kind in ("fault", "count")}
+    files = {f"{kind.upper()}_FILE": str(project.path / f"{name}.{kind}") for kind in ("fault", "count", "outside")}
     with (project.path / f"{name}.txt").open("a") as output:
         return subprocess.Popen(
             command,

@@ -20,6 +20,7 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import data_equivalence
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from kit.contract import run_checks
 
 LONGEST_SEQUENCE = 200  # Gymnasium draws longer ones once in 10^25 samples
 
@@ -275,7 +276,7 @@ def test_characters_keep_their_places_in_another_process(adapters: ModuleType) -
         "import gymnasium as gym, numpy as np; from adapted.kit.spaces.encodings import vector_encoder;"
         "print(np.flatnonzero(vector_encoder(gym.spaces.Text(3), '').encode('b2X')))"
     )
-    path = str(Path(str(adapters.__file__)).parents[2])
+    path = str(Path(str(adapters.__file__)).parents[3])
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},
@@ -585,10 +586,81 @@ def test_size_that_is_no_size_is_refused(adapters: ModuleType, value: Any) -> No
         adapters.adapt(env)
 
 
-def test_a_space_nobody_knows_is_refused(adapters: ModuleType) -> None:
-    class Strange(spaces.Space[Any]):
-        pass
+class Mission(spaces.Space[str]):
+    """A space of a kind that Gymnasium doesn't have, as MiniGrid's MissionSpace is."""
 
-    for env in (Drawn(Strange(), SWITCH), Drawn(VECTOR, Strange())):
-        with pytest.raises(adapters.UnsupportedSpace):
-            adapters.adapt(env)
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        return "get the key"
+
+    def contains(self, x: Any) -> bool:
+        return isinstance(x, str)
+
+
+@pytest.mark.parametrize(
+    ("observation_space", "action_space"),
+    [
+        (Mission(), SWITCH),
+        (spaces.Dict(a=Mission(), b=spaces.Tuple((Mission(),))), SWITCH),
+        (spaces.Dict(a=VECTOR, b=spaces.OneOf((Mission(), SWITCH))), SWITCH),
+        (VECTOR, Mission()),
+        (VECTOR, spaces.Dict(a=SWITCH, b=Mission())),
+    ],
+    ids=["alone", "among its like", "inside OneOf", "action", "action beside others"],
+)
+def test_a_space_nobody_knows_is_refused_where_there_is_nothing_else(
+    adapters: ModuleType, observation_space: gym.Space[Any], action_space: gym.Space[Any]
+) -> None:
+    with pytest.raises(adapters.UnsupportedSpace, match="Mission"):
+        adapters.adapt(Drawn(observation_space, action_space))
+    assert adapters.unseen(Mission()) == {}
+
+
+def test_a_space_nobody_knows_is_left_out_beside_others(adapters: ModuleType) -> None:
+    known = spaces.Dict(image=spaces.Box(0, 255, (7, 7, 3), np.uint8), facing=spaces.Discrete(4))
+    space = spaces.Dict({**known.spaces, "mission": Mission(), "notes": spaces.Tuple((Mission(), VECTOR))})
+    env = Drawn(space, SWITCH)
+    adapted = adapters.adapt(env)
+    seen, _ = adapted.reset()
+    assert seen in adapted.observation_space
+    assert {key: value.shape for key, value in seen.items()} == {"image_0": (7, 7, 3), "vector": (6,)}
+    np.testing.assert_array_equal(seen["vector"][4:], env.observation["notes"][1])
+    unseen = adapters.unseen(space)
+    assert list(unseen) == ["observation_space['mission']", "observation_space['notes'][0]"]
+    assert adapters.adapt(Drawn(spaces.Dict(a=Mission(), b=VECTOR), SWITCH)).observation_space == VECTOR
+    assert adapters.unseen(known) == {}
+
+
+STRANGE = """
+import gymnasium as gym
+import numpy as np
+
+class Mission(gym.Space):
+    def sample(self, mask=None, probability=None):
+        return "go"
+    def contains(self, x):
+        return isinstance(x, str)
+
+class Env(gym.Env):
+    observation_space = gym.spaces.Dict(goal=Mission(), place=gym.spaces.Box(0, 9, (1,), np.float32))
+    action_space = gym.spaces.Discrete(2)
+    def __init__(self, config=None, render_mode=None):
+        self.render_mode = render_mode
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = self.np_random.uniform(0, 5)
+        return self.seen(), {}
+    def step(self, action):
+        self.place += action
+        return self.seen(), float(action), bool(self.place >= 8), False, {}
+    def seen(self):
+        return {"goal": "go", "place": np.array([self.place], np.float32)}
+"""
+
+
+def test_a_space_nobody_knows_is_warned_of(tmp_path: Path) -> None:
+    """In the one line that `check` and `train` show."""
+    (tmp_path / "strange.py").write_text(STRANGE, encoding="utf-8")
+    report = run_checks(f"{tmp_path / 'strange.py'}:Env", {}, quick=True)
+    lines = [failure.message for failure in report.failures if failure.check == "spaces_trainable"]
+    assert len(lines) == 1 and lines[0].startswith("observation_space['goal']: "), lines
+    assert "is not seen by the policy" in lines[0]

@@ -31,14 +31,17 @@ def setting(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_json_is_one_object_and_write_keeps_the_comments(project: BakedProject) -> None:
     before = project.read("vectorization.toml")
-    done = project.command("benchmark", "--json", "--write", "--seconds", "0.05", check=True)
+    done = project.command(
+        "benchmark", "--json", "--write", "--seconds", "0.05", "--config", '{"length": 6}', check=True
+    )
     report = json.loads(done.stdout)
     assert done.stderr == ""
     rows = report["settings"]
     modes = {(row["num_env_runners"] > 0, row["gym_env_vectorize_mode"]) for row in rows}
     assert {(False, "sync"), (False, "async")} <= modes
     assert len(modes) == (4 if report["cpus"] > 1 else 2)
-    assert all(0 < row["steps_per_second"] < row["sampling_steps_per_second"] for row in rows)
+    speeds = [row["steps_per_second"] for row in rows]
+    assert speeds == sorted(speeds, reverse=True) and speeds[-1] > 0
     assert all(row["num_envs_per_env_runner"] * max(1, row["num_env_runners"]) <= 64 for row in rows)
     assert report["best"] in rows and report["auto"] in rows
     assert report["auto_of_best"] == pytest.approx(
@@ -49,6 +52,13 @@ def test_json_is_one_object_and_write_keeps_the_comments(project: BakedProject) 
     assert tomlkit.parse(after).unwrap() == setting(report["best"])
     for old, new in zip(before.splitlines(), after.splitlines(), strict=True):
         assert old.partition("#")[2] == new.partition("#")[2]
+
+
+def test_wrong_config_is_one_line(corridor: BakedProject) -> None:
+    done = corridor.command("benchmark", "--config", '{"lenght": 8}')
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "did you mean 'length'?" in line
 
 
 def test_stub_is_not_measured(stub: BakedProject) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import ray
 import yaml
-from conftest import BakedProject, clean_environment
+from conftest import PACKAGE, BakedProject, clean_environment
 from faults import TABLE, assert_whole, end, env_runners, iterations, kill, start, wait_for_iteration
 from test_faults import DEADLINE_SECONDS, EXCEPTION, ITERATION_STEPS, SLACK
 
@@ -127,6 +127,29 @@ def test_raise_in_one_runner_of_three_ends_the_run(faulty: BakedProject, bare: P
     assert EXCEPTION in done.output and "in step" in done.output
     assert "env.py" in done.output and ", in fail" in done.output
     assert done.seconds < DEADLINE_SECONDS * SLACK
+
+
+def test_cpus_of_other_jobs_are_not_counted_until_they_are_given_back() -> None:
+    code = """
+import ray
+from kit.training.cluster import cluster_cpus
+
+ray.init(num_cpus=3, include_dashboard=False, _node_ip_address="127.0.0.1")
+found = [cluster_cpus()]
+other = ray.remote(num_cpus=2)(type("Other", (), {"is_there": lambda self: True})).remote()
+assert ray.get(other.is_there.remote())
+found.append(cluster_cpus())
+ray.kill(other)
+print(*found, cluster_cpus(wanted=3), cluster_cpus(wanted=300))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean_environment() | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "PYTHONPATH": str(PACKAGE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["3", "1", "3", "3"], done.stderr
 
 
 def test_wrong_address_is_one_line(corridor: BakedProject) -> None:

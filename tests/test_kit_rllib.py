@@ -246,7 +246,9 @@ def test_private_names_are_used_in_one_room_and_listed() -> None:
             continue
         own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
-        own |= {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+        own |= {
+            node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
         names = {node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
         strange = {name for name in names if not name.startswith("__")} - own
         assert path.parent.name == "rllib" or not strange, f"{path} uses {strange}"

@@ -197,13 +197,13 @@ def test_resumed_run_has_all_that_it_had(faulty: BakedProject) -> None:
     assert end(faulty, "state", start(faulty, "state", *options)).code == 0
     code = (
         "import json, os, pathlib, pickle; from corridor_demo import TASK;"
-        "from corridor_demo.kit.guard import spool, watchdog;"
+        "from corridor_demo.kit.guard import child_log, watchdog;"
         "from corridor_demo.kit.training.cluster import start_ray;"
         "from corridor_demo.kit.training.algorithm import RestartableAlgorithm;"
         "from corridor_demo.kit.rllib.config import algorithm_config;"
         "from corridor_demo.kit.vectorization.settings import Vectorization;"
         "from corridor_demo.kit.training.run_folder import RunFolder;"
-        "os.environ.update({watchdog.SECONDS: 'inf', spool.RUN: 'x'}); start_ray(None, TASK);"
+        "os.environ.update({watchdog.SECONDS: 'inf', child_log.RUN: 'x'}); start_ray(None, TASK);"
         "folder = RunFolder.earlier('state');"
         "fitted = Vectorization(1, 8, 'sync', '');"
         "trainee = RestartableAlgorithm(folder, lambda v: algorithm_config(TASK, v, 0), fitted); trainee.build(1, from_checkpoint=True);"

@@ -64,7 +64,7 @@ class Broken(p.CorridorsEnv):
         return observations, rewards, terminated, truncated, infos
     {attribute}
 try:
-    env = VectorGuard(Broken({{"num_envs": 4}}))
+    env = VectorGuard(Broken({{"num_envs": 4}}), strict={strict})
     env.reset(seed=9)
     for _ in range(200):
         env.step(np.ones(4, int))
@@ -85,21 +85,26 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_guard_names_step_seed_and_copy(vector: BakedProject, fault: str) -> None:
     code, attribute, message = FAULTS[fault]
-    told = run(vector, BROKEN.format(fault=code, attribute=attribute))
+    told = run(vector, BROKEN.format(fault=code, attribute=attribute, strict=True))
     assert message in told
     assert "in step 8 after reset(seed=9) of 4 copies" in told
 
 
+def test_guard_lets_floats_leave_their_bounds_unless_it_is_strict(vector: BakedProject) -> None:
+    told = run(vector, BROKEN.format(fault=FAULTS["outside"][0], attribute="", strict=False))
+    assert told == "nothing"
+
+
 def test_guard_refuses_other_automatic_resets(vector: BakedProject) -> None:
     same = 'metadata = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}'
-    assert "RLlib would mix the episodes" in run(vector, BROKEN.format(fault="", attribute=same))
+    assert "RLlib would mix the episodes" in run(vector, BROKEN.format(fault="", attribute=same, strict=True))
     plays_on = "rewards = np.where(rewards == 0, -0.1, rewards)"
-    told = run(vector, BROKEN.format(fault=plays_on, attribute=""))
+    told = run(vector, BROKEN.format(fault=plays_on, attribute="", strict=True))
     assert "whose episode had ended, got reward -0.1" in told
 
 
 def test_correct_one_passes_the_guard(vector: BakedProject) -> None:
-    assert run(vector, BROKEN.format(fault="", attribute="")) == "nothing"
+    assert run(vector, BROKEN.format(fault="", attribute="", strict=True)) == "nothing"
 
 
 def test_train_and_evaluate(vector: BakedProject) -> None:

@@ -3,18 +3,24 @@
 import json
 import os
 import secrets
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
-from ..cli import Parser, RunError, positive_seconds
+from ..cli import Parser, add_config_options, positive_seconds, read_config_options
 from ..contract import run_checks
-from ..guard import spool, watchdog
+from ..errors import RunError
+from ..guard import child_log, watchdog
 from ..guard.failure import EnvironmentFailure
 from ..policy.find import RUNS
 from ..task import Task
+from ..training.cluster import start_ray
+from ..training.interrupt import Interrupt
+from ..training.options import TrainOptions
+from ..training.run_folder import versions
 from ..vectorization.grid import Grid
-from ..vectorization.settings import FILE, read_settings, write_settings
+from ..vectorization.measure import measure
+from ..vectorization.settings import FILE, available_cpus, find_root, read_settings, write_settings
 
 PICTURE = RUNS / "benchmark.png"
 
@@ -25,86 +31,109 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help=f"put the fastest into {FILE}")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S", help="a setting; default: 1")
+    add_config_options(parser)
     options = parser.parse_args(arguments)
-    read_settings()  # a mistake in the file is said before the measurement
-    report = run_checks(task.target, quick=True)
-    if report.todo or not report.ok:
-        raise RunError(report.todo or "the environment breaks its contract; the command `check` says how")
-    os.environ[watchdog.SECONDS] = "300"
-    os.environ[spool.RUN] = secrets.token_hex(8)
+    env_config, root = read_config_options(options) or {}, find_root(task.package)
+    read_settings(root)  # a mistake in the file is said before the measurement
+    task.check_config(env_config)
+    checked = run_checks(task.target, env_config, quick=True)
+    if checked.todo or checked.blocking:
+        raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
+    os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)
+    os.environ[child_log.RUN] = secrets.token_hex(8)
     try:
-        grid = Grid(task, options.seconds)
+        profile = measure(lambda extra: task.make_guarded({**env_config, **extra}), task.is_vector)
+        grid = Grid(profile, task.is_vector, available_cpus(), options.seconds)
         if not options.json:
             print(grid.auto.reason, flush=True)
-        if code := grid.run():
-            if grid.measured and not options.json:
-                print(as_table(grid.report()))
-            return code
-        report = grid.report()
-        if options.write:
-            write_settings(grid.best)
-            report["written"] = str(FILE)
-        report["picture"] = str(draw(report))
+        code = train_all(task, env_config, grid)
+        report = grid.report() | {"versions": versions(task.package)} if grid.measured else {}
+        if code == 0:
+            draw(report)
+        if code == 0 and options.write:
+            write_settings(report["best"], root)
+            report["written"] = str(root / FILE)
     except EnvironmentFailure as failure:
         raise RunError(str(failure)) from None
     except OSError as error:
         raise RunError(f"{error.filename} can't be written: {error.strerror}") from None
     finally:
-        spool.clean()
-    print(json.dumps(report, indent=2) if options.json else as_text(report), flush=True)
-    return 0
+        child_log.clean()
+    if report and not (code and options.json):
+        print(json.dumps(report, indent=2) if options.json else as_text(report), flush=True)
+    return code
 
 
-def as_table(report: dict[str, Any]) -> str:
-    """Formats the settings for people, the fastest first."""
-    lines = [f"{'processes':>9}{'copies':>8}  {'mode':20}{'steps/s':>9}{'sampling':>10}  of the best"]
-    for row in report["settings"]:
-        share = row["steps_per_second"] / report["best"]["steps_per_second"]
-        mark = "".join(f"  <- {name}" for name in ("best", "auto") if row is report[name])
-        lines.append(
-            f"{row['num_env_runners']:9}{row['num_envs_per_env_runner']:8}  {row['gym_env_vectorize_mode']:20}"
-            f"{row['steps_per_second']:9,.0f}{row['sampling_steps_per_second']:10,.0f}{share:11.0%}{mark}"
-        )
-    return "\n".join(lines)
+def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
+    """Trains with the settings of the grid, in its order.
+
+    Returns:
+        0; as an exit code, what has interrupted it.
+
+    Raises:
+        EnvironmentFailure: the environment is at fault.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    console, interrupt = Console(stderr=True), Interrupt()
+    try:
+        with interrupt, closing(grid):
+            interrupt.is_patient = True  # Ray, whose start should not be cut short, and what is being measured
+            start_ray(None, task)
+            from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
+
+            interrupt.listen()
+            for one in track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal):
+                if interrupt.reason:
+                    break
+                grid.train(one, algorithm_config(task, one, seed=0, env_config=env_config))
+    except KeyboardInterrupt as error:
+        if interrupt.failure:
+            raise EnvironmentFailure(interrupt.failure) from error
+    except Exception as error:
+        from ..rllib import failure_report  # late: Ray
+
+        if failure := interrupt.failure or failure_report.read():
+            raise EnvironmentFailure(failure) from error
+        raise
+    return interrupt.exit_code
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """Formats the report for people."""
-    best = report["best"]
-    lines = [
-        as_table(report),
-        "processes: 0 steps the copies in the training process; copies: of each process; "
-        "steps/s: sampling and learning together",
-        f'best: {best["steps_per_second"]:,.0f} steps/s; "auto" reaches {report["auto_of_best"]:.0%} of it',
-    ]
-    if "written" in report:
-        lines.append(f"the best is in {report['written']} now")
-    return "\n".join([*lines, f"picture: {report['picture']}"])
+    """Formats the report for people, the fastest first."""
+    best, auto = report["best"], report["auto"]
+    lines = [f"{'processes':>9}{'copies':>8}  {'mode':20}{'steps/s':>9}  of the best"]
+    for row in report["settings"]:
+        runners, copies, mode, speed = row.values()
+        mark = "  <- best" * (row is best) + "  <- auto" * (row is auto)
+        lines.append(f"{runners:9}{copies:8}  {mode:20}{speed:9,.0f}{speed / best['steps_per_second']:13.0%}{mark}")
+    lines.append(
+        "processes: 0 is the training process; copies: of each process; steps/s: sampling and learning together"
+    )
+    if auto:
+        lines.append(
+            f'best: {best["steps_per_second"]:,.0f} steps/s; "auto" reaches {report["auto_of_best"]:.0%} of it'
+        )
+    said = {"written": "the best is in", "picture": "picture:"}
+    return "\n".join(lines + [f"{words} {report[key]}" for key, words in said.items() if key in report])
 
 
-def draw(report: dict[str, Any]) -> Path:
-    """Draws the speed over the number of copies, a line for each number of processes and mode."""
+def draw(report: dict[str, Any]) -> None:
+    """Draws a bar for each setting, the fastest at the top."""
     import matplotlib  # late: takes half a second
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    lines: dict[str, list[tuple[int, float]]] = {}
-    for row in report["settings"]:
-        processes, mode = row["num_env_runners"], row["gym_env_vectorize_mode"]
-        copies = row["num_envs_per_env_runner"] * max(1, processes)
-        lines.setdefault(f"{processes} processes, {mode}", []).append((copies, row["steps_per_second"]))
-    for name, points in sorted(lines.items()):
-        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
-    axes.set(xscale="log", xlabel="copies in all processes", ylabel="environment steps a second, learning included")
-    ticks = sorted({copies for points in lines.values() for copies, _ in points})
-    axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
-    axes.minorticks_off()
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend()
+    labels, speeds = [], []
+    for runners, copies, mode, speed in map(dict.values, reversed(report["settings"])):
+        labels.append(f"{runners} processes x {copies} copies, {mode}")
+        speeds.append(speed)
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.3 * len(speeds)), layout="constrained")
+    axes.barh(labels, speeds)
+    axes.set_xlabel("environment steps a second, learning included")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120)
     plt.close(figure)
-    return PICTURE
+    report["picture"] = str(PICTURE)

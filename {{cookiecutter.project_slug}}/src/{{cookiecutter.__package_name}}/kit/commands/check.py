@@ -25,7 +25,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     ignore = {} if options.target else ignored(task.package)
     ignore |= {known(name): "--ignore" for name in options.ignore}
-    report = run_checks(options.target or task.target, read_config_options(options), ignore=ignore)
+    config = read_config_options(options) or {}
+    if not options.target:
+        task.check_config(config)
+    report = run_checks(options.target or task.target, config, ignore=ignore)
     if options.json:
         print(report.to_json())
         return 0 if report.ok else 1

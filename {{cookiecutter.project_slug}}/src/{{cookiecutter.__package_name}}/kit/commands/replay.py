@@ -21,7 +21,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="leave the exception to `python -m pdb -m ...`")
     options = parser.parse_args(arguments)
     facts = read_json(options.file)
-    env = Guard(task.make(facts["config"]), first_seed=facts["seed"])
+    env = Guard(task.make(facts["config"]), first_seed=facts["seed"], strict=facts.get("strict"))
     steps = 0
     try:
         env.reset()

@@ -1,39 +1,39 @@
 """The Guard of an environment that steps all its copies at once."""
 
-import os
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import iterate
 
-from . import LONG_EPISODE_STEPS, membership, warn_of_long_episode
-from .failure import EnvironmentFailure, users_traceback
-from .spool import keep_log
-from .watchdog import watchdog_of
+from ..spaces.predicate import predicate
+from . import calls
+from .calls import EnvironmentCalls
+from .failure import EnvironmentFailure
 
 
-class VectorGuard(gym.vector.VectorWrapper):
+class VectorGuard(EnvironmentCalls, gym.vector.VectorWrapper):
     """Raises EnvironmentFailure where a copy does what `Guard` raises it for, or plays on after its episode's end.
 
     RLlib starts the copies together, once, so that a failure comes with the seed of the whole and its step since then.
 
     Args:
-        env: the environment in its own spaces, as `make_vector_env` gives it.
+        env: the environment in its own spaces, as `Task.make_vector` gives it.
+        strict: as of `Guard`.
 
     Raises:
         EnvironmentFailure: it does not reset its copies in the way that RLlib counts on.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+    def __init__(self, env: VectorEnv[Any, Any, Any], strict: bool | None = None) -> None:
         super().__init__(env)
-        self._is_inside = membership(env.observation_space)
+        self._prepare(env, "observations", strict)  # the first index of a number is its copy
+        self._is_one_inside = predicate(env.single_observation_space)
         self._seed: Any = None
         self._steps = 0
         self._lengths = np.zeros(env.num_envs, int)  # of the episodes under way
         self._ended = np.zeros(env.num_envs, bool)  # copies that the next step resets
-        self._watchdog = watchdog_of(os.getpid())
-        keep_log()
         mode = env.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.NEXT_STEP:
             raise EnvironmentFailure(
@@ -47,50 +47,39 @@ class VectorGuard(gym.vector.VectorWrapper):
         """Starts an episode in every copy."""
         self._seed, self._steps = seed, 0
         self._lengths[:], self._ended[:] = 0, False
-        try:
-            with self._watchdog:
-                observations, infos = self.env.reset(seed=seed, options=options)
-        except (Exception, SystemExit) as error:
-            raise self._failure("the environment raised an exception", users_traceback(error)) from error
-        self._judge(observations)
+        observations, infos = self._call(self.env.reset, seed=seed, options=options)
+        if not self._is_inside(observations):
+            self._judge(observations)
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Takes a step in every copy and looks at what they return."""
         self._steps += 1
-        try:
-            with self._watchdog:
-                observations, rewards, terminated, truncated, infos = self.env.step(actions)
-        except (Exception, SystemExit) as error:
-            raise self._failure("the environment raised an exception", users_traceback(error)) from error
-        if not np.isfinite(rewards).all():
-            copy = int(np.argmin(np.isfinite(rewards)))
+        observations, rewards, terminated, truncated, infos = self._call(self.env.step, actions)
+        finite = np.isfinite(rewards)
+        if not finite.all():
+            copy = int(np.argmin(finite))
             raise self._failure(f"the reward of copy {copy} is {rewards[copy]}, not a finite number")
         done = np.logical_or(terminated, truncated)
-        if (self._ended & (done | (np.asarray(rewards) != 0))).any():
-            copy = int(np.argmax(self._ended & (done | (np.asarray(rewards) != 0))))
+        plays_on = self._ended & (done | (np.asarray(rewards) != 0))
+        if plays_on.any():
+            copy = int(np.argmax(plays_on))
             raise self._failure(
                 f"copy {copy}, whose episode had ended, got reward {rewards[copy]} and done={bool(done[copy])}; "
                 "this step must only reset it, with reward 0 and not done"
             )
-        self._judge(observations)
+        if not self._is_inside(observations):
+            self._judge(observations)
         self._lengths[self._ended] = -1  # this step was no step of an episode
         self._lengths += 1
-        if (self._lengths == LONG_EPISODE_STEPS).any():
-            warn_of_long_episode()
+        if (self._lengths == calls.LONG_EPISODE_STEPS).any():
+            calls.warn_of_long_episode()
         self._ended = done
         return observations, rewards, terminated, truncated, infos
 
-    def _judge(self, observations: Any) -> None:
-        """Raises EnvironmentFailure for what `Guard` raises it for; the first index of a number is its copy."""
-        if not self._is_inside(observations):
-            from ..spaces.membership import problems  # late: only where something seems wrong
+    def _number_out_of_bounds(self, observations: Any) -> int:
+        return sum(not self._is_one_inside(one) for one in iterate(self._space, observations))
 
-            for problem in problems(self.observation_space, observations, "observations"):
-                if problem.kind != "dtype":  # the adapters convert it
-                    raise self._failure(f"{problem.message}; {problem.fix}")
-
-    def _failure(self, what: str, details: str = "") -> EnvironmentFailure:
-        where = f"in step {self._steps} after" if self._steps else "in"
-        message = f"{what}, {where} reset(seed={self._seed}) of {self.num_envs} copies"
-        return EnvironmentFailure({"message": f"{message}:\n{details}" if details else message})
+    def _where(self) -> str:
+        call = f"in step {self._steps} after" if self._steps else "in"
+        return f"{call} reset(seed={self._seed}) of {self.num_envs} copies"

@@ -3,17 +3,19 @@
 import faulthandler
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
-import traceback
+from contextlib import suppress
 from functools import cache
+from traceback import extract_stack
 
-from . import spool
-from .failure import PACKAGE, users_frames
+from ..tracebacks import CALLS, users_stack
+from . import child_log, last_resort
 
-SECONDS = f"{PACKAGE.upper()}_HANG_SECONDS"  # an environment variable, so that it reaches every process
-GRACE_SECONDS = 2.0  # for this thread, before Python's own watchdog speaks
+SECONDS = f"{child_log.PREFIX}_HANG_SECONDS"  # an environment variable, so that it reaches every process
+GRACE_SECONDS = 2.0  # a thread that runs again so much later than it asked for was suspended, or had no CPU
 
 _forking = threading.Lock()
 
@@ -29,44 +31,56 @@ if hasattr(os, "register_at_fork"):
 
 
 class Watchdog(threading.Thread):
-    """A thread of each process that steps environments; to be entered around each call into one of them."""
+    """A thread of each process that steps environments.
+
+    Attributes:
+        since: when the call that is under way began, by `time.monotonic`; None between calls.
+        caller: its thread.
+    """
 
     def __init__(self, seconds: float) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._seconds = seconds
-        self._since: float | None = None  # when the call that is under way began
-        self._caller = 0  # its thread
+        self.since: float | None = None
+        self.caller = 0
         if math.isfinite(seconds):
+            self._tick = min(1.0, seconds / 4)
+            arguments = (last_resort.__file__, str(os.getpid()), CALLS, child_log.stack_path())
+            self._reader = subprocess.Popen(
+                [sys.executable, "-I", "-S", *arguments], stdin=subprocess.PIPE, start_new_session=True
+            )  # out of reach of Ctrl-C
+            self._put_off()
             self.start()
 
-    def __enter__(self) -> None:
-        self._caller = threading.get_ident()
-        self._since = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._since = None
+    def _put_off(self) -> None:
+        """Lets `faulthandler` wait anew: half the time, since the reader waits for a second stack, see `last_resort`."""
+        seconds, pipe = (self._seconds + self._tick + GRACE_SECONDS) / 2, self._reader.stdin
+        assert pipe is not None
+        with _forking:
+            faulthandler.dump_traceback_later(seconds, repeat=True, file=pipe)
+        with suppress(OSError):  # the reader has been killed
+            os.write(pipe.fileno(), last_resort.ALIVE)
 
     def run(self) -> None:
         """Looks at the clock, and leaves a report of where a call is that has taken too long.
 
         A call into C code that keeps Python's global lock stops this thread, too. `faulthandler` has one that needs no
-        lock: it writes the stack and ends the process, unless it is put off again and again.
+        lock: it writes the stacks again and again, unless it is put off. `last_resort` reads them.
         """
-        tick = min(1.0, self._seconds / 4)
-        file = spool.stack_file()
-        reported = None
+        reported, resumed = None, 0.0
         while True:
-            with _forking:
-                faulthandler.dump_traceback_later(self._seconds + tick + GRACE_SECONDS, exit=True, file=file)
-            time.sleep(tick)
-            since = self._since
-            if since is not None and since != reported and time.monotonic() - since > self._seconds:
-                spool.report_hang(self._report())
+            asleep = time.monotonic()
+            time.sleep(self._tick)
+            self._put_off()
+            now, since = time.monotonic(), self.since
+            if now - asleep > self._tick + GRACE_SECONDS:
+                resumed = now
+            if since is not None and since != reported and now - max(since, resumed) > self._seconds:
+                child_log.report_hang(self._report())
                 reported = since
 
     def _report(self) -> str:
-        stack = traceback.extract_stack(sys._current_frames()[self._caller])
-        lines = "".join(traceback.format_list(list(users_frames(stack)))).rstrip()
+        lines = users_stack(extract_stack(sys._current_frames()[self.caller]))
         return f"the environment hangs: a reset or step has not returned for {self._seconds:g} s. It is here:\n{lines}"
 
 

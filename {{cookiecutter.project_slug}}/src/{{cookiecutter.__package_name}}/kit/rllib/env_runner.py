@@ -8,8 +8,9 @@ import torch
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from ..guard import spool
-from ..guard.failure import EnvironmentFailure, users_traceback
+from ..guard.child_log import ChildLog, pop_hang_report
+from ..guard.failure import EnvironmentFailure
+from ..tracebacks import users_traceback
 from . import failure_report, quieten
 from .sampled import SAMPLED, EpisodeCounter
 from .sampling import BatchedEnvRunner
@@ -28,8 +29,8 @@ class EnvRunner(BatchedEnvRunner):
     def __init__(self, **kwargs: Any) -> None:
         quieten()
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
-        self._spool = spool.Spool()
-        self._hang = failure_report.Poll(self._spool.hang, self._report)
+        self._child_log = ChildLog()
+        self._hang = failure_report.Poll(self._child_log.hang, self._report)
         super().__init__(**kwargs)
         self._counter = EpisodeCounter()
         self.seed_envs(restart_count=0)
@@ -55,7 +56,7 @@ class EnvRunner(BatchedEnvRunner):
             self.config.env_config = _Context(
                 self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers
             )
-        if report := spool.remains():  # of the env runner that this one is to replace
+        if report := pop_hang_report():  # of the env runner that this one is to replace
             raise self._report(report)
         try:
             super().make_env()
@@ -75,13 +76,14 @@ class EnvRunner(BatchedEnvRunner):
             # Of a failed reset RLlib raises an error without a message; what failed is its cause.
             cause: Any = error.__cause__ if error.__cause__ and not str(error) else error
             if isinstance(cause, EOFError | BrokenPipeError | ConnectionResetError):
-                if report := spool.remains():
+                if report := pop_hang_report():
                     raise self._report(report) from error
                 raise CopyLost("a process of an environment has died") from cause
             is_known = isinstance(cause, EnvironmentFailure)
             raise self._report(cause if is_known else f"sampling failed:\n{users_traceback(cause)}") from error
         sampled = self._counter.count(episodes)
-        sampled.log_lines = self._tag(self._spool.new_log_lines())
+        sampled.observations_out_of_bounds = self._child_log.new_out_of_bounds()
+        sampled.log_lines = self._tag(self._child_log.new_lines())
         self.metrics.log_value(SAMPLED, sampled, reduce="item_series")
         return episodes
 
@@ -95,12 +97,12 @@ class EnvRunner(BatchedEnvRunner):
         if self.config.gym_env_vectorize_mode == "async" and self.env is not None:
             self.env.close(timeout=CLOSE_SECONDS)  # the copies may be busy
         super().stop()
-        self._spool.close()
+        self._child_log.close()
 
     def _report(self, failure: EnvironmentFailure | str) -> EnvironmentFailure:
         """Tells the driver, with what only the env runner knows; returns the failure, to raise it."""
         failure = EnvironmentFailure({"message": failure}) if isinstance(failure, str) else failure
-        log = self._tag(self._spool.new_log_lines())
+        log = self._tag(self._child_log.new_lines())
         failure_report.post({**failure.facts, "env_runner": self.worker_index, "log": log})
         return failure
 

@@ -5,8 +5,6 @@ environment in its own spaces; `env_creator` puts these adapters around it, for 
 """
 
 from collections.abc import Callable
-from functools import partial, reduce
-from operator import getitem
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -17,9 +15,18 @@ from gymnasium.wrappers.vector import VectorizeTransformAction, VectorizeTransfo
 
 from .actions import action_adapter
 from .encodings import Encode, UnsupportedSpace, image_encoder, is_image
-from .observations import Leaf, Limits, Path, leaves, name_of, parts_encoder
+from .observations import Leaf, Limits, at, name_of, parts_encoder, seen_leaves, unseen
 
-__all__ = ["ACTION_MASK", "VECTOR", "UnsupportedSpace", "adapt", "adapt_vector", "random_action", "random_actions"]
+__all__ = [
+    "ACTION_MASK",
+    "VECTOR",
+    "UnsupportedSpace",
+    "adapt",
+    "adapt_vector",
+    "random_action",
+    "random_actions",
+    "unseen",
+]
 
 ACTION_MASK = "action_mask"  # the key of a Dict observation that says which actions are allowed
 VECTOR = "vector"  # the key of what is neither the mask nor an image, where the policy sees several parts
@@ -29,6 +36,8 @@ def adapt(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     """Wraps an environment so that a network sees arrays, and every action lies in the environment's own space.
 
     The arrays are float32, but for images of bytes.
+
+    Of a Dict or Tuple observation, spaces of a kind that Gymnasium doesn't have are left out; `unseen` names them.
 
     A Dict observation with the key `action_mask` next to a Discrete, MultiDiscrete or MultiBinary action space declares
     which actions are allowed: one entry for each value of each choice, 1 where it is allowed.
@@ -81,7 +90,7 @@ def _sample_allowed(space: gym.Space[Any], mask: np.ndarray) -> Any:
 
 
 def _is_masked(seen: gym.Space[Any]) -> bool:
-    """Tells whether an adapted observation says which actions are allowed."""
+    """Returns whether an adapted observation says which actions are allowed."""
     return isinstance(seen, spaces.Dict) and ACTION_MASK in seen.spaces
 
 
@@ -101,7 +110,7 @@ def _adapters(
 
 
 def _counts(chosen: gym.Space[Any]) -> np.ndarray:
-    """How many values each choice has, in the order of the mask."""
+    """Returns how many values each choice has, in the order of the mask."""
     if isinstance(chosen, spaces.Discrete):
         return np.array([chosen.n])
     if isinstance(chosen, spaces.MultiDiscrete):
@@ -124,37 +133,25 @@ def _observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Spa
     parts: dict[str, gym.Space[Any]] = {}
     encoders: dict[str, Encode] = {}
     rest: list[Leaf] = []
-    for path, leaf in leaves(space):
+    for path, leaf in seen_leaves(space):
         if path == (ACTION_MASK,):
             parts[ACTION_MASK] = spaces.MultiBinary(leaf.shape or ())
-            encoders[ACTION_MASK] = _mask
+            encoders[ACTION_MASK] = at(path, lambda mask: np.array(mask, np.int8))
         elif is_image(leaf):
             assert isinstance(leaf, spaces.Box)
             key = f"image_{len(parts.keys() - {ACTION_MASK})}"
             encoder = image_encoder(leaf, name_of("observation_space", path))
             parts[key] = spaces.Box(encoder.low, encoder.high, dtype=encoder.low.dtype.type)
-            encoders[key] = partial(_encode_at, path, encoder.encode)
+            encoders[key] = at(path, encoder.encode)
         else:
             rest.append((path, leaf))
     if rest or not parts.keys() - {ACTION_MASK}:  # the mask itself is seen where it is all there is
-        encoder = parts_encoder(rest or leaves(space), limits, "observation_space")
+        encoder = parts_encoder(rest or seen_leaves(space), limits, "observation_space")
         parts[VECTOR] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
         encoders[VECTOR] = encoder.encode
     if len(parts) == 1:
         return next(iter(parts.values())), next(iter(encoders.values()))
-    return spaces.Dict(parts), partial(_encode_parts, encoders)
-
-
-def _mask(x: Any) -> np.ndarray:
-    return np.array(x[ACTION_MASK], np.int8)
-
-
-def _encode_at(path: Path, encode: Encode, x: Any) -> np.ndarray:
-    return encode(reduce(getitem, path, x))
-
-
-def _encode_parts(encoders: dict[str, Encode], x: Any) -> dict[str, np.ndarray]:
-    return {key: encode(x) for key, encode in encoders.items()}
+    return spaces.Dict(parts), lambda x: {key: encode(x) for key, encode in encoders.items()}
 
 
 class _AllowedActions(gym.Wrapper[Any, Any, Any, Any]):

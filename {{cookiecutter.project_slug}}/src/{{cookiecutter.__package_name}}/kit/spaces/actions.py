@@ -1,14 +1,14 @@
 """Turns what the policy chooses into an action of any Gymnasium space, never outside of it."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from .encodings import UnsupportedSpace, one_line, require_size
+from .encodings import UnsupportedSpace, require_size
+from .membership import short
 from .observations import leaves, name_of
 
 _MOST_CHOICES = 32  # an integer with more values than this is drawn as a real number and rounded
@@ -32,47 +32,52 @@ def action_adapter(space: gym.Space[Any]) -> tuple[gym.Space[Any], Callable[[Any
     Raises:
         UnsupportedSpace: the space has no fixed size, is too large or unknown.
     """
-    if isinstance(space, spaces.Discrete):
-        require_size(int(space.n), "action_space")
-        return spaces.Discrete(int(space.n)), partial(_discrete, np.dtype(space.dtype).type, int(space.start))
     parts = [_part(leaf, name_of("action_space", path)) for path, leaf in leaves(space)]
     require_size(len(parts), "action_space")
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n)), parts[0].decode
     chosen = [part.space.nvec for part in parts if isinstance(part.space, spaces.MultiDiscrete)]
     drawn = [part.space for part in parts if isinstance(part.space, spaces.Box)]
     policy_spaces: list[gym.Space[Any]] = []
     if chosen:
-        policy_spaces.append(spaces.MultiDiscrete(np.concatenate(chosen)))
         require_size(int(sum(nvec.sum() for nvec in chosen)), "action_space")
+        policy_spaces.append(spaces.MultiDiscrete(np.concatenate(chosen)))
     if drawn:
         low, high = np.concatenate([box.low for box in drawn]), np.concatenate([box.high for box in drawn])
         policy_spaces.append(spaces.Box(low, high, dtype=np.float32))
-    decode = partial(_nested, space, parts) if isinstance(space, (spaces.Dict, spaces.Tuple)) else parts[0].decode
+    decode = _nested(space, parts) if isinstance(space, (spaces.Dict, spaces.Tuple)) else parts[0].decode
     return (spaces.Tuple(policy_spaces) if len(policy_spaces) == 2 else policy_spaces[0]), decode
 
 
 def _part(space: gym.Space[Any], name: str) -> Part:
     if isinstance(space, spaces.Discrete):
         require_size(int(space.n), name)
-        return Part(spaces.MultiDiscrete([int(space.n)]), partial(_first, np.dtype(space.dtype).type, int(space.start)))
+        start, scalar = int(space.start), np.dtype(space.dtype).type
+        return Part(spaces.MultiDiscrete([int(space.n)]), lambda x: scalar(start + int(x if np.ndim(x) == 0 else x[0])))
     if isinstance(space, spaces.MultiDiscrete):
-        require_size(int(space.nvec.sum()), name)
-        return Part(spaces.MultiDiscrete(space.nvec.reshape(-1)), partial(_shifted, space.start.astype(space.dtype)))
+        return _choices(space.nvec.reshape(-1), space.start.astype(space.dtype), name)
     if isinstance(space, spaces.MultiBinary):
-        require_size(int(np.prod(space.shape)), name)
-        nvec = np.full(int(np.prod(space.shape)), 2)
-        return Part(spaces.MultiDiscrete(nvec), partial(_shifted, np.zeros(space.shape, space.dtype)))
+        return _choices(np.full(int(np.prod(space.shape)), 2), np.zeros(space.shape, space.dtype), name)
     if isinstance(space, spaces.Box):
         require_size(int(np.prod(space.shape)), name)
         if np.issubdtype(space.dtype, np.floating):
-            return _range(space, partial(_reals, np.dtype(space.dtype), space.shape))
+            return _range(space, lambda x: x.astype(space.dtype).reshape(space.shape))
         bounds = zip(space.low.reshape(-1).tolist(), space.high.reshape(-1).tolist(), strict=True)
         counts = [high - low + 1 for low, high in bounds]  # Python's integers don't overflow
         if max(counts) <= _MOST_CHOICES:
-            return Part(spaces.MultiDiscrete(counts), partial(_shifted, space.low))
-        return _range(space, partial(_integers, space.low, space.high))
+            return _choices(np.array(counts), space.low, name)
+        return _range(space, _integers(space.low, space.high))
     raise UnsupportedSpace(
-        f"{name}: {one_line(space)} is nothing that PPO can choose from. "
+        f"{name}: {short(space)} is nothing that PPO can choose from. "
         "Use Discrete, MultiDiscrete, MultiBinary or Box, or a Dict or Tuple of these."
+    )
+
+
+def _choices(nvec: np.ndarray, start: np.ndarray, name: str) -> Part:
+    require_size(int(nvec.sum()), name)
+    return Part(
+        spaces.MultiDiscrete(nvec),
+        lambda x: np.asarray(np.asarray(x).reshape(start.shape).astype(start.dtype) + start),
     )
 
 
@@ -87,55 +92,35 @@ def _range(space: spaces.Box, finish: Callable[[np.ndarray], np.ndarray]) -> Par
     policy_low, policy_high = np.where(bounded_below, -1.0, -np.inf), np.where(bounded_above, 1.0, np.inf)
     return Part(
         spaces.Box(policy_low.astype(np.float32), policy_high.astype(np.float32), dtype=np.float32),
-        partial(_rescaled, scale, centre, low, high, finish),
+        lambda x: finish(np.minimum(np.maximum(x * scale + centre, low), high)),
     )
 
 
-def _discrete(dtype: Callable[[int], Any], start: int, x: Any) -> Any:
-    return dtype(start + int(x))
+def _integers(low: np.ndarray, high: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def decode(x: np.ndarray) -> np.ndarray:
+        rounded = np.minimum(np.maximum(np.rint(x), -_LARGEST_INTEGER), _LARGEST_INTEGER).astype(np.int64)
+        return np.asarray(np.minimum(np.maximum(rounded.reshape(low.shape), low), high)).astype(low.dtype)
+
+    return decode
 
 
-def _first(dtype: Callable[[int], Any], start: int, x: np.ndarray) -> Any:
-    return dtype(start + int(x[0]))
+def _nested(space: gym.Space[Any], parts: list[Part]) -> Callable[[Any], Any]:
+    """Returns a function that cuts the policy's arrays into the leaves' actions and puts these in their places."""
 
+    def decode(x: Any) -> Any:
+        chosen, drawn = x if isinstance(x, tuple) else (x, x)
+        actions, choice, number = [], 0, 0
+        for part in parts:
+            size = part.space.shape[0]
+            if isinstance(part.space, spaces.MultiDiscrete):
+                actions.append(part.decode(chosen[choice : choice + size]))
+                choice += size
+            else:
+                actions.append(part.decode(drawn[number : number + size]))
+                number += size
+        return _fill(space, iter(actions))
 
-def _shifted(start: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return np.asarray(np.asarray(x).reshape(start.shape).astype(start.dtype) + start)
-
-
-def _rescaled(
-    scale: np.ndarray,
-    centre: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    finish: Callable[[np.ndarray], np.ndarray],
-    x: np.ndarray,
-) -> np.ndarray:
-    return finish(np.minimum(np.maximum(x * scale + centre, low), high))
-
-
-def _reals(dtype: np.dtype[Any], shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-    return x.astype(dtype).reshape(shape)
-
-
-def _integers(low: np.ndarray, high: np.ndarray, x: np.ndarray) -> np.ndarray:
-    rounded = np.minimum(np.maximum(np.rint(x), -_LARGEST_INTEGER), _LARGEST_INTEGER).astype(np.int64)
-    return np.asarray(np.minimum(np.maximum(rounded.reshape(low.shape), low), high)).astype(low.dtype)
-
-
-def _nested(space: gym.Space[Any], parts: list[Part], x: Any) -> Any:
-    """Cuts the policy's arrays into the leaves' actions and puts these in their places."""
-    chosen, drawn = x if isinstance(x, tuple) else (x, x)
-    actions, choice, number = [], 0, 0
-    for part in parts:
-        size = part.space.shape[0]
-        if isinstance(part.space, spaces.MultiDiscrete):
-            actions.append(part.decode(chosen[choice : choice + size]))
-            choice += size
-        else:
-            actions.append(part.decode(drawn[number : number + size]))
-            number += size
-    return _fill(space, iter(actions))
+    return decode
 
 
 def _fill(space: gym.Space[Any], actions: Iterator[Any]) -> Any:

@@ -4,14 +4,14 @@ Gymnasium's own `flatten` orders the characters of a Text by the hash seed of th
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from ..cli import RunError
+from ..errors import RunError
+from .membership import short
 
 _MAX_FEATURES = 100_000  # a first layer of 64 units holds 6.4 million weights then; more doesn't train on one machine
 _MAX_IMAGE_NUMBERS = 1_000_000  # a batch of 2,048 such images fills 2 GB as bytes, 8 GB as floats
@@ -35,12 +35,6 @@ class Encoder(NamedTuple):
     high: np.ndarray
 
 
-def one_line(space: gym.Space[Any]) -> str:
-    """Prints a space for an error message: on one line, shortened."""
-    text = " ".join(repr(space).split())
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def vector_encoder(space: gym.Space[Any], name: str) -> Encoder:
     """Encodes Box, Discrete, MultiDiscrete, MultiBinary and Text as an array of shape (n,).
 
@@ -52,32 +46,20 @@ def vector_encoder(space: gym.Space[Any], name: str) -> Encoder:
         UnsupportedSpace: another kind of space, or too large for a network.
     """
     if isinstance(space, spaces.Box):
-        require_size(int(np.prod(space.shape)), name)
-        low, high = space.low.reshape(-1).astype(np.float64), space.high.reshape(-1).astype(np.float64)
-        if np.issubdtype(space.dtype, np.floating):
-            return Encoder(_floats, _float32(low), _float32(high))
-        if np.any(high - low > _WIDEST_LINEAR_RANGE):
-            return Encoder(_logarithms, _logarithms(low), _logarithms(high))
-        scale = partial(_scaled, low, np.maximum(high - low, 1.0))
-        return Encoder(scale, scale(low), scale(high))
+        return _box_encoder(space, name)
     if isinstance(space, spaces.Discrete):
-        return _from_0_to_1(partial(_one_hot, int(space.n), int(space.start)), int(space.n), name)
+        return _from_0_to_1(_one_hot(int(space.n), int(space.start)), int(space.n), name)
     if isinstance(space, spaces.MultiDiscrete):
-        nvec, start = space.nvec.reshape(-1).astype(np.int64), space.start.reshape(-1).astype(np.int64)
-        return _from_0_to_1(partial(_one_hots, nvec, start, np.cumsum(nvec) - nvec), int(nvec.sum()), name)
+        return _from_0_to_1(_one_hots(space), int(space.nvec.sum()), name)
     if isinstance(space, spaces.MultiBinary):
         return _from_0_to_1(_floats, int(np.prod(space.shape)), name)
     if isinstance(space, spaces.Text):
-        # Sorted: the order of a set of characters differs from process to process.
-        columns = {character: index for index, character in enumerate(sorted(space.character_set))}
-        return _from_0_to_1(partial(_characters, columns, space.max_length), space.max_length * len(columns), name)
-    raise UnsupportedSpace(
-        f"{name}: {one_line(space)} is unknown here. Use Gymnasium's own spaces, such as Box or Dict."
-    )
+        return _from_0_to_1(_characters(space), space.max_length * len(space.character_set), name)
+    raise UnsupportedSpace(f"{name}: {short(space)} is unknown here. Use Gymnasium's own spaces, such as Box or Dict.")
 
 
 def is_image(space: gym.Space[Any]) -> bool:
-    """Says whether a space is taken for an image, which a convolutional network looks at.
+    """Returns whether a space is taken for an image, which a convolutional network looks at.
 
     A Box of rank 3 is one if its first or its last side counts channels: at most 16, and fewer than the other two have
     pixels, at least 5. So is a Box of rank 4 that stacks them, and a uint8 Box of rank 2. Integers span at most 65,535.
@@ -87,12 +69,12 @@ def is_image(space: gym.Space[Any]) -> bool:
     if len(space.shape) == 2:
         return space.dtype == np.uint8 and min(space.shape) >= _SMALLEST_SIDE
     height, width, *_, channels = (space.shape[axis] for axis in _image_axes(space.shape))
-    low, high = float(space.low.min()), float(space.high.max())
+    is_narrow = float(space.high.max()) - float(space.low.min()) <= _WIDEST_LINEAR_RANGE
     return (
         min(height, width) >= _SMALLEST_SIDE
         and channels <= _MOST_CHANNELS
         and channels < min(height, width)
-        and (bool(np.issubdtype(space.dtype, np.floating)) or high - low <= _WIDEST_LINEAR_RANGE)
+        and (is_narrow or bool(np.issubdtype(space.dtype, np.floating)))
     )
 
 
@@ -110,16 +92,24 @@ def image_encoder(space: spaces.Box, name: str) -> Encoder:
     shape = (height, width, int(np.prod(channels)))
     if np.prod(shape) > _MAX_IMAGE_NUMBERS:
         raise UnsupportedSpace(
-            f"{name}: {one_line(space)} is too large an image. Make it smaller, about 84 x 84 pixels, "
+            f"{name}: {short(space)} is too large an image. Make it smaller, about 84 x 84 pixels, "
             "for example by gymnasium.wrappers.ResizeObservation."
         )
+
+    def pixels(x: Any) -> np.ndarray:
+        return np.array(np.asarray(x).transpose(axes).reshape(shape), order="C")  # a copy, in the order of the axes
+
     low, high = float(space.low.min()), float(space.high.max())
     if space.dtype == np.uint8 and high - low == 255:
-        return Encoder(pixels := partial(_pixels, axes, shape), pixels(space.low), pixels(space.high))
+        return Encoder(pixels, pixels(space.low), pixels(space.high))
     if np.issubdtype(space.dtype, np.floating) and ((low >= -1 and high <= 1) or not np.isfinite(high - low)):
         low, high = 0.0, 1.0
-    encode = partial(_image, axes, shape, np.float32(low), np.float32(max(high - low, 1.0)))
-    return Encoder(encode, encode(space.low), encode(space.high))
+    zero, span = np.float32(low), np.float32(max(high - low, 1.0))
+
+    def scaled(x: Any) -> np.ndarray:
+        return ((pixels(x) - zero) / span).astype(np.float32)
+
+    return Encoder(scaled, scaled(space.low), scaled(space.high))
 
 
 def require_size(size: int, name: str) -> None:
@@ -133,13 +123,8 @@ def require_size(size: int, name: str) -> None:
         )
 
 
-def _from_0_to_1(encode: Encode, size: int, name: str) -> Encoder:
-    require_size(size, name)
-    return Encoder(encode, np.zeros(size, np.float32), np.ones(size, np.float32))
-
-
 def _image_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Where height, width, time (of rank 4) and channels (but of rank 2) are found."""
+    """Returns where height, width, time (of rank 4) and channels (but of rank 2) are found."""
     if len(shape) == 4:
         return (2, 3, 0, 1) if shape[1] < shape[3] else (1, 2, 0, 3)
     if len(shape) == 3:
@@ -147,25 +132,25 @@ def _image_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (0, 1)
 
 
-def _pixels(axes: tuple[int, ...], shape: tuple[int, ...], x: Any) -> np.ndarray:
-    return np.array(np.asarray(x).transpose(axes).reshape(shape), order="C")  # a copy, in the order of the axes
+def _from_0_to_1(encode: Encode, size: int, name: str) -> Encoder:
+    require_size(size, name)
+    return Encoder(encode, np.zeros(size, np.float32), np.ones(size, np.float32))
 
 
-def _image(axes: tuple[int, ...], shape: tuple[int, ...], low: np.float32, span: np.float32, x: Any) -> np.ndarray:
-    return ((_pixels(axes, shape, x) - low) / span).astype(np.float32)
-
-
-def _float32(values: np.ndarray) -> np.ndarray:
+def _box_encoder(space: spaces.Box, name: str) -> Encoder:
+    require_size(int(np.prod(space.shape)), name)
+    encode, low = _floats, space.low.reshape(-1).astype(np.float64)
+    span = space.high.reshape(-1).astype(np.float64) - low
+    if not np.issubdtype(space.dtype, np.floating):
+        scale = np.maximum(span, 1.0)
+        is_wide = np.any(span > _WIDEST_LINEAR_RANGE)
+        encode = _logarithms if is_wide else lambda x: ((np.asarray(x).reshape(-1) - low) / scale).astype(np.float32)
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which bounds may be
-        return values.astype(np.float32)
+        return Encoder(encode, encode(space.low), encode(space.high))
 
 
 def _floats(x: Any) -> np.ndarray:
     return np.array(x, np.float32).reshape(-1)  # a copy: the environment may fill the same array again
-
-
-def _scaled(low: np.ndarray, span: np.ndarray, x: Any) -> np.ndarray:
-    return ((np.asarray(x).reshape(-1) - low) / span).astype(np.float32)
 
 
 def _logarithms(x: Any) -> np.ndarray:
@@ -173,27 +158,42 @@ def _logarithms(x: Any) -> np.ndarray:
     return (np.sign(values) * np.log1p(np.abs(values))).astype(np.float32)
 
 
-def _one_hot(n: int, start: int, x: Any) -> np.ndarray:
-    index = int(x) - start
-    if not 0 <= index < n:
-        raise ValueError(f"observation {x} is outside Discrete({n}, start={start})")
-    vector = np.zeros(n, np.float32)
-    vector[index] = 1
-    return vector
+def _one_hot(n: int, start: int) -> Encode:
+    def encode(x: Any) -> np.ndarray:
+        index = int(x) - start
+        if not 0 <= index < n:
+            raise ValueError(f"observation {x} is outside Discrete({n}, start={start})")
+        vector = np.zeros(n, np.float32)
+        vector[index] = 1
+        return vector
+
+    return encode
 
 
-def _one_hots(nvec: np.ndarray, start: np.ndarray, offsets: np.ndarray, x: Any) -> np.ndarray:
-    indices = np.asarray(x).reshape(-1) - start
-    if indices.min() < 0 or (indices >= nvec).any():
-        raise ValueError(f"observation {x} is outside MultiDiscrete({nvec.tolist()}, start={start.tolist()})")
-    vector = np.zeros(offsets[-1] + nvec[-1], np.float32)
-    vector[offsets + indices] = 1
-    return vector
+def _one_hots(space: spaces.MultiDiscrete) -> Encode:
+    nvec, start = space.nvec.reshape(-1).astype(np.int64), space.start.reshape(-1).astype(np.int64)
+    size, offsets = int(nvec.sum()), np.cumsum(nvec) - nvec
+
+    def encode(x: Any) -> np.ndarray:
+        indices = np.asarray(x).reshape(-1) - start
+        if indices.min() < 0 or (indices >= nvec).any():
+            raise ValueError(f"observation {x} is outside {short(space)}")
+        vector = np.zeros(size, np.float32)
+        vector[offsets + indices] = 1
+        return vector
+
+    return encode
 
 
-def _characters(columns: dict[str, int], max_length: int, x: str) -> np.ndarray:
-    if len(x) > max_length or not columns.keys() >= set(x):
-        raise ValueError(f"observation {x!r} is outside Text(max_length={max_length}) or its character set")
-    table = np.zeros((max_length, len(columns)), np.float32)
-    table[np.arange(len(x)), [columns[character] for character in x]] = 1
-    return table.reshape(-1)
+def _characters(space: spaces.Text) -> Encode:
+    # Sorted: the order of a set of characters differs from process to process.
+    columns = {character: index for index, character in enumerate(sorted(space.character_set))}
+
+    def encode(x: str) -> np.ndarray:
+        if len(x) > space.max_length or not columns.keys() >= set(x):
+            raise ValueError(f"observation {x!r} is outside Text(max_length={space.max_length}) or its character set")
+        table = np.zeros((space.max_length, len(columns)), np.float32)
+        table[np.arange(len(x)), [columns[character] for character in x]] = 1
+        return table.reshape(-1)
+
+    return encode

@@ -1,17 +1,20 @@
-"""Whether a value belongs to a space and, if not, why: the reason that `space.contains` does not give."""
+"""Why a value is not in a space: the reason that `space.contains` does not give."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
+from .predicate import LARGEST, contains, tolerant_bounds
+
+FAR_RANGES = 10  # so many times its range beyond its bounds, a value has another unit than the space says
+
 
 class SomeOf(spaces.Dict):
     """A Dict space of which an observation may lack keys: agents come and go."""
-
-
-FAR_RANGES = 10  # So many times its range beyond its bounds, a value has another unit than the space says.
 
 
 class Problem(NamedTuple):
@@ -21,26 +24,19 @@ class Problem(NamedTuple):
     path: str
     message: str
     fix: str
-    mild: bool = False  # A float a little outside its bounds: networks take it, but the declaration is wrong.
+    mild: bool = False  # a float a little outside its bounds: networks take it, but the declaration is wrong
 
 
+@singledispatch
 def problems(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
-    """All reasons why `value` is not in `space`, at most one for each leaf of a nested space."""
-    if isinstance(space, spaces.Dict):
-        yield from _dict(space, value, path)
-    elif isinstance(space, spaces.Tuple):
-        yield from _tuple(space, value, path)
-    elif isinstance(space, spaces.Box):
-        yield from _box(space, value, path)
-    elif isinstance(space, spaces.Discrete):
-        yield from _discrete(space, value, path)
-    elif isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary):
-        yield from _multi(space, value, path)
-    elif isinstance(space, spaces.Space):
-        yield from _other(space, value, path)
+    """Yields why `value` is not in `space`, at most one reason for each leaf of a nested space."""
+    if isinstance(space, spaces.Space) and not contains(space)(value):
+        text = f"{path}: {kind(value)} is not in the space {short(space)} (wrong type or outside)"
+        yield Problem("type", path, text, "return what observation_space.sample() would return")
 
 
-def _dict(space: spaces.Dict, value: Any, path: str) -> Iterator[Problem]:
+@problems.register(spaces.Dict)
+def _dict(space: spaces.Dict, value: Any, path: str = "observation") -> Iterator[Problem]:
     if not isinstance(value, dict):
         yield Problem(
             "type", path, f"{path}: expected a dict, got {kind(value)}", "return a dict with the space's keys"
@@ -59,7 +55,8 @@ def _dict(space: spaces.Dict, value: Any, path: str) -> Iterator[Problem]:
             yield from problems(part, value[key], f"{path}[{key!r}]")
 
 
-def _tuple(space: spaces.Tuple, value: Any, path: str) -> Iterator[Problem]:
+@problems.register(spaces.Tuple)
+def _tuple(space: spaces.Tuple, value: Any, path: str = "observation") -> Iterator[Problem]:
     if not isinstance(value, tuple | list):
         yield Problem("type", path, f"{path}: expected a tuple, got {kind(value)}", "return a tuple, one entry a part")
     elif len(value) != len(space.spaces):
@@ -70,12 +67,12 @@ def _tuple(space: spaces.Tuple, value: Any, path: str) -> Iterator[Problem]:
             yield from problems(part, value[index], f"{path}[{index}]")
 
 
-def _box(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    wanted = f"expected an array of shape {space.shape} and dtype {space.dtype}"
+@problems.register(spaces.Box)
+def _box(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
     recipe = f"return np.array([...], dtype=np.{space.dtype}) of shape {space.shape}"
     if not isinstance(value, np.ndarray) and not (isinstance(value, np.generic) and space.shape == ()):
-        text = f"{path}: {wanted}, got {kind(value)} (wrong type, no numpy array)"
-        yield Problem("type", path, text, recipe)
+        text = f"{path}: expected an array of shape {space.shape} and dtype {space.dtype}, got {kind(value)}"
+        yield Problem("type", path, f"{text} (wrong type, no numpy array)", recipe)
         return
     if value.shape != space.shape:
         text = f"{path}: expected shape {space.shape}, got shape {value.shape}"
@@ -84,78 +81,67 @@ def _box(space: Any, value: Any, path: str) -> Iterator[Problem]:
     if value.dtype != space.dtype and not np.can_cast(value.dtype, space.dtype):
         text = f"{path}: expected dtype {space.dtype}, got dtype {value.dtype} (not in the observation space)"
         yield Problem("dtype", path, text, f"write .astype(np.{space.dtype}), or declare dtype=np.{value.dtype}")
-        if value.dtype.kind not in "iufb":
-            return
-    yield from _box_values(space, np.asarray(value), path)
+    if value.dtype.kind in "iufb":
+        yield from _box_values(space, np.asarray(value), path)
 
 
-def _box_values(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0]) if value.shape else ()
-        text = f"{path}{list(index)} is {value[index]}: NaN or infinite, not finite"
+def _box_values(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
+    if not (finite := np.abs(value.astype(np.float64)) <= LARGEST).all():
+        index, where = _first(~finite, path)
+        text = f"{where} is {value[index]}: NaN or infinite in float32"
         yield Problem("finite", path, text, "find the division by zero, the log or the overflow, and guard it")
         return
-    if value.dtype == space.dtype and value.dtype == np.uint8 and space.low.min() == 0 and space.high.min() == 255:
-        return
-    outside = (value < space.low) | (value > space.high)
-    if not outside.any():
-        return
-    index = tuple(int(i) for i in np.argwhere(outside)[0]) if value.shape else ()
-    got, low, high = value[index], space.low[index], space.high[index]
-    excess = float(max(float(low) - float(got), float(got) - float(high)))
-    if excess <= 1e-4 * (1.0 + abs(float(got))) and value.dtype.kind == "f":
-        return  # A rounding error: harmless in training.
-    text = f"{path}{list(index)} is {got!s}, outside its bounds [{low!s}, {high!s}]: not in the space"
-    mild = value.dtype.kind == "f" and excess <= FAR_RANGES * (float(high) - float(low))
-    fix = "clip the value with np.clip, scale it, or declare the bounds that it really has"
-    yield Problem("bounds", path, text, fix, mild)
+    low, high = tolerant_bounds(space)
+    if (outside := (value < low) | (value > high)).any():
+        index, where = _first(outside, path)
+        got, low, high = value[index], space.low[index], space.high[index]
+        mild = value.dtype.kind == "f" and max(low - got, got - high) <= FAR_RANGES * (float(high) - float(low))
+        fix = "clip the value with np.clip, scale it, or declare the bounds that it really has"
+        yield Problem("bounds", path, f"{where} is {got!s}, outside its bounds [{low!s}, {high!s}]", fix, mild)
 
 
-def _discrete(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    is_int = isinstance(value, int | np.integer) or (
-        isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iu"
-    )
+def _first(wrong: Any, path: str) -> tuple[tuple[int, ...], str]:
+    """Returns the index of the first wrong number, and its name."""
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return index, f"{path}{list(index)}" if index else path
+
+
+@problems.register(spaces.Discrete)
+def _discrete(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
     first, last = int(space.start), int(space.start + space.n - 1)
-    if not is_int:
+    is_scalar = isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind in "iu"
+    if not isinstance(value, int | np.integer) and not is_scalar:
         text = f"{path}: expected an int for {space}, got {kind(value)} (wrong type)"
         yield Problem("type", path, text, f"return int(...), one of {first}..{last}")
     elif not first <= int(value) <= last:
-        text = f"{path} is {int(value)}, outside the range {first}..{last} of {space}: not in the space (off by one?)"
+        text = f"{path} is {int(value)}, outside the range {first}..{last} of {space} (off by one?)"
         yield Problem(
             "bounds", path, text, f"declare Discrete({int(value) + 1 - first}) or return {first}..{last} only"
         )
 
 
-def _multi(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple) else None
-    if array is None or array.dtype.kind not in "iufb":
-        text = (
-            f"{path}: expected an array of shape {space.shape} and dtype {space.dtype}, got {kind(value)} (wrong type)"
-        )
-        yield Problem("type", path, text, f"return np.array([...], dtype=np.{space.dtype})")
+@problems.register(spaces.MultiDiscrete)
+@problems.register(spaces.MultiBinary)
+def _multi(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
+    array = np.zeros(0, object)
+    with suppress(ValueError):  # a ragged list
+        array = np.asarray(value if isinstance(value, np.ndarray | list | tuple) else None)
+    if array.dtype.kind not in "iufb":
+        text = f"{path}: expected an array of shape {space.shape} and dtype {space.dtype}, got {kind(value)}"
+        yield Problem("type", path, f"{text} (wrong type)", f"return np.array([...], dtype=np.{space.dtype})")
     elif array.shape != space.shape:
         text = f"{path}: expected shape {space.shape}, got shape {array.shape}"
         yield Problem("shape", path, text, f"return an array of shape {space.shape}")
-    elif array.dtype.kind == "f":
-        text = f"{path}: expected dtype {space.dtype} (int), got dtype {array.dtype} (float)"
+    elif array.dtype.kind == "f" and (array == np.rint(array)).all() and space.contains(array.astype(space.dtype)):
+        text = f"{path}: expected dtype {space.dtype}, got dtype {array.dtype}"
         yield Problem("dtype", path, text, f"write .astype(np.{space.dtype})")
-    elif not space.contains(array.astype(space.dtype)):
-        text = f"{path} is {short(value)}, outside the range of {space}: not in the space"
+    elif array.dtype.kind == "f" or not space.contains(array.astype(space.dtype)):
+        text = f"{path} is {short(value)}, outside the range of {space}"
         yield Problem("bounds", path, text, "return values that the space allows, or declare a larger space")
 
 
-def _other(space: Any, value: Any, path: str) -> Iterator[Problem]:
-    try:
-        inside = bool(space.contains(value))
-    except Exception:
-        inside = False
-    if not inside:
-        text = f"{path}: {kind(value)} is not in the space {short(space)} (wrong type or outside)"
-        yield Problem("type", path, text, "return what observation_space.sample() would return")
-
-
 def short(value: Any, limit: int = 70) -> str:
-    """A one-line text of a value."""
+    """Returns a one-line text of a value."""
     if isinstance(value, np.ndarray):
         text = np.array2string(value, threshold=6, edgeitems=2, precision=4, separator=", ")
     else:
@@ -168,7 +154,7 @@ def short(value: Any, limit: int = 70) -> str:
 
 
 def kind(value: Any) -> str:
-    """What a value is, in words: "array of shape (2,) and dtype float64", "list of length 2", "int 3"."""
+    """Returns what a value is, in words: "array of shape (2,) and dtype float64", "list of length 2", "int 3"."""
     if isinstance(value, np.ndarray):
         return f"array of shape {value.shape} and dtype {value.dtype}"
     if value is None:

@@ -1,6 +1,6 @@
 """Turns an observation of any Gymnasium space into float32 arrays of a fixed size."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial, reduce
 from operator import getitem
 from typing import Any, NamedTuple
@@ -10,10 +10,13 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import iterate
 
-from .encodings import Encode, Encoder, UnsupportedSpace, one_line, require_size, vector_encoder
+from .encodings import Encode, Encoder, UnsupportedSpace, require_size, vector_encoder
+from .membership import short
 
 Path = tuple[Hashable, ...]
 Leaf = tuple[Path, gym.Space[Any]]
+_BASIC = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary, spaces.Text)
+_KNOWN = (*_BASIC, spaces.OneOf, spaces.Sequence, spaces.Graph)
 
 
 class Limits(NamedTuple):
@@ -24,7 +27,7 @@ class Limits(NamedTuple):
 
 
 def leaves(space: gym.Space[Any], path: Path = ()) -> list[Leaf]:
-    """Lists the spaces inside nested Dict and Tuple spaces, each with the keys that lead to it."""
+    """Returns the spaces inside nested Dict and Tuple spaces, each with the keys that lead to it."""
     children: Iterable[tuple[Hashable, gym.Space[Any]]]
     if isinstance(space, spaces.Dict):
         children = space.spaces.items()
@@ -35,9 +38,25 @@ def leaves(space: gym.Space[Any], path: Path = ()) -> list[Leaf]:
     return [leaf for key, child in children for leaf in leaves(child, (*path, key))]
 
 
+def seen_leaves(space: gym.Space[Any]) -> list[Leaf]:
+    """Returns the leaves that the policy sees: without third parties' own kinds of spaces, unless all are of these."""
+    return [leaf for leaf in leaves(space) if isinstance(leaf[1], _KNOWN)] or leaves(space)
+
+
+def unseen(space: gym.Space[Any], name: str = "observation_space") -> dict[str, gym.Space[Any]]:
+    """Returns the spaces, by their names, that the policy does not see."""
+    seen = {path for path, _ in seen_leaves(space)}
+    return {name_of(name, path): leaf for path, leaf in leaves(space) if path not in seen}
+
+
 def name_of(root: str, path: Path) -> str:
-    """Names a leaf as it is written in Python, for error messages."""
+    """Returns a leaf's name as it is written in Python, for error messages."""
     return root + "".join(f"[{key!r}]" for key in path)
+
+
+def at(path: Path, encode: Encode) -> Encode:
+    """Returns a function that encodes the part of an observation to which a path leads."""
+    return lambda x: encode(reduce(getitem, path, x))
 
 
 def parts_encoder(parts: list[Leaf], limits: Limits, name: str) -> Encoder:
@@ -50,15 +69,12 @@ def parts_encoder(parts: list[Leaf], limits: Limits, name: str) -> Encoder:
     Raises:
         UnsupportedSpace: a space has no fixed size, is too large or unknown.
     """
-    encoders = [(path, _encoder(leaf, limits, name_of(name, path))) for path, leaf in parts]
-    if len(encoders) == 1 and encoders[0][0] == ():
-        return encoders[0][1]
-    require_size(sum(encoder.low.size for _, encoder in encoders), name)
-    return Encoder(
-        partial(_concatenate, [(path, encoder.encode) for path, encoder in encoders]),
-        np.concatenate([encoder.low for _, encoder in encoders]),
-        np.concatenate([encoder.high for _, encoder in encoders]),
-    )
+    encoders = [_encoder(leaf, limits, name_of(name, path)) for path, leaf in parts]
+    if len(parts) == 1 and parts[0][0] == ():
+        return encoders[0]
+    lows, highs = [encoder.low for encoder in encoders], [encoder.high for encoder in encoders]
+    each = [at(path, encoder.encode) for (path, _), encoder in zip(parts, encoders, strict=True)]
+    return _sized(lambda x: np.concatenate([encode(x) for encode in each]), lows, highs, name)
 
 
 def _encoder(space: gym.Space[Any], limits: Limits, name: str) -> Encoder:
@@ -68,17 +84,25 @@ def _encoder(space: gym.Space[Any], limits: Limits, name: str) -> Encoder:
         return _one_of([_encoder(child, limits, name) for child in space.spaces], name)
     if isinstance(space, spaces.Sequence):
         length = _declared(limits.max_sequence_length, "max_sequence_length", space, name)
-        stacked = space.stacked_feature_space if space.stack else None
-        return _sequence(_encoder(space.feature_space, limits, name), length, stacked, name)
+        items_of: Callable[[Any], Iterable[Any]] = iter
+        if space.stack:
+            items_of = partial(iterate, space.stacked_feature_space)
+        return _sequence(_encoder(space.feature_space, limits, name), length, items_of, name)
     if isinstance(space, spaces.Graph):
         return _graph(space, _declared(limits.max_graph_nodes, "max_graph_nodes", space, name), name)
     return vector_encoder(space, name)
 
 
+def _sized(encode: Encode, lows: list[Any], highs: list[Any], name: str) -> Encoder:
+    """Returns the encoder with these bounds side by side; raises UnsupportedSpace where they are too many."""
+    require_size(sum(len(low) for low in lows), name)
+    return Encoder(encode, np.concatenate(lows).astype(np.float32), np.concatenate(highs).astype(np.float32))
+
+
 def _declared(limit: int | None, attribute: str, space: gym.Space[Any], name: str) -> int:
     if limit is None:
         raise UnsupportedSpace(
-            f"{name}: {one_line(space)} has no fixed size. "
+            f"{name}: {short(space)} has no fixed size. "
             f"Add `{attribute} = 16` to your environment class: the largest that it sends."
         )
     if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
@@ -87,81 +111,61 @@ def _declared(limit: int | None, attribute: str, space: gym.Space[Any], name: st
 
 
 def _one_of(encoders: list[Encoder], name: str) -> Encoder:
-    require_size(sum(encoder.low.size for encoder in encoders), name)
     sizes = [len(encoders), *(encoder.low.size for encoder in encoders)]
-    low = np.concatenate([np.zeros(len(encoders)), *(np.minimum(encoder.low, 0) for encoder in encoders)])
-    high = np.concatenate([np.ones(len(encoders)), *(np.maximum(encoder.high, 0) for encoder in encoders)])
     starts = np.cumsum(sizes)[:-1].tolist()
-    encode = partial(_one_of_them, low.size, starts, [encoder.encode for encoder in encoders])
-    return Encoder(encode, low.astype(np.float32), high.astype(np.float32))
+
+    def encode(x: Any) -> np.ndarray:
+        which, value = x
+        if not 0 <= which < len(encoders):
+            raise ValueError(f"observation {x} names space {which} of a OneOf of {len(encoders)}")
+        encoded = encoders[which].encode(value)
+        vector = np.zeros(sum(sizes), np.float32)
+        vector[which] = 1
+        vector[starts[which] : starts[which] + encoded.size] = encoded
+        return vector
+
+    lows = [np.zeros(len(encoders)), *(np.minimum(encoder.low, 0) for encoder in encoders)]
+    return _sized(encode, lows, [np.ones(len(encoders)), *(np.maximum(encoder.high, 0) for encoder in encoders)], name)
 
 
-def _sequence(item: Encoder, length: int, stacked: gym.Space[Any] | None, name: str) -> Encoder:
-    require_size(length * (1 + item.low.size), name)
-    low = np.concatenate([np.zeros(length), np.tile(np.minimum(item.low, 0), length)])
-    high = np.concatenate([np.ones(length), np.tile(np.maximum(item.high, 0), length)])
-    encode = partial(_fill, item.encode, item.low.size, length, stacked)
-    return Encoder(encode, low.astype(np.float32), high.astype(np.float32))
+def _sequence(item: Encoder, length: int, items_of: Callable[[Any], Iterable[Any]], name: str) -> Encoder:
+    size = item.low.size
+
+    def encode(x: Any) -> np.ndarray:
+        items = list(items_of(x))
+        if len(items) > length:
+            raise ValueError(f"observation holds {len(items)} items, your environment declares at most {length}")
+        vector = np.zeros(length * (1 + size), np.float32)
+        vector[: len(items)] = 1
+        for index, one in enumerate(items):
+            vector[length + index * size : length + (index + 1) * size] = item.encode(one)
+        return vector
+
+    require_size(length * (1 + size), name)  # before the bounds are made
+    low, high = np.tile(np.minimum(item.low, 0), length), np.tile(np.maximum(item.high, 0), length)
+    return _sized(encode, [np.zeros(length), low], [np.ones(length), high], name)
 
 
 def _graph(space: spaces.Graph, length: int, name: str) -> Encoder:
-    nodes = _sequence(vector_encoder(space.node_space, name), length, None, name)
-    edge = Encoder(_no_features, np.zeros(0), np.zeros(0))
+    nodes = _sequence(vector_encoder(space.node_space, name), length, iter, name)
+    nothing = np.zeros(0, np.float32)
+    edge = Encoder(lambda x: nothing, nothing, nothing)
     if space.edge_space is not None:
         edge = vector_encoder(space.edge_space, name)
-    require_size(nodes.low.size + length * length * (1 + edge.low.size), name)
+    size = 1 + edge.low.size
+
+    def encode(x: spaces.GraphInstance) -> np.ndarray:
+        table = np.zeros((length, length, size), np.float32)
+        if x.edge_links is not None:
+            features = x.edges if x.edges is not None else [None] * len(x.edge_links)
+            for (source, target), feature in zip(x.edge_links, features, strict=True):
+                if not (0 <= source < len(x.nodes) and 0 <= target < len(x.nodes)):
+                    raise ValueError(f"observation has an edge from {source} to {target}, but {len(x.nodes)} nodes")
+                table[source, target, 0] = 1
+                table[source, target, 1:] = edge.encode(feature)
+        return np.concatenate([nodes.encode(x.nodes if x.nodes is not None else ()), table.reshape(-1)])
+
+    require_size(nodes.low.size + length * length * size, name)
     low = np.tile(np.concatenate([[0], np.minimum(edge.low, 0)]), length * length)
     high = np.tile(np.concatenate([[1], np.maximum(edge.high, 0)]), length * length)
-    return Encoder(
-        partial(_nodes_and_edges, nodes.encode, edge.encode, length, 1 + edge.low.size),
-        np.concatenate([nodes.low, low]).astype(np.float32),
-        np.concatenate([nodes.high, high]).astype(np.float32),
-    )
-
-
-def _concatenate(parts: list[tuple[Path, Encode]], x: Any) -> np.ndarray:
-    return np.concatenate([encode(reduce(getitem, path, x)) for path, encode in parts])
-
-
-def _one_of_them(size: int, starts: list[int], encoders: list[Encode], x: Any) -> np.ndarray:
-    which, value = x
-    if not 0 <= which < len(encoders):
-        raise ValueError(f"observation {x} names space {which} of a OneOf of {len(encoders)}")
-    encoded = encoders[which](value)
-    vector = np.zeros(size, np.float32)
-    vector[which] = 1
-    vector[starts[which] : starts[which] + encoded.size] = encoded
-    return vector
-
-
-def _fill(encode: Encode, size: int, length: int, stacked: gym.Space[Any] | None, x: Any) -> np.ndarray:
-    items = list(x if stacked is None else iterate(stacked, x))
-    if len(items) > length:
-        raise ValueError(f"observation holds {len(items)} items, your environment declares at most {length}")
-    vector = np.zeros(length * (1 + size), np.float32)
-    vector[: len(items)] = 1
-    for index, item in enumerate(items):
-        vector[length + index * size : length + (index + 1) * size] = encode(item)
-    return vector
-
-
-def _no_features(x: Any) -> np.ndarray:
-    return np.zeros(0, np.float32)
-
-
-def _nodes_and_edges(
-    nodes: Encode,
-    edge: Encode,
-    length: int,
-    size: int,
-    x: spaces.GraphInstance,
-) -> np.ndarray:
-    table = np.zeros((length, length, size), np.float32)
-    if x.edge_links is not None:
-        features = x.edges if x.edges is not None else [None] * len(x.edge_links)
-        for (source, target), feature in zip(x.edge_links, features, strict=True):
-            if not (0 <= source < len(x.nodes) and 0 <= target < len(x.nodes)):
-                raise ValueError(f"observation has an edge from {source} to {target}, but {len(x.nodes)} nodes")
-            table[source, target, 0] = 1
-            table[source, target, 1:] = edge(feature)
-    return np.concatenate([nodes(x.nodes if x.nodes is not None else ()), table.reshape(-1)])
+    return _sized(encode, [nodes.low, low], [nodes.high, high], name)

@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import concatenate, create_empty_array
+from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 
 class View(gymnasium.Env):
@@ -13,7 +13,7 @@ class View(gymnasium.Env):
 
     def __init__(self, env: Any) -> None:
         self.env = env
-        self.metadata = dict(getattr(env, "metadata", None) or {})  # A copy: SyncVectorEnv writes into it.
+        self.metadata = dict(getattr(env, "metadata", None) or {})  # a copy: SyncVectorEnv writes into it.
         self.render_mode = getattr(env, "render_mode", None)
         self.spec = getattr(env, "spec", None)
 
@@ -39,16 +39,18 @@ class FirstCopy(View):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         observations, infos = self.env.reset(seed=seed, options=options)
-        return first_row(observations), first_info(infos)
+        return self._first(observations), first_info(infos)
 
     def step(self, action: Any) -> Any:
         copies = self.env.num_envs
         actions = concatenate(self.action_space, [action] * copies, create_empty_array(self.action_space, copies))
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
-        obs = first_row(observations)
         if (terminated[0] or truncated[0]) and mode_of(self.env) is AutoresetMode.SAME_STEP:
-            obs = first_row(infos.get("final_obs", observations))
-        return obs, rewards[0], terminated[0], truncated[0], first_info(infos)
+            observations = infos.get("final_obs", observations)
+        return self._first(observations), rewards[0], terminated[0], truncated[0], first_info(infos)
+
+    def _first(self, observations: Any) -> Any:
+        return next(iter(iterate(self.env.observation_space, observations)))
 
     def render(self) -> Any:
         frames = self.env.render()
@@ -71,17 +73,8 @@ class SingleCopy(FirstCopy):
         return f"<SingleCopy of {self.env}>"
 
 
-def first_row(batch: Any) -> Any:
-    """The first copy's part of a batch."""
-    if isinstance(batch, dict):
-        return {key: first_row(value) for key, value in batch.items()}
-    if isinstance(batch, tuple) and batch and isinstance(batch[0], np.ndarray | dict | tuple):
-        return tuple(first_row(value) for value in batch)
-    return batch[0]
-
-
 def first_info(infos: Any) -> Any:
-    """The first copy's part of a vector environment's infos; anything else as it is."""
+    """Returns the first copy's part of a vector environment's infos; anything else as it is."""
     if not isinstance(infos, dict):
         return infos
     rows = {key: value[0] for key, value in infos.items() if isinstance(value, np.ndarray) and len(value)}
@@ -89,5 +82,5 @@ def first_info(infos: Any) -> Any:
 
 
 def mode_of(env: VectorEnv) -> Any:
-    """How a vector environment says that it resets its copies."""
+    """Returns how a vector environment says that it resets its copies."""
     return (getattr(env, "metadata", None) or {}).get("autoreset_mode")

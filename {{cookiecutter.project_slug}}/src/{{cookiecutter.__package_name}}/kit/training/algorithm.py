@@ -49,7 +49,8 @@ class RestartableAlgorithm:
         Raises:
             RunError: the checkpoint is damaged.
         """
-        runners = min(self._vectorization.num_env_runners, cluster_cpus())
+        runners = self._vectorization.num_env_runners
+        runners = min(runners, cluster_cpus(wanted=runners))
         self.algorithm = self._configure(replace(self._vectorization, num_env_runners=runners)).build_algo()
         group = self.algorithm.env_runner_group
         if from_checkpoint:

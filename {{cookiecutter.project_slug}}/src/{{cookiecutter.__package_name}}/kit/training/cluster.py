@@ -6,17 +6,21 @@ import signal
 import socket
 import sys
 import threading
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from ..cli import RunError
-from ..guard import spool, watchdog
+from ..guard import calls, child_log, watchdog
 from ..rllib import quieten
 from ..task import Task
 from ..vectorization.settings import available_cpus
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
+PASSED_ON = (watchdog.SECONDS, child_log.RUN, calls.STRICT)  # environment variables, to all machines
+RETURN_SECONDS = 10.0
 
 _is_starting = threading.Event()
 
@@ -81,7 +85,7 @@ def _init(address: str | None, task: Task) -> None:
     # The machines of a cluster need not have this package installed: it is sent there.
     package = {
         "py_modules": [str(Path(sys.modules[task.package].__file__ or "").parent)],
-        "env_vars": {name: os.environ[name] for name in (watchdog.SECONDS, spool.RUN) if name in os.environ},
+        "env_vars": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
     }
     ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
 
@@ -93,23 +97,35 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
-def cluster_cpus() -> int:
-    """Returns the CPUs of all machines of the cluster that answer.
+def cluster_cpus(wanted: int = 1) -> int:
+    """Returns the CPUs that no job has taken, of the machines of the cluster that answer.
 
     Ray itself counts a machine that has gone for up to half a minute.
+
+    Args:
+        wanted: until so many are free, processes that have just been stopped get some seconds to give theirs back.
     """
+    import ray
+
+    nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
+    cpus = sum(nodes.values()) if len(nodes) == 1 else _answering_cpus(nodes)
+    until = time.monotonic() + RETURN_SECONDS
+    while (free := int(ray.available_resources().get("CPU", 0))) < min(wanted, cpus) and time.monotonic() < until:
+        time.sleep(0.1)
+    return min(free, cpus)
+
+
+def _answering_cpus(nodes: Mapping[str, int]) -> int:
+    """Returns the sum of the CPUs of the nodes that answer."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
-    if len(nodes) == 1:
-        return sum(nodes.values())
     answer = ray.remote(num_cpus=0, max_retries=0)(lambda cpus: cpus)
-    calls = {
-        answer.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(cpus): node
+    calls = [
+        answer.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(cpus)
         for node, cpus in nodes.items()
-    }
-    answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=ANSWER_SECONDS)
+    ]
+    answered, _ = ray.wait(calls, num_returns=len(calls), timeout=ANSWER_SECONDS)
     cpus = 0
     for call in answered:
         with suppress(ray.exceptions.RayError):

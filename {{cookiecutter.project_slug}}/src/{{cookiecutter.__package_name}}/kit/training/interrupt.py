@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from ..guard import spool
+from ..guard import child_log
 
 GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, and the last checkpoint stands
 FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
@@ -135,6 +135,6 @@ class Interrupt:
         if self.failure is not None:
             print(f"ERROR: {self.failure['message']}", file=sys.stderr, flush=True)
         self.finish()
-        spool.clean()
+        child_log.clean()
         sys.stdout.flush()
         os._exit(self.exit_code or 1)

@@ -12,7 +12,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from tensorboardX import SummaryWriter
 
 from ..cli import RunError
-from ..guard import LONG_EPISODE
+from ..guard.calls import ONCE_A_RUN
 from ..guard.failure import EnvironmentFailure
 from ..policy.find import BEST, LAST
 from ..rllib import failure_report
@@ -141,7 +141,8 @@ class Loop:
     def _log(self, lines: Sequence[str]) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in lines:
-            if LONG_EPISODE not in line or self._is_new(LONG_EPISODE):  # each process says it
+            mark = next((mark for mark in ONCE_A_RUN if mark in line), None)  # each process says it
+            if mark is None or self._is_new(mark):
                 self._progress.say(line)
                 self.folder.append_log(line)
 

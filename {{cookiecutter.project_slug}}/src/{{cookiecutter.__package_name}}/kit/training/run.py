@@ -5,20 +5,20 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 from ..config import config_of
-from ..contract import run_checks, show
+from ..contract import ignored, run_checks, show
 from ..errors import RunError, UsageError
 from ..files import write_json
-from ..guard import spool, watchdog
+from ..guard import calls, child_log, watchdog
 from ..guard.failure import EnvironmentFailure, write_failure
 from ..policy.find import LAST
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
-from ..vectorization.settings import KEYS, Vectorization, available_cpus, read_settings
+from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_root, read_settings
 from .cluster import cluster_cpus, start_ray
 from .interrupt import Interrupt
 from .options import TrainOptions
@@ -53,11 +53,12 @@ class Run:
     def __enter__(self) -> "Run":
         self._interrupt.__enter__()
         os.environ[watchdog.SECONDS] = str(math.inf if self.options.debug else self.options.hang_seconds)
-        os.environ[spool.RUN] = secrets.token_hex(8)
+        os.environ[calls.STRICT] = "1" if self.options.strict else ""
+        os.environ[child_log.RUN] = secrets.token_hex(8)
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        spool.clean()
+        child_log.clean()
         self._interrupt.__exit__()
         if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
             print(self._interrupt.reason)
@@ -76,12 +77,12 @@ class Run:
             UsageError: the environment refuses its config.
         """
         self.task.check_config(self.options.config)
-        report = run_checks(self.task.target, dict(self.options.config), quick=True)
+        report = run_checks(self.task.target, dict(self.options.config), quick=True, ignore=ignored(self.task.package))
         if report.todo:
             raise RunError(report.todo)
-        show(report.failures)
-        if not report.ok:
-            raise RunError("the environment breaks its contract, see above; the command `check` looks at all of it")
+        show(replace(one, severity="error" if one.blocks_training else "warning") for one in report.failures)
+        if report.blocking:
+            raise RunError("the environment can't be trained, see above; the command `check` looks at all of it")
 
     def choose_vectorization(self) -> None:
         """Chooses processes, copies and mode, and says why; with --resume, those of the run.
@@ -94,13 +95,20 @@ class Run:
         if self.options.address:
             start_ray(self.options.address, self.task)
             cpus = cluster_cpus()
-        settings = read_settings(overrides={key: getattr(self.options, key) for key in KEYS})
+        root = find_root(self.task.package)
+        settings = read_settings(root, {key: getattr(self.options, key) for key in KEYS})
         runners = settings["num_env_runners"]
         if "num_env_runners" not in self.options.given and isinstance(runners, int) and self.saved and runners > cpus:
             settings["num_env_runners"] = "auto"  # the run was started on more CPUs
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
-        self.vectorization = fit(settings, self._make, cpus, self.task.is_vector)
+        self.vectorization = fit(
+            settings,
+            lambda extra: self.task.make_guarded({**self.options.config, **extra}),
+            cpus,
+            self.task.is_vector,
+            root,
+        )
         print(self.vectorization.reason, flush=True)
 
     def start_ray(self) -> None:
@@ -159,10 +167,9 @@ class Run:
         env = self.task.make_adapted(self.options.config)
         env.close()
         fitted = asdict(self.vectorization)
-        chosen = {name: fitted[name] for name in KEYS}
         config = {
             "env_id": self.task.env_id,
-            "command": self.options.command(self.task.package, chosen),
+            "command": self.options.command(self.task.package, {name: fitted[name] for name in KEYS}),
             "started": datetime.now().isoformat(timespec="seconds"),
             "options": self.options.kept(),
             "env_config": config_of(env) or dict(self.options.config),
@@ -202,6 +209,3 @@ class Run:
                     "another --name"
                 )
             print(f"{name} is {now[name]} now, the run was started with {then[name]}")
-
-    def _make(self, extra: dict[str, Any]) -> Any:
-        return self.task.make_guarded({**self.options.config, **extra})

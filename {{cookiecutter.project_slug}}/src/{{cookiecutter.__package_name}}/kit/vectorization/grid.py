@@ -1,138 +1,108 @@
-"""The settings of `benchmark`: which are tried, how often, and what they were measured at."""
+"""The settings of `benchmark`: which are tried, and how fast each of them trains."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Iterator
+from itertools import product
 from statistics import median
 from typing import Any
 
-from ..guard.failure import EnvironmentFailure
-from ..task import Task
-from ..training.cluster import start_ray
-from ..training.interrupt import Interrupt
-from ..training.run_folder import versions
-from .choose import candidates, choose, environment_seconds, reason
-from .measure import measure
-from .settings import AUTO, KEYS, Vectorization, available_cpus
+from .choose import COPIES, COPIES_THAT_WAIT, MOST_PROCESSES, VECTOR_MODE, choose
+from .measure import Profile
+from .settings import AUTO, KEYS, Vectorization
 
-FINALISTS = 3  # the fastest are measured again, and what "auto" chooses with them: a first look is noisy
-FINAL_ROUNDS = 2
-MOST_SECONDS = 10  # a setting whose copies take so many times the seconds for a single step is left out
-Row = dict[str, Any]  # the three keys of vectorization.toml, and what was measured
+TOTALS = (COPIES // 4, COPIES // 2, COPIES, COPIES_THAT_WAIT)  # copies in all processes; the last for "async" only
+ROUNDS = 3  # a single look is noisy
+LEARNING_SECONDS = 1e-4  # about, a step; with sampling
+LONGEST_STEP = 10  # a setting whose copies take so many times its seconds for a single step is left out
 
 
 class Grid:
-    """All settings that are worth a try on this machine, and what they were measured at.
+    """All settings that are worth a try on this machine, and how fast they train.
 
     Args:
-        task: whose environment is measured.
-        seconds: for a setting.
+        profile: of the environment.
+        is_vector: whether the environment steps all copies itself.
+        num_cpus: of the machine.
+        seconds: for a setting, in all rounds.
+
+    Attributes:
+        auto: what `train` chooses.
+        order: the settings, ROUNDS times.
+        measured: environment steps per second, sampling and learning together, in each round.
     """
 
-    def __init__(self, task: Task, seconds: float) -> None:
-        self._task, self._seconds = task, seconds
-        self._start = time.perf_counter()
-        self._cpus = available_cpus()
-        profile = measure(task.make_guarded, task.is_vector)
-        settings = candidates(dict.fromkeys(KEYS, AUTO), self._cpus, task.is_vector)
-        self.auto = choose(settings, profile, self._cpus)
-        self.auto = replace(self.auto, reason=reason(self.auto, profile, self._cpus))
+    def __init__(self, profile: Profile, is_vector: bool, num_cpus: int, seconds: float) -> None:
+        self._profile, self._cpus, self._seconds = profile, num_cpus, seconds / ROUNDS
+        self.auto = choose(dict.fromkeys(KEYS, AUTO), profile, num_cpus, is_vector)
+        self.measured: dict[Vectorization, list[float]] = {}
+        self._algorithm: Any = None
+        longest = max(LONGEST_STEP * seconds, self.auto.copies * self._step_seconds(self.auto))
+        possible = candidates(is_vector, num_cpus)
+        settings = [one for one in possible if one.copies * self._step_seconds(one) <= longest]
+        # There and back, so that the processes of the last setting serve for the next.
+        self.order = [one for turn in range(ROUNDS) for one in settings[:: -1 if turn % 2 else 1]]
 
-        def seconds_of_all(one: Vectorization) -> float:
-            return one.copies * environment_seconds(one, profile, self._cpus)
+    def train(self, one: Vectorization, config: Any) -> None:
+        """Trains with one setting, in iterations of whole batches or, where steps are slow, of smaller ones.
 
-        limit = max(MOST_SECONDS * seconds, seconds_of_all(self.auto))
-        self._settings = [one for one in settings if seconds_of_all(one) <= limit]
-        self.measured: dict[Vectorization, list[dict[str, float]]] = {}
-
-    def run(self) -> int:
-        """Measures each setting once, then the fastest of them again, in turns.
-
-        Returns:
-            0; as an exit code, what has interrupted it.
-
-        Raises:
-            EnvironmentFailure: the environment is at fault.
+        Args:
+            one: the setting.
+            config: RLlib's configuration for it.
         """
-        interrupt = Interrupt()
-        try:
-            with ExitStack() as stack:
-                stack.enter_context(interrupt)
-                start_ray(None, self._task)
-                interrupt.listen()
-                from .pace import Pace  # late: RLlib takes two seconds that --help shouldn't
+        steps = max(one.copies, int(self._seconds / (self._step_seconds(one) + LEARNING_SECONDS)))
+        batch = min(config.train_batch_size_per_learner, steps)
+        config.training(train_batch_size_per_learner=batch, minibatch_size=min(batch, config.minibatch_size))
+        self._build(one, config)
+        before, after = self._iterate(), 0  # the first iteration loads code, and resets the copies
+        start = time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < self._seconds:
+            after = self._iterate()
+        self.measured.setdefault(one, []).append((after - before) / elapsed)
 
-                pace = stack.enter_context(Pace(self._task))
-                bar = stack.enter_context(self._bar())
-                interrupt.is_patient = True  # what is being measured comes to its end
-                for one in bar(self._order()):
-                    if interrupt.reason:
-                        break
-                    speeds = pace.measure(one, self._seconds)
-                    self.measured.setdefault(one, []).append(speeds)
-        except KeyboardInterrupt as error:
-            if interrupt.failure:
-                raise EnvironmentFailure(interrupt.failure) from error
-        except Exception as error:
-            from ..rllib import failure_report
-
-            if failure := interrupt.failure or failure_report.read():
-                raise EnvironmentFailure(failure) from error
-            raise
-        return interrupt.exit_code
-
-    def _order(self) -> Iterator[Vectorization]:
-        """Yields each setting, then the fastest again."""
-        yield from self._settings
-        finalists = {replace(self.auto, reason=""), *self._ranked()[:FINALISTS]}
-        for turn in range(FINAL_ROUNDS):
-            # The last of a turn is the first of the next, so that its processes stay.
-            yield from sorted(finalists, key=lambda one: one.num_env_runners, reverse=turn % 2 == 0)
-
-    @contextmanager
-    def _bar(self) -> Iterator[Callable[[Iterator[Vectorization]], Iterable[Vectorization]]]:
-        """Shows on a terminal how far the iteration over something is."""
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        total = len(self._settings) + FINAL_ROUNDS * (FINALISTS + 1)
-        with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-            yield lambda steps: progress.track(steps, total=total, description="measuring")
-
-    def _speed(self, one: Vectorization) -> float:
-        return median(measured["steps_per_second"] for measured in self.measured[one])
-
-    def _ranked(self) -> list[Vectorization]:
-        return sorted(self.measured, key=self._speed, reverse=True)
-
-    @property
-    def best(self) -> Vectorization:
-        """The fastest of those that were measured most often."""
-        most = max(len(times) for times in self.measured.values())
-        return next(one for one in self._ranked() if len(self.measured[one]) == most)
+    def close(self) -> None:
+        """Ends the processes."""
+        algorithm, self._algorithm = self._algorithm, None
+        if algorithm is not None:
+            algorithm.env_runner_group.reset([])  # ends those at once that are busy
+            algorithm.stop()
 
     def report(self) -> dict[str, Any]:
         """Returns what was measured, the fastest first, as JSON values."""
-        rows = []
-        for one in self._ranked():
-            speeds = {key: round(median(m[key] for m in self.measured[one]), 1) for key in self.measured[one][0]}
-            rows.append({key: getattr(one, key) for key in KEYS} | speeds)
-        best, auto = row_of(self.best, rows), row_of(self.auto, rows)
-        share = None if auto is None or best is None else auto["steps_per_second"] / best["steps_per_second"]
-        return {
-            "cpus": self._cpus,
-            "seconds": round(time.perf_counter() - self._start, 1),
-            "best": best,
-            "auto": auto,
-            "auto_reason": self.auto.reason,
-            "auto_of_best": None if share is None else round(share, 3),
-            "settings": rows,
-            "versions": versions(self._task.package),
-        }
+        speeds = {one: round(median(found), 1) for one, found in self.measured.items()}
+        ranked = sorted(speeds, key=speeds.__getitem__, reverse=True)
+        rows = {one: {key: getattr(one, key) for key in KEYS} | {"steps_per_second": speeds[one]} for one in ranked}
+        share = round(speeds[self.auto] / speeds[ranked[0]], 3) if self.auto in speeds else None
+        found = {"best": rows[ranked[0]], "auto": rows.get(self.auto), "auto_of_best": share}
+        return {"cpus": self._cpus, "auto_reason": self.auto.reason, **found, "settings": list(rows.values())}
+
+    def _step_seconds(self, one: Vectorization) -> float:
+        """Returns about how long it takes to step one copy, where all are stepped as this setting steps them."""
+        at_once = one.copies if one.gym_env_vectorize_mode == "async" else one.processes
+        return max(self._profile.seconds / at_once, self._profile.cpu_seconds / self._cpus)
+
+    def _build(self, one: Vectorization, config: Any) -> None:
+        """Makes RLlib's algorithm for a setting; starts other processes only where their number differs."""
+
+        def refit(runner: Any) -> None:
+            runner.config = config.copy(copy_frozen=False)
+            runner.make_env()
+
+        if self._algorithm is not None and self._algorithm.config.num_env_runners == one.num_env_runners:
+            self._algorithm.config = config
+            self._algorithm.env_runner_group.foreach_env_runner(refit, local_env_runner=one.num_env_runners == 0)
+        else:
+            self.close()
+            self._algorithm = config.build_algo()
+
+    def _iterate(self) -> int:
+        """Trains for an iteration; returns the steps since the algorithm was built."""
+        return int(self._algorithm.train()["env_runners"]["num_env_steps_sampled_lifetime"])
 
 
-def row_of(one: Vectorization, rows: Sequence[Row]) -> Row | None:
-    """Returns the row of a setting, if it was measured."""
-    return next((row for row in rows if all(row[key] == getattr(one, key) for key in KEYS)), None)
+def candidates(is_vector: bool, num_cpus: int) -> Iterator[Vectorization]:
+    """Yields copies x processes x mode, by the number of processes."""
+    most = min(num_cpus, MOST_PROCESSES)
+    runners = sorted({0, most, *(2**i for i in range(1, 7) if 2**i < most)} - {1})
+    for number, mode in product(runners, [VECTOR_MODE] if is_vector else ["sync", "async"]):
+        totals = TOTALS if mode == "async" else TOTALS[:-1]
+        yield from (Vectorization(number, n, mode) for n in sorted({max(1, n // max(1, number)) for n in totals}))

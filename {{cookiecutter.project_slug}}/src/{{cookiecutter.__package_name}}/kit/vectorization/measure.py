@@ -1,87 +1,98 @@
-"""What a step of the environment costs: how long it takes, how much of that it waits, how much it returns."""
+"""What a step of the environment costs: what it computes, what it waits, and what it returns."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tree
 from gymnasium.vector import VectorEnv
 
 from ..spaces import random_action, random_actions
 
-SECONDS = 0.2  # of an environment that steps one copy; a step that takes longer is finished
-FEW, MANY = 8, 64  # copies that an environment which steps them all is measured with
+SECONDS = 0.3  # in which the environment is stepped; a step that takes longer is finished
+WINDOW_SECONDS = 0.03
+OPERATIONS = 2_000  # small ones, after each window
+COPIES = 32  # of an environment that steps them all
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a step of the environment costs.
+    """What a step of one copy costs, episode starts included.
 
     Attributes:
-        step_seconds: of a copy, episode starts included.
-        computing: the share of that time in which the process computes (above 1 with several threads). The rest it
-            waits, for a simulator in another process, a device or a network.
-        observation_bytes: of one copy, as the policy sees it.
-        call_seconds: of an environment that steps all copies itself: what it takes however many they are.
+        cpu_seconds: CPU time, of all threads.
+        wait_seconds: without a CPU and without need of one: for another process, a device, a network.
+        observation_bytes: as the policy sees it.
+        operation_seconds: CPU time of a small operation of Python and NumPy. On a busy machine, whose cores and caches
+            are shared, it grows as `cpu_seconds` does, up to twice; so their ratio says what a step costs.
     """
 
-    step_seconds: float
-    computing: float = 1.0
-    observation_bytes: int = 0
-    call_seconds: float = 0.0
+    cpu_seconds: float
+    wait_seconds: float
+    observation_bytes: int
+    operation_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """The time of a step that has a CPU to itself."""
+        return self.cpu_seconds + self.wait_seconds
 
 
-def measure(training_env: Callable[[dict[str, Any]], Any], is_vector: bool) -> Profile:
+def measure(make: Callable[[Mapping[str, Any]], Any], is_vector: bool) -> Profile:
     """Steps the environment for a fraction of a second with random actions.
+
+    Args:
+        make: makes what an env runner steps, with `num_envs` in its config where `is_vector`.
+        is_vector: whether the environment steps all copies itself.
 
     Raises:
         EnvironmentFailure: the environment fails.
     """
-    if not is_vector:
-        return _profile(training_env({}))
-    few, many = (_profile(training_env({"num_envs": copies})) for copies in (FEW, MANY))
-    each = max(0.0, (many.step_seconds - few.step_seconds) / (MANY - FEW))
-    return replace(many, step_seconds=each, call_seconds=max(0.0, many.step_seconds - each * MANY))
+    env = make({"num_envs": COPIES} if is_vector else {})
+    windows: list[list[float]] = []
+    play = _play(env)
+    next(play)
+    while not windows or sum(window[1] for window in windows) < SECONDS:
+        before, steps, end = _clocks(), 0, time.perf_counter() + WINDOW_SECONDS
+        while not steps or time.perf_counter() < end:
+            steps += next(play)
+        spent = _clocks() - before
+        operation = time.process_time()
+        for _ in range(OPERATIONS):
+            float(np.zeros(4).copy().sum())
+        windows.append([steps, *spent, time.process_time() - operation])
+    env.close()
+    steps, wall, cpu, queued, operations = np.sum(windows[1:] or windows, axis=0).tolist()  # the first loads code
+    space = env.single_observation_space if is_vector else env.observation_space
+    size = sum(np.asarray(part).nbytes for part in tree.flatten(space.sample()))
+    count = OPERATIONS * len(windows[1:] or windows)
+    return Profile(cpu / steps, max(0.0, wall - cpu - queued) / steps, size, operations / count)
 
 
-def _profile(env: Any) -> Profile:
-    """Returns what a step costs; of all copies of a VectorEnv together."""
-    is_vector = isinstance(env, VectorEnv)
+def _play(env: Any) -> Iterator[int]:
+    """Resets, then steps for ever; yields how many copies have been stepped."""
     env.action_space.seed(0)
     observation, _ = env.reset(seed=0)
-    steps, switches = 0, _switches()
-    start, computing = time.perf_counter(), time.process_time()
-    while (seconds := time.perf_counter() - start) < SECONDS:
-        if is_vector:  # resets its copies itself
+    yield 0
+    while True:
+        if isinstance(env, VectorEnv):  # resets its copies itself
             observation = env.step(random_actions(env, observation))[0]
-        else:
-            observation, _, terminated, truncated, _ = env.step(random_action(env, observation))
-            if terminated or truncated:
-                observation, _ = env.reset()
-        steps += 1
-    computing = time.process_time() - computing
-    given_up, taken = (after - before for after, before in zip(_switches(), switches, strict=True))
-    if computing < seconds and given_up <= taken:  # it didn't wait: other processes had the CPU
-        seconds = computing
-    env.close()
-    space = env.single_observation_space if is_vector else env.observation_space
-    return Profile(seconds / steps, computing / seconds, sum(part.nbytes for part in _arrays(space.sample())))
+            yield env.num_envs
+            continue
+        observation, _, terminated, truncated, _ = env.step(random_action(env, observation))
+        if terminated or truncated:
+            observation, _ = env.reset()
+        yield 1
 
 
-def _arrays(observation: Any) -> Iterator[np.ndarray]:
-    if isinstance(observation, dict):
-        for part in observation.values():
-            yield from _arrays(part)
-    else:
-        yield observation
+def _clocks() -> np.ndarray:
+    """Returns three clocks in seconds: of the wall, of the CPU, and of waiting for a CPU that others have.
 
-
-def _switches() -> tuple[int, int]:
-    """Returns how often this process has given up the CPU to wait, and how often it was taken from it."""
-    try:
-        import resource
-    except ImportError:  # Windows: what isn't computing counts as waiting
-        return time.perf_counter_ns(), 0
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_nvcsw, usage.ru_nivcsw
+    Linux alone knows the last one; elsewhere, what others take counts as waiting.
+    """
+    schedule = Path("/proc/thread-self/schedstat")
+    queued = int(schedule.read_text().split()[1]) / 1e9 if schedule.exists() else 0.0
+    return np.array([time.perf_counter(), time.process_time(), queued])

@@ -1,15 +1,16 @@
 """How many copies of the environment are stepped at once: reads and writes `vectorization.toml`."""
 
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from ..cli import UsageError
+from ..errors import UsageError
 from ..files import write_text
 
 FILE = Path("vectorization.toml")
@@ -27,7 +28,7 @@ class Vectorization:
     num_env_runners: int
     num_envs_per_env_runner: int
     gym_env_vectorize_mode: str
-    reason: str = ""  # one line for the user: what was chosen, and why
+    reason: str = field(default="", compare=False)  # one line for the user: what was chosen, and why
 
     @property
     def processes(self) -> int:
@@ -40,13 +41,29 @@ class Vectorization:
         return self.processes * self.num_envs_per_env_runner
 
 
-def read_settings(path: Path = FILE, overrides: Mapping[str, int | str | None] | None = None) -> Settings:
-    """Reads the file, with `overrides` (from the command line; None is no override) going before it.
+def find_root(package: str) -> Path:
+    """Returns the project's folder: two above its package where vectorization.toml is there, else the working directory.
+
+    Args:
+        package: its name; it has been imported.
+    """
+    here, folders = Path.cwd(), Path(sys.modules[package].__file__ or "").resolve().parents
+    root = next((folder for folder in folders[1:3] if (folder / FILE).is_file()), here)
+    return root.relative_to(here) if root.is_relative_to(here) else root
+
+
+def read_settings(root: Path, overrides: Mapping[str, int | str | None] | None = None) -> Settings:
+    """Reads the file of a project; without one, all is "auto".
+
+    Args:
+        root: as of `find_root`.
+        overrides: from the command line, to go before the file; None is no override.
 
     Raises:
         UsageError: a line that names file, key, value and what is allowed.
     """
     settings: Settings = dict.fromkeys(KEYS, AUTO)
+    path = root / FILE
     if path.exists():
         try:
             values = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
@@ -60,11 +77,12 @@ def read_settings(path: Path = FILE, overrides: Mapping[str, int | str | None] |
     return settings
 
 
-def write_settings(vectorization: Vectorization, path: Path = FILE) -> None:
-    """Writes the three values into the file, in one step; its comments stay."""
+def write_settings(settings: Mapping[str, Any], root: Path) -> None:
+    """Writes the values of the three KEYS into the file of a project, in one step; its comments stay."""
+    path = root / FILE
     document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
     for key in KEYS:
-        document[key] = getattr(vectorization, key)
+        document[key] = settings[key]
     write_text(path, tomlkit.dumps(document))
 
 
@@ -75,15 +93,14 @@ def flag(key: str) -> str:
 
 def _checked(where: str, key: str, value: Any) -> int | str:
     """Returns the value, or raises the UsageError that says what is allowed."""
-    if key in LOWEST:
-        allowed = f'a whole number of at least {LOWEST[key]}, or "{AUTO}"'
-        good = value == AUTO or (isinstance(value, int) and not isinstance(value, bool) and value >= LOWEST[key])
-    elif key == "gym_env_vectorize_mode":
-        allowed = ", ".join(f'"{mode}"' for mode in (*MODES, AUTO))
-        good = value in (*MODES, AUTO)
-    else:
+    if key not in KEYS:
         raise UsageError(f"{where}: unknown key {key!r}; known are {', '.join(KEYS)}")
-    if not good:
+    words = [AUTO] if key in LOWEST else [*MODES, AUTO]
+    allowed = ", ".join(f'"{word}"' for word in words)
+    if key in LOWEST:
+        allowed = f"a whole number of at least {LOWEST[key]}, or {allowed}"
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not (value >= LOWEST.get(key, float("inf")) if is_number else value in words):
         raise UsageError(f"{where}: {key} = {value!r} is not allowed; write {allowed}")
     return value
 

@@ -86,6 +86,9 @@ def spaces_trainable(record: EnvRecord) -> Findings:
     """PPO can learn with the spaces; the adapters take nearly all, plain RLlib fewer."""
     if record.about.adapters is not None:
         yield Finding(f"an unsupported space for training: {record.about.adapters}", blocks=True)
+    for part in record.about.unseen:
+        text = f"{part} is not seen by the policy: PPO's networks can't take it"
+        yield Finding(text, "declare one of Gymnasium's own spaces, such as Text, if it should be")
     for name, space in record.about.declared():
         for path, part in parts(space, name):
             yield from _hard_action(path, part) if name == "action_space" else _hard_observation(path, part)

@@ -11,7 +11,7 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
-from ...spaces import UnsupportedSpace, adapt
+from ...spaces import UnsupportedSpace, adapt, unseen
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
 from ...tracebacks import is_users
@@ -73,6 +73,7 @@ def _record_spaces(recorder: Recorder, about: About) -> None:
     if isinstance(env, gymnasium.Env) and len(about.samples) == 2:
         try:
             adapt(env)
+            about.unseen = [f"{name}: {short(space)}" for name, space in unseen(env.observation_space).items()]
         except UnsupportedSpace as error:
             about.adapters = str(error)
 

@@ -42,6 +42,7 @@ class About:
     samples: dict[str, tuple[Any, bool] | str] = field(default_factory=dict)  # and whether it is inside; or an error
     foreign: list[str] = field(default_factory=list)  # a third party's, which no judge knows
     adapters: str | None = None  # why the adapters can't take the spaces
+    unseen: list[str] = field(default_factory=list)  # parts of the observation that the policy doesn't get
     reset_parameters: dict[str, Any] | None = None  # their defaults; None where any keyword is taken
     numbers: dict[str, float] = field(default_factory=dict)  # of the config and the attributes
     shared: list[str] = field(default_factory=list)  # mutable class attributes and globals
