@@ -23,7 +23,9 @@ def obs(*values: float) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def episode(number: int = 1, policy: Policy = RANDOM, seed: int | None = 0, length: int = 12, **changes: Any) -> Episode:
+def episode(
+    number: int = 1, policy: Policy = RANDOM, seed: int | None = 0, length: int = 12, **changes: Any
+) -> Episode:
     """An episode that walks to 1 and is terminated there; the second number depends on the policy."""
     other = len(policy.label) / 50
     steps = [
@@ -72,7 +74,9 @@ def record(**sections: Any) -> EnvRecord:
         "unpicklable": None,
         "growth": Growth(6, 500, {"threads": [1] * 5}, [1000] * 5),
         "stacked": None,
-        "rendered": [Rendered("rgb_array", episode(1), "rgb_array", [np.full((4, 4, 3), i, np.uint8) for i in range(4)])],
+        "rendered": [
+            Rendered("rgb_array", episode(1), "rgb_array", [np.full((4, 4, 3), i, np.uint8) for i in range(4)])
+        ],
         "draws": False,
         "replicas": [EnvRecord(builds={"context": Build((SHOT, SHOT))}, replica=episode(1))],
     }
@@ -124,7 +128,9 @@ CASES = {
     "constructor_without_side_effects": lambda: record(
         builds={"context": Build((SHOT, Snapshot("/tmp"))), "second": Build((SHOT, SHOT))}
     ),
-    "constructor_default_not_mutable": lambda: record(defaults={"empty": None, "default written to": ("{}", "{'a': 1}")}),
+    "constructor_default_not_mutable": lambda: record(
+        defaults={"empty": None, "default written to": ("{}", "{'a': 1}")}
+    ),
     "config_unchanged": lambda: record(config_changes={"length": ("changed", "3", "4", True)}),
     "config_keys_used": lambda: record(unread_keys={"lenght": "length"}),
     "spaces_stable": lambda: record(spaces_after={"action_space": ("Discrete(2)", "Discrete(3)")}),

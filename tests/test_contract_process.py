@@ -151,7 +151,9 @@ def test_end_of_the_process_is_told_once_and_the_rest_is_judged(check: Check) ->
 
 
 def test_end_of_the_process_in_close_leaves_the_other_sections(check: Check) -> None:
-    report = check("def close(self):\n    if self.time_is_up():\n        os._exit(4)\ndef time_is_up(self):\n    return True")
+    report = check(
+        "def close(self):\n    if self.time_is_up():\n        os._exit(4)\ndef time_is_up(self):\n    return True"
+    )
     assert found(report) == {"process_survives": "error"}
     assert "in close()" in report.failures[0].message
     assert report.skipped["close_twice"].startswith("the environment ended the process")
@@ -187,7 +189,9 @@ def test_unknown_check_is_refused_with_the_likely_one(check: Check) -> None:
 
 
 def test_lock_is_a_warning_and_an_engines_object_is_none(check: Check) -> None:
-    report = check("def look(self):\n    import threading\n    self.lock = threading.Lock()\n    return np.zeros(2, np.float32)")
+    report = check(
+        "def look(self):\n    import threading\n    self.lock = threading.Lock()\n    return np.zeros(2, np.float32)"
+    )
     assert found(report)["env_can_be_pickled"] == "warning"
     engine = "class World:\n    def __reduce__(self):\n        raise TypeError('an engine')\n"
     report = check("def look(self):\n    self.world = World()\n    return np.zeros(2, np.float32)", head=engine + HEAD)
@@ -227,3 +231,12 @@ def test_file_with_relative_imports_is_checked_as_a_module_of_its_folder(tmp_pat
     (package / "other.py").write_text(text.replace("0.1 if action else -0.1", "RIGHT if action else LEFT"))
     report = run_checks(f"{package / 'other.py'}:Env")
     assert report.ok and found(report) == {}
+
+
+def test_config_that_is_refused_is_not_taken_for_a_constructor_without_config(check: Check) -> None:
+    report = check(
+        "def __new__(cls, config=None, render_mode=None):\n    if config:\n        raise ValueError('no')\n    return super().__new__(cls)",
+        config={"a": 1},
+    )
+    assert [failure.check for failure in report.failures] == ["constructor_takes_config"]
+    assert "raises ValueError: no" in report.failures[0].message

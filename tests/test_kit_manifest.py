@@ -45,7 +45,9 @@ def test_pyprojects_ignored_checks_are_honoured_by_check_and_the_tests(corridor:
         assert "ERROR observation_type" in corridor.command("check").stdout
         path.write_text(text + table, encoding="utf-8")
         assert "1 ignored: observation_type (lists are meant)" in corridor.command("check", check=True).stdout
-        tests = corridor.run("-m", "pytest", "-q", "-rs", "-k", "observation_type", "tests/test_contract.py", check=True)
+        tests = corridor.run(
+            "-m", "pytest", "-q", "-rs", "-k", "observation_type", "tests/test_contract.py", check=True
+        )
         assert "lists are meant" in tests.stdout
         path.write_text(text + table.replace("observation_type", "observation_typ"), encoding="utf-8")
         done = corridor.command("check")
