@@ -348,6 +348,6 @@ def test_check_of_the_kits_readme_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
     of = record()
     assert registry.judge(of)["reward_small"] == []
     of.episodes[0].steps[0].reward = 2.0
-    (failure,) = registry.judge(of)["reward_small"]
+    failure = list(registry.judge(of)["reward_small"])[0]
     assert isinstance(failure, Failure)
     assert failure.severity == "warning" and "the reward is 2.0 at step 1" in failure.message
