@@ -1,5 +1,6 @@
 """The recorder's process: what it survives, what it says of the machine, and what it finds in rough environments."""
 
+import importlib
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -231,3 +232,77 @@ def test_file_with_relative_imports_is_checked_as_a_module_of_its_folder(tmp_pat
     (package / "other.py").write_text(text.replace("0.1 if action else -0.1", "RIGHT if action else LEFT"))
     report = run_checks(f"{package / 'other.py'}:Env")
     assert report.ok and found(report) == {}
+
+
+def test_config_that_is_refused_is_not_taken_for_a_constructor_without_config(check: Check) -> None:
+    report = check(
+        "def __new__(cls, config=None, render_mode=None):\n    if config:\n        raise ValueError('no')\n    return super().__new__(cls)",
+        config={"a": 1},
+    )
+    assert [failure.check for failure in report.failures] == ["constructor_takes_config"]
+    assert "raises ValueError: no" in report.failures[0].message
+
+
+def test_class_of_keywords_is_made_with_them_and_rendered_with_a_mode(check: Check, tmp_path: Path) -> None:
+    keywords = HEAD.replace("config=None, render_mode=None", 'size=8, names=("a",), render_mode=None')
+    head = keywords.replace("dict(config or {}), render_mode", "size + 1, render_mode")
+    report = check(head=head, config={"size": 4})
+    assert found(report) == {"constructor_takes_config": "error"}
+    assert "its first parameter is size=8" in report.failures[0].message
+    render_first = HEAD.replace("config=None, render_mode=None", "render_mode=None")
+    assert found(check(head=render_first.replace("dict(config or {})", "None"))) == {
+        "constructor_takes_config": "error"
+    }
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "third.py").write_text(head, encoding="utf-8")
+    report = run_checks(f"{library / 'third.py'}:Env")
+    assert found(report) == {"constructor_takes_config": "warning"} and "a class of your own" in report.failures[0].fix
+
+
+def test_class_that_takes_no_config_of_a_project_is_told_to_take_one(tmp_path: Path) -> None:
+    head = HEAD.replace("config=None, render_mode=None", "size=8, mode=None")
+    head = head.replace("dict(config or {}), render_mode", "size, mode")
+    maker = "\n\nclass Task:\n    def make(self, config=None):\n        return Env(config=config)\n\nTASK = Task()\n"
+    (tmp_path / "own.py").write_text(head + maker, encoding="utf-8")
+    report = run_checks(f"{tmp_path / 'own.py'}:TASK.make")
+    assert found(report) == {"constructor_takes_config": "error"}
+    assert "config = dict(config or {})" in report.failures[0].fix
+
+
+WRAPPED = """
+from kit.task import Task
+
+class Wide(gym.Wrapper):
+    def __init__(self, config=None, render_mode=None):
+        super().__init__(gym.wrappers.TimeLimit(Env({"inner": 1}, render_mode), 30))
+        self.config = dict(config or {})
+        self.observation_space = spaces.Box(-20.0, 20.0, (2,), np.float32)
+
+    def step(self, action):
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return 2 * obs, reward, terminated, truncated, info
+
+TASK = Task("kit_tests/Wide-v0", Wide, 20, None, "nowhere:nothing")
+TASK.register()
+"""
+
+
+def test_class_of_wrappers_is_one_environment_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wide_env.py").write_text(HEAD + WRAPPED, encoding="utf-8")
+    report = run_checks(f"{tmp_path / 'wide_env.py'}:TASK.make", {"outer": 2}, ignore={"config_keys_used": "a test"})
+    assert found(report) == {}
+    monkeypatch.syspath_prepend(str(tmp_path))
+    env = importlib.import_module("wide_env").TASK.make_adapted({"outer": 2}, "rgb_array")
+    assert env.unwrapped.config == {"outer": 2} and env.unwrapped.observation_space.high.max() == 20
+    assert env.spec.id == "kit_tests/Wide-v0" and env.spec.max_episode_steps == 20
+    assert env.reset(seed=0)[0].shape == (2,) and env.render().shape == (8, 8, 3)
+    assert [env.step(0)[3] for _ in range(15)] == [False] * 15
+
+
+def test_error_in_a_class_of_wrappers_is_shown_there(tmp_path: Path) -> None:
+    text = HEAD + WRAPPED.replace("return 2 * obs, reward", "return 2 * obs, np.array([reward])")
+    (tmp_path / "wide_wrong.py").write_text(text, encoding="utf-8")
+    (failure,) = run_checks(f"{tmp_path / 'wide_wrong.py'}:TASK.make").failures
+    line = text[: text.index("def step(self, action):\n        obs")].count("\n") + 1
+    assert failure.check == "reward_type" and str(failure.where).endswith(f"wide_wrong.py:{line}")

@@ -69,32 +69,21 @@ class SingleCopy(FirstCopy):
         """This environment: what lies below is no `gymnasium.Env`."""
         return self
 
-    def __str__(self) -> str:
-        return f"<SingleCopy of {self.env}>"
 
+class Wrapped(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A user's class of wrappers as an environment of its own: `gymnasium.make` takes only what is not wrapped."""
 
-class Wrapped(View):
-    """A `gymnasium.Wrapper` and what is below it, as one environment: `gymnasium.make` takes no class of wrappers."""
-
-    def __init__(self, env: gymnasium.Wrapper[Any, Any, Any, Any]) -> None:
-        super().__init__(env)
-        self.config = getattr(env, "config", None)
-        self.observation_space = env.observation_space
-        self.action_space = env.action_space
+    spec = None  # what lies below has another; `gymnasium.make` sets this one
 
     @property
-    def unwrapped(self) -> "Wrapped":
-        """This environment: what lies below has other spaces and another config."""
+    def unwrapped(self) -> Any:
+        """This environment: what lies below has other spaces."""
         return self
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        return self.env.reset(seed=seed, options=options)
-
-    def step(self, action: Any) -> Any:
-        return self.env.step(action)
-
-    def __str__(self) -> str:
-        return str(self.env)
+    @property
+    def config(self) -> Any:
+        """The config of the user's class."""
+        return getattr(self.env, "config", None)
 
 
 def first_info(infos: Any) -> Any:

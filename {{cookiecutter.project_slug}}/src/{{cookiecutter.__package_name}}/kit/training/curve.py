@@ -16,10 +16,8 @@ def draw_curve(folder: RunFolder, stop_return: float | None) -> Path:
     from matplotlib import pyplot as plt
 
     rows = list(folder.rows())
-    steps, mean, low, high = (
-        np.array([row[name] for row in rows])
-        for name in ("env_steps", "episode_return_mean", "episode_return_min", "episode_return_max")
-    )
+    columns = "env_steps", "episode_return_mean", "episode_return_min", "episode_return_max"
+    steps, mean, low, high = (np.array([row[name] for row in rows]) for name in columns)
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     axes.fill_between(steps, low, high, alpha=0.2, linewidth=0, label=f"range of {WINDOW_EPISODES} episodes")
     axes.plot(steps, mean, label=f"mean of {WINDOW_EPISODES} episodes")

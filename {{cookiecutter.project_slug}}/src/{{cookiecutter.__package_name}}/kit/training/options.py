@@ -147,9 +147,7 @@ def _valued(default: TrainOptions) -> list[tuple[str, str, Callable[[str], Any],
     """Lists the options with a value: name, what stands for the value, its type and help."""
     threshold = "none" if default.stop_return is None else f"{default.stop_return:g}, the task's threshold"
     hang = f"a reset or step that takes longer ends the run; default: {default.hang_seconds:g}"
-    processes = (
-        f'processes that step copies of the environment; 0: the training process. Goes before {FILE}, "auto" fits'
-    )
+    processes = f'processes that step copies of the environment; 0: the training one. Goes before {FILE}, "auto" fits'
     return [
         ("--name", "NAME", str, "the run's folder below runs/ (default: the date and time)"),
         ("--seed", "N", whole_number(0), f"default: {default.seed}"),

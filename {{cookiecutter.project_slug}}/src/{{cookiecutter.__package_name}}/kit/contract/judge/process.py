@@ -111,9 +111,7 @@ def memory_does_not_grow(record: EnvRecord) -> Findings:
     if growth.leaks_memory:
         each = (growth.bytes[-1] - growth.bytes[1]) / (growth.episodes * (WINDOWS - 1))
         million = (growth.bytes[-1] - growth.bytes[0]) / max(growth.steps, 1)
-        text = (
-            f"memory leaks: {each / 1e3:.1g} kB with each of these short episodes, {million:.1g} MB in a million steps"
-        )
+        text = f"memory leaks: {each / 1e3:.1g} kB with each short episode, {million:.1g} MB in a million steps"
         yield Finding(text, where=growth.line, severity="error" if each >= SEVERE_BYTES_PER_EPISODE else None)
 
 

@@ -38,21 +38,17 @@ def render_modes_declared(record: EnvRecord) -> Findings:
         yield Finding(text, severity="warning")
 
 
-@check(
-    fix="make videos on a machine with a display, or off-screen (MUJOCO_GL=egl)", at="render", mild=True, quick=False
-)
+@check(fix="make videos where there is a display, or off-screen (MUJOCO_GL=egl)", at="render", mild=True, quick=False)
 def render_possible_here(record: EnvRecord) -> Findings:
     """This machine can draw what `render` draws; training does without, videos don't."""
     stop = record.render_stop
     if stop is not None:
-        what = (
-            f"gave no answer within {stop.seconds:.0f} s" if stop.why == "hang" else f"ended its process ({stop.code})"
-        )
+        hangs = stop.why == "hang"
+        what = f"gave no answer within {stop.seconds:.0f} s" if hangs else f"ended its process ({stop.code})"
         yield f"render() {what}, in {stop.context}: this machine lacks a display or OpenGL?"
         return
     errors = [rendered.error for rendered in record.rendered if rendered.error and lacks_screen(rendered.error)]
-    for error in errors[:1]:
-        yield f"this machine lacks a display or OpenGL: {error.text}"
+    yield from (f"this machine lacks a display or OpenGL: {error.text}" for error in errors[:1])
 
 
 @check(fix="write self.render_mode = render_mode in __init__", at="__init__", after="copies_can_be_made", quick=False)

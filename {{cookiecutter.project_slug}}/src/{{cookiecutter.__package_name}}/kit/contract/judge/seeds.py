@@ -14,10 +14,8 @@ GENERATORS = (("numpy_rng", "np.random"), ("python_rng", "random"))
 
 def rounding(what: str, found: Difference, episode: Episode) -> Finding:
     """Returns the warning on a difference that is a physics engine's chaos, not a leak."""
-    text = (
-        f"{what} differs by rounding, {found.rounding:.0e} at first: the chaos of a physics engine, no leak of state; "
-    )
-    text += found.shown(episode, "in one", "in the other")
+    text = f"{what} differs by rounding, {found.rounding:.0e} at first: the chaos of a physics engine, no leak of state"
+    text += f"; {found.shown(episode, 'in one', 'in the other')}"
     return Finding(text, ROUNDING_FIX, at="step" if found.step else "reset", severity="warning", blocks=False)
 
 
@@ -73,9 +71,7 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
     else:
         names = ", ".join(f"self.{name}" for name in record.replays.changed[:6]) or "a generator seeded only once"
         lengths = f"lengths {len(left.steps)} and {len(right.steps)}"
-        text = (
-            f"state of the previous episode leaks into the next: a used copy differs in {found.shown(left)}; {lengths}"
-        )
+        text = f"state of the previous episode leaks into the next: in a used copy {found.shown(left)}; {lengths}"
         yield Finding(text, f"set everything that step() changes in reset(): look at {names}")
 
 

@@ -19,10 +19,7 @@ from ..record.file import read_record
 from ..record.sections import Stop
 
 POLL_SECONDS, DUMP_SECONDS = 0.01, 0.5
-MEMORY_BYTES, REPLICA_MEMORY_BYTES = (
-    4_000_000_000,
-    2_000_000_000,
-)  # replicas run beside the first recorder and play a few short episodes only
+MEMORY_BYTES, REPLICA_MEMORY_BYTES = 4_000_000_000, 2_000_000_000  # replicas play a few short episodes only
 QUIET = {  # no windows, no sound, no greetings, and one thread a process as in an env runner
     "SDL_VIDEODRIVER": "offscreen,dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1",

@@ -91,9 +91,8 @@ def _shared(plain: type) -> list[str]:
     places = {owner.__name__: dict(vars(owner)) for owner in owners}
     places["its module"] = dict(vars(sys.modules.get(plain.__module__, object)))
     names = [(place, name) for place, entries in places.items() for name in entries if name[:2] != "__"]
-    return [
-        f"{place}.{name}" for place, name in names if isinstance(places[place][name], MUTABLE) and name != "metadata"
-    ]
+    mutable = [(place, name) for place, name in names if isinstance(places[place][name], MUTABLE)]
+    return [f"{place}.{name}" for place, name in mutable if name != "metadata"]
 
 
 def _uses_order(plain: type) -> bool:

@@ -75,10 +75,8 @@ def _rounding(left: Episode, right: Episode) -> float | None:
     if not np.isfinite(each).all() or not each.any():
         return None
     each = each[int(np.argmax(each.any(axis=1))) :]
-    first, many = (
-        float(each[0].max()),
-        np.count_nonzero(each[0]) >= max(MANY, np.ptp(ones, axis=0).astype(bool).sum() / 2),
-    )
+    first = float(each[0].max())
+    many = np.count_nonzero(each[0]) >= max(MANY, np.ptp(ones, axis=0).astype(bool).sum() / 2)
     return first if first <= (SOLVER if many else ROUNDING) and (many or each.max() >= GROWTH * first) else None
 
 

@@ -60,8 +60,10 @@ class Recorder:
 
     def construct(self) -> None:
         """Makes the main copy: as RLlib does, from a plain dict, or with keywords; raises NotJudged if none works."""
-        kinds = {"context": WorkerConfig, "plain": dict, "keywords": Keywords}
-        for name, kind in kinds.items():
+        for name, kind in {"context": WorkerConfig, "plain": dict, "keywords": Keywords}.items():
+            errors = [build.error for build in self.builds.values() if build.error]
+            if name == "keywords" and not any("TypeError" in error.kinds for error in errors):
+                raise NotJudged("the constructor takes a config, but not this one")
             config = kind(copy.deepcopy(self.config))
             self.main_config, self.config_before = config, copy.deepcopy(config)
             self.env = self.build(name, config)

@@ -76,11 +76,8 @@ def _programme(space: Any, quick: bool) -> list[tuple[Policy, int | None]]:
     queue += [(ACTION_REPEAT, 3), (RANDOM, 0), *((policy, 2) for policy in lowest), (RANDOM, None)]
     more: list[tuple[Policy, int | None]] = [*((policy, 5) for policy in highest), (ACTION_REPEAT, 3), (RANDOM, None)]
     more += [(ACTION_REPEAT, None), (RANDOM, None), *((policy, None) for policy in lowest)]
-    return (
-        queue
-        if quick
-        else queue + more + [(policy, seed) for seed in EXTRA_SEEDS for policy in (RANDOM, ACTION_REPEAT)]
-    )
+    more += [(policy, seed) for seed in EXTRA_SEEDS for policy in (RANDOM, ACTION_REPEAT)]
+    return queue if quick else queue + more
 
 
 def _longest_episode(recorder: Recorder) -> int:

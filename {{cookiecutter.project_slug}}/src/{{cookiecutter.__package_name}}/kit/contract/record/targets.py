@@ -104,22 +104,18 @@ def parameters(function: Any) -> dict[str, inspect.Parameter]:
 
 
 def make(maker: Callable[..., Any], config: Any, render_mode: str | None = None) -> Any:
-    """Returns an environment from a class or creator, called as RLlib would call it, or as `gymnasium.make` would.
-
-    Raises:
-        TypeError: its first parameter is no config, or it takes no `render_mode`.
-    """
+    """Returns an environment from a class or creator, called as RLlib or, with `Keywords`, as `gymnasium.make` does."""
     if isinstance(config, Keywords):
-        keywords = config if render_mode is None else config | {"render_mode": render_mode}
-        return maker(**{name: value for name, value in keywords.items() if accepts(maker, name)})
-    if next(iter(parameters(maker)), None) == "render_mode":
-        raise TypeError("the first parameter is render_mode")
+        keywords = {**config, "render_mode": render_mode}
+        return maker(**{name: value for name, value in keywords.items() if value is not None and accepts(maker, name)})
+    first = next(iter(parameters(maker).values()), None)
+    if first and (first.name == "render_mode" or isinstance(first.default, int | float | str | tuple)):
+        raise TypeError(f"its first parameter is {first}, no config")
     if render_mode is None:
         return maker(config)
     if accepts(maker, "render_mode"):
         return maker(config, render_mode=render_mode)
     env = maker(config)
-    spec = getattr(env, "spec", None)
-    if spec is not None and getattr(spec, "entry_point", None) is not None:
-        return gymnasium.make(spec, render_mode=render_mode)
+    if getattr(getattr(env, "spec", None), "entry_point", None) is not None:
+        return gymnasium.make(env.spec, render_mode=render_mode)
     raise TypeError(f"{type(unwrapped(env)).__name__} takes no render_mode")
