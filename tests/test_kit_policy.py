@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,17 @@ class Reader(gym.Env[Any, Any]):
 TASK = Task(env_id="kit_tests/Reader-v0", env_class=Reader, max_episode_steps=9, reward_threshold=None, algorithm="")
 
 TASK.register()
+
+
+class Outer(gym.Wrapper[Any, Any, Any, Any]):
+    """A class of wrappers, whose class says nothing of what it can draw."""
+
+    def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
+        super().__init__(Reader(config, render_mode))
+
+
+OUTER = replace(TASK, env_id="kit_tests/Outer-v0", env_class=Outer)
+OUTER.register()
 
 
 def actor(seen: gym.Space[Any], chosen: gym.Space[Any]) -> Any:
@@ -288,6 +300,11 @@ def test_video_lies_in_the_runs_folder(run: Path, capsys: pytest.CaptureFixture[
         assert evaluate.main(TASK, [given, "--video", "--episodes", "2", "--seed", "7"]) == 0
         video = place / "videos/seed-7-episode-0.mp4"
         assert video.stat().st_size > 0 and str(video) in capsys.readouterr().out
+
+
+def test_class_of_wrappers_is_filmed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(OUTER, ["first", "--video", "--episodes", "2", "--seed", "7"]) == 0
+    assert (run / "videos/seed-7-episode-0.mp4").stat().st_size > 0
 
 
 # Finding one

@@ -91,7 +91,8 @@ def film(task: Task, folder: Path, config: Mapping[str, Any] | None, seed: int) 
     from ..policy.folder import load_with_env
 
     gym.logger.min_level = gym.logger.ERROR  # an older film of the same episode may go
-    if "rgb_array" not in task.env_class.metadata.get("render_modes", ()):
+    declared = task.env_class.metadata  # by a wrapper only once it is made
+    if isinstance(declared, dict) and "rgb_array" not in declared.get("render_modes", ()):
         name = f'{task.env_class.__name__}.metadata["render_modes"]'
         raise UsageError(f'--video needs "rgb_array" in {name}, and a render() that draws')
     checkpoints = folder.parent.parent
