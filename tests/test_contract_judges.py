@@ -1,12 +1,14 @@
 """The judges, on records built in memory: no environment, no process, no bake."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PACKAGE
 from gymnasium import spaces
-from kit.contract.judge import CHECKS, Failure, judge
+from kit.contract.judge import CHECKS, Failure, judge, registry
 from kit.contract.record.compare import difference
 from kit.contract.record.env_record import EnvRecord
 from kit.contract.record.file import RecordWriter, read_record
@@ -335,3 +337,17 @@ def test_objects_of_unknown_classes_are_written_as_their_text(tmp_path: Any) -> 
     assert repr(of["a"]) == "a foreign thing" and type(of["a"]).__name__ == "Foreign"
     assert not isinstance(of["a"], Foreign) and not callable(of["b"]) and not isinstance(of["e"], type)
     assert of["c"] == 1.5 and of["d"] == BOX
+
+
+def test_check_of_the_kits_readme_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function of the README is all it takes."""
+    text = (PACKAGE / "kit" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.setattr(registry, "CHECKS", dict(CHECKS))
+    exec(code, {"check": registry.check, "EnvRecord": EnvRecord, "Findings": registry.Findings})
+    of = record()
+    assert registry.judge(of)["reward_small"] == []
+    of.episodes[0].steps[0].reward = 2.0
+    failure = list(registry.judge(of)["reward_small"])[0]
+    assert isinstance(failure, Failure)
+    assert failure.severity == "warning" and "the reward is 2.0 at step 1" in failure.message

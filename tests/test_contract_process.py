@@ -231,3 +231,12 @@ def test_file_with_relative_imports_is_checked_as_a_module_of_its_folder(tmp_pat
     (package / "other.py").write_text(text.replace("0.1 if action else -0.1", "RIGHT if action else LEFT"))
     report = run_checks(f"{package / 'other.py'}:Env")
     assert report.ok and found(report) == {}
+
+
+def test_config_that_is_refused_is_not_taken_for_a_constructor_without_config(check: Check) -> None:
+    report = check(
+        "def __new__(cls, config=None, render_mode=None):\n    if config:\n        raise ValueError('no')\n    return super().__new__(cls)",
+        config={"a": 1},
+    )
+    assert [failure.check for failure in report.failures] == ["constructor_takes_config"]
+    assert "raises ValueError: no" in report.failures[0].message

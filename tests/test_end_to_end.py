@@ -264,7 +264,7 @@ def test_readme_commands_work(trained: BakedProject) -> None:
     shutil.rmtree(trained.path / "runs" / "first")
     for line in commands:
         _, *arguments = line.replace(" --debug", " --debug --max-env-steps 1").split()
-        if "--stop-return" in arguments:
+        if "--stop-return" in arguments or "--set" in arguments:
             arguments += ["--max-env-steps", "3000"]
         if "--write" in arguments:
             arguments += ["--seconds", "0.05"]

@@ -16,9 +16,10 @@ MODULES = {
 }
 # Each room imports only from those before its own line.
 LAYERS = [
+    {"tracebacks"},
     {"errors"},
     {"cli"},
-    {"config", "files", "tracebacks"},
+    {"config", "files"},
     {"spaces"},
     {"contract", "guard"},
     {"task"},
@@ -27,7 +28,7 @@ LAYERS = [
     {"training"},
     {"commands"},
 ]
-MOST_LINES = 7_400  # of the whole kit
+MOST_LINES = 9_950  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 4_000
 
 

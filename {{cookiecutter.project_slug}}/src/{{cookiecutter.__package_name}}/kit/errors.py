@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-_KIT = str(Path(__file__).parent)
 _told: set[str] = set()  # what pytest has been told
 
 
@@ -52,19 +51,13 @@ def _tell_pytest(line: str) -> NoReturn:
 
 def one_line(error: BaseException) -> str:
     """Returns "file:line: what", the place being the deepest one in the project's own files."""
-    text = " ".join(str(error).split())
+    from .tracebacks import users_line  # late: only where something is wrong
+
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_relative(error.filename)}:{error.lineno}: {type(error).__name__}: {error.msg}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_the_users(frame.filename)]
-    place = f"{_relative(frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
-    return f"{place}{type(error).__name__}: {text}" if text else f"{place}{type(error).__name__}"
-
-
-def _is_the_users(file: str) -> bool:
-    installed = any(part in file for part in (f"{os.sep}site-packages{os.sep}", f"{os.sep}lib{os.sep}python"))
-    return not (installed or file.startswith((_KIT, "<")))
-
-
-def _relative(file: str) -> str:
-    relative = os.path.relpath(file)
-    return file if relative.startswith("..") else relative
+        where: str | None = f"{error.filename}:{error.lineno}"
+    else:
+        where = users_line(traceback.extract_tb(error.__traceback__))
+    relative = where and os.path.relpath(where)
+    parts = (relative if relative and not relative.startswith("..") else where, type(error).__name__, text)
+    return ": ".join(part for part in parts if part)

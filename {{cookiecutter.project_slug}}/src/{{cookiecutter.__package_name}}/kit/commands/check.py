@@ -1,10 +1,12 @@
 """Checks an environment against its contract."""
 
+import re
 from collections.abc import Sequence
 
 from ..cli import Parser, add_config_options, read_config_options
 from ..contract import ignored, run_checks, show
 from ..contract.ignore import known
+from ..errors import UsageError
 from ..task import Task
 
 DESCRIPTION = """Checks an environment against its contract.
@@ -26,9 +28,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     ignore = {} if options.target else ignored(task.package)
     ignore |= {known(name): "--ignore" for name in options.ignore}
     config = read_config_options(options) or {}
-    if not options.target:
-        task.check_config(config)
     report = run_checks(options.target or task.target, config, ignore=ignore)
+    refused = [failure.message for failure in report.failures if failure.check == "constructor_takes_config"]
+    if config and not options.target and (why := re.search(r" raises (Config|Value)Error: (.*)", "".join(refused))):
+        raise UsageError(f"--config: {why[2]}")
     if options.json:
         print(report.to_json())
         return 0 if report.ok else 1

@@ -14,8 +14,7 @@ from ..record.values import digest, leaves, same
 from ..record.vector import parts
 from .registry import Finding, Findings, check
 
-SCALE_LARGE, SCALE_RATIO = 1e3, 1e5
-ENOUGH_STEPS, ENOUGH_EPISODES = 20, 4
+SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES = 1e3, 1e5, 20, 4
 
 
 def long_enough(record: EnvRecord, steps: int) -> list[Episode]:

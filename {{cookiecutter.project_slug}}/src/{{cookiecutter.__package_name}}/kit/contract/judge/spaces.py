@@ -87,8 +87,8 @@ def spaces_trainable(record: EnvRecord) -> Findings:
     if record.about.adapters is not None:
         yield Finding(f"an unsupported space for training: {record.about.adapters}", blocks=True)
     for part in record.about.unseen:
-        text = f"{part} is not seen by the policy: PPO's networks can't take it"
-        yield Finding(text, "declare one of Gymnasium's own spaces, such as Text, if it should be")
+        advice = "declare one of Gymnasium's own spaces, such as Text, if it should be"
+        yield Finding(f"{part} is not seen by the policy: PPO's networks can't take it", advice)
     for name, space in record.about.declared():
         for path, part in parts(space, name):
             yield from _hard_action(path, part) if name == "action_space" else _hard_observation(path, part)

@@ -63,6 +63,8 @@ class Recorder:
         """Makes the main copy: as RLlib does, from a plain dict, or without any config; raises NotJudged if none works."""
         ways = {"context": WorkerConfig(copy.deepcopy(self.config)), "plain": copy.deepcopy(self.config)}
         for name, config in {**ways, "none": NO_CONFIG}.items():
+            if name == "none" and not any(b.error and "TypeError" in b.error.kinds for b in self.builds.values()):
+                raise NotJudged("the constructor takes a config, but not this one")
             self.main_config, self.config_before = config, copy.deepcopy(config)
             self.env = self.build(name, config)
             if self.env is not None:

@@ -88,8 +88,6 @@ def truth(flag: Any) -> bool:
 
 
 def number(value: Any) -> float:
-    """Returns a reward as float, NaN where it is none."""
-    try:
-        return float(np.real(np.asarray(value, dtype=complex).reshape(-1)[0]))
-    except Exception:
-        return float("nan")
+    """Returns a reward as float, NaN where it is no real number."""
+    real = isinstance(value, int | float | np.integer | np.floating | np.bool_)
+    return float(value) if real else float("nan")
