@@ -5,7 +5,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -36,6 +37,7 @@ class Interrupt:
         self.exit_code = 0
         self.failure: dict[str, Any] | None = None
         self.is_patient = False
+        self._is_at_once = False
         self.finish: Callable[[], object] = lambda: None
         self._is_ending = threading.Event()  # the loop has come to its end
         self._is_met = threading.Event()  # the loop has met the failure, if there is one
@@ -59,6 +61,15 @@ class Interrupt:
         self._writing.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal ends the process where it is: an exception in the midst of torch's C++ would abort it."""
+        self._is_at_once = True
+        try:
+            yield
+        finally:
+            self._is_at_once = False
 
     def listen(self) -> None:
         """Looks for the failures that env runners report, from now on; earlier ones are forgotten."""
@@ -104,6 +115,8 @@ class Interrupt:
         if self.reason is not None:
             raise KeyboardInterrupt
         self._note(number)
+        if self._is_at_once:
+            self.end_process()
         if not self.is_patient:
             raise KeyboardInterrupt
 

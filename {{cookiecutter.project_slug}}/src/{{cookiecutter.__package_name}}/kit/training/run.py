@@ -43,6 +43,7 @@ class Run:
         self.folder, self.storage, self.options, self.saved = resolve_run(options)
         self.vectorization: Vectorization
         self._interrupt = Interrupt()
+        self._interrupt.finish = lambda: print(self._interrupt.reason)
 
     @property
     def exit_code(self) -> int:
@@ -92,7 +93,8 @@ class Run:
         """
         cpus = available_cpus()
         if self.options.address:
-            start_ray(self.options.address, self.task)
+            with self._interrupt.at_once():
+                start_ray(self.options.address, self.task)
             cpus = cluster_cpus()
         root = find_root(self.task.package)
         settings = read_settings(root, {key: getattr(self.options, key) for key in KEYS})
@@ -114,7 +116,8 @@ class Run:
         """Starts Ray on this machine, unless the run has joined a cluster."""
         if not self.options.address:
             print("starting Ray", flush=True)
-            start_ray(None, self.task)
+            with self._interrupt.at_once():
+                start_ray(None, self.task)
 
     def learn(self) -> None:
         """Trains, and writes the curve and the summary, whatever ends the run.
@@ -124,10 +127,11 @@ class Run:
             RunError: training can't go on, or a last file can't be written.
             OSError: something can't be written.
         """
-        from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
-        from .loop import Loop
-        from .status import Limits
-        from .summary import finish
+        with self._interrupt.at_once():
+            from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
+            from .loop import Loop
+            from .status import Limits
+            from .summary import finish
 
         options, interrupt = self.options, self._interrupt
         config, facts, status = self._begin()
