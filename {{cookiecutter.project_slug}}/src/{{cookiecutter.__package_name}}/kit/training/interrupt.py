@@ -5,8 +5,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -29,6 +28,7 @@ class Interrupt:
         exit_code: 128 + the signal's number, as shells have it, else 0.
         failure: the facts of a failure of the environment that came before any signal, or None.
         is_patient: the first signal only sets `reason`; a second one, or GRACE_S, still raise.
+        is_at_once: a signal ends the process where it is; out of the imports of torch, in C++, an exception aborts it.
         finish: writes what a run leaves behind; called when the process has to be ended where it is.
     """
 
@@ -36,8 +36,7 @@ class Interrupt:
         self.reason: str | None = None
         self.exit_code = 0
         self.failure: dict[str, Any] | None = None
-        self.is_patient = False
-        self._is_at_once = False
+        self.is_patient = self.is_at_once = False
         self.finish: Callable[[], object] = lambda: None
         self._is_ending = threading.Event()  # the loop has come to its end
         self._is_met = threading.Event()  # the loop has met the failure, if there is one
@@ -61,15 +60,6 @@ class Interrupt:
         self._writing.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Inside, a signal ends the process where it is: an exception in the midst of torch's C++ would abort it."""
-        self._is_at_once = True
-        try:
-            yield
-        finally:
-            self._is_at_once = False
 
     def listen(self) -> None:
         """Looks for the failures that env runners report, from now on; earlier ones are forgotten."""
@@ -115,7 +105,7 @@ class Interrupt:
         if self.reason is not None:
             raise KeyboardInterrupt
         self._note(number)
-        if self._is_at_once:
+        if self.is_at_once:
             self.end_process()
         if not self.is_patient:
             raise KeyboardInterrupt
