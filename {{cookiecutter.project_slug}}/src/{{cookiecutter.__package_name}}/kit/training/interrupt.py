@@ -54,6 +54,7 @@ class Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop_listening()
         self.stop_escalating()
         self.exit_soon()
         signal.set_wakeup_fd(-1)
