@@ -121,6 +121,25 @@ def test_interrupt_before_the_training(faulty: BakedProject, number: signal.Sign
     assert again.code == 0, again.output
 
 
+def test_signal_while_ray_starts_is_no_exception_there(faulty: BakedProject) -> None:
+    """Torch's C++ aborts the process where its imports meet one."""
+    code = (
+        "import signal; from corridor_demo.kit.training import run as module; from corridor_demo.kit.cli import run;"
+        "from corridor_demo.train import main\n"
+        "def start(*_):\n"
+        "    try:\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "    except BaseException as error:\n"
+        "        print(repr(error))\n"
+        "module.start_ray = start\n"
+        "run(lambda: main(['--name', 'unborn', '--num-env-runners', '0', '--num-envs-per-env-runner', '1']))"
+    )
+    done = faulty.run("-c", code)
+    assert done.returncode == 130, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["starting Ray", "interrupted by Ctrl-C"]
+    assert not (faulty.path / "runs" / "unborn").exists()
+
+
 def wait_until_handled(process: int) -> None:
     """Waits until a process has a handler for SIGTERM: before that, Python is still starting."""
     deadline = time.monotonic() + 60

@@ -314,12 +314,12 @@ def test_stable_baselines3_trains_on_the_environment_unchanged(
 def test_train_refuses_a_space_before_ray_starts(bake: Callable[..., BakedProject]) -> None:
     project = bake(project_name="No Bound", observation_space="Sequence(Discrete(2))").install()
     fill_in(project, RESET, STEP.replace("    max_sequence_length = 200\n", ""))
-    start = time.perf_counter()
     done = project.command("train", "--name", "refused")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == (
-        "ERROR: observation_space: Sequence(Discrete(2), stack=False) has no fixed size. "
+    assert (
+        "observation_space: Sequence(Discrete(2), stack=False) has no fixed size. "
         "Add `max_sequence_length = 16` to your environment class: the largest that it sends."
-    )
-    assert time.perf_counter() - start < 10
+    ) in done.stdout
+    assert done.stderr.startswith("ERROR: the environment can't be trained, see above")
+    assert "starting Ray" not in done.stdout
     assert not (project.path / "runs" / "refused").exists()

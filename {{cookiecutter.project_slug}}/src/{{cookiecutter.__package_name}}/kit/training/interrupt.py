@@ -28,6 +28,7 @@ class Interrupt:
         exit_code: 128 + the signal's number, as shells have it, else 0.
         failure: the facts of a failure of the environment that came before any signal, or None.
         is_patient: the first signal only sets `reason`; a second one, or GRACE_S, still raise.
+        is_at_once: a signal ends the process where it is; out of the imports of torch, in C++, an exception aborts it.
         finish: writes what a run leaves behind; called when the process has to be ended where it is.
     """
 
@@ -35,7 +36,7 @@ class Interrupt:
         self.reason: str | None = None
         self.exit_code = 0
         self.failure: dict[str, Any] | None = None
-        self.is_patient = False
+        self.is_patient = self.is_at_once = False
         self.finish: Callable[[], object] = lambda: None
         self._is_ending = threading.Event()  # the loop has come to its end
         self._is_met = threading.Event()  # the loop has met the failure, if there is one
@@ -53,6 +54,7 @@ class Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop_listening()
         self.stop_escalating()
         self.exit_soon()
         signal.set_wakeup_fd(-1)
@@ -104,6 +106,8 @@ class Interrupt:
         if self.reason is not None:
             raise KeyboardInterrupt
         self._note(number)
+        if self.is_at_once:
+            self.end_process()
         if not self.is_patient:
             raise KeyboardInterrupt
 

@@ -43,6 +43,7 @@ class Run:
         self.folder, self.storage, self.options, self.saved = resolve_run(options)
         self.vectorization: Vectorization
         self._interrupt = Interrupt()
+        self._interrupt.finish = lambda: print(self._interrupt.reason)
 
     @property
     def exit_code(self) -> int:
@@ -57,11 +58,10 @@ class Run:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
+            self._interrupt.end_process()  # Ray may be half started: its own end would take long, or crash
         child_log.clean()
         self._interrupt.__exit__()
-        if isinstance(error, KeyboardInterrupt) and self._interrupt.reason:
-            print(self._interrupt.reason)
-            self._interrupt.end_process()  # Ray may be half started: its own end would take long, or crash
         if isinstance(error, EnvironmentFailure) and not self.options.debug:
             self.folder.make()
             raise RunError(write_failure(self.folder.path, error.facts, self.task.package)) from None
@@ -92,7 +92,9 @@ class Run:
         """
         cpus = available_cpus()
         if self.options.address:
+            self._interrupt.is_at_once = True
             start_ray(self.options.address, self.task)
+            self._interrupt.is_at_once = False
             cpus = cluster_cpus()
         root = find_root(self.task.package)
         settings = read_settings(root, {key: getattr(self.options, key) for key in KEYS})
@@ -112,6 +114,7 @@ class Run:
 
     def start_ray(self) -> None:
         """Starts Ray on this machine, unless the run has joined a cluster."""
+        self._interrupt.is_at_once = True
         if not self.options.address:
             print("starting Ray", flush=True)
             start_ray(None, self.task)
@@ -129,6 +132,7 @@ class Run:
         from .status import Limits
         from .summary import finish
 
+        self._interrupt.is_at_once = False
         options, interrupt = self.options, self._interrupt
         config, facts, status = self._begin()
         limits = Limits(options.stop_return, options.max_env_steps, options.max_seconds, options.patience)
