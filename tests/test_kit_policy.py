@@ -303,8 +303,10 @@ def test_video_lies_in_the_runs_folder(run: Path, capsys: pytest.CaptureFixture[
 
 
 def test_class_of_wrappers_is_filmed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate.main(OUTER, ["first", "--video", "--episodes", "2", "--seed", "7"]) == 0
-    assert (run / "videos/seed-7-episode-0.mp4").stat().st_size > 0
+    Path("sent").mkdir()
+    save(Path("sent/policy"), env_id=OUTER.env_id)
+    assert evaluate.main(OUTER, ["sent", "--video", "--episodes", "2", "--seed", "7"]) == 0
+    assert Path("sent/videos/seed-7-episode-0.mp4").stat().st_size > 0
 
 
 # Finding one
