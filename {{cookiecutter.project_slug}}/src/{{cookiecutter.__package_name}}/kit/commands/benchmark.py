@@ -112,9 +112,7 @@ def as_text(report: dict[str, Any]) -> str:
         "processes: 0 is the training process; copies: of each process; steps/s: sampling and learning together"
     )
     if auto:
-        lines.append(
-            f'best: {best["steps_per_second"]:,.0f} steps/s; "auto" reaches {report["auto_of_best"]:.0%} of it'
-        )
+        lines.append(f'best: {best["steps_per_second"]:,.0f} steps/s; "auto" gets {report["auto_of_best"]:.0%} of it')
     said = {"written": "the best is in", "picture": "picture:"}
     return "\n".join(lines + [f"{words} {report[key]}" for key, words in said.items() if key in report])
 

@@ -140,9 +140,7 @@ def require_finite(outputs: torch.Tensor, observation: Any) -> torch.Tensor:
     for name, values in observation.items() if isinstance(observation, dict) else [("observation", observation)]:
         for place in (~torch.isfinite(values)).nonzero()[:1].tolist():
             value = values[tuple(place)].item()
-            raise ValueError(
-                f"the {name} of copy {place[0]} is {value} at index {place[1:]}: look where it is computed"
-            )
+            raise ValueError(f"the {name} of copy {place[0]} is {value} at index {place[1:]}: see where it is computed")
     raise ValueError("the network's own weights are no longer finite: lower the learning rate")
 
 

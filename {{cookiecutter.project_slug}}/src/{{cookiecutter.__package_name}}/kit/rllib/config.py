@@ -96,9 +96,8 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
 def _change(config: PPOConfig, changed: Mapping[str, Any]) -> None:
     for name in changed:
         if name not in _LEARNING and name not in _NETWORK:
-            raise UsageError(
-                f"--set {name}: PPO has no such number; {did_you_mean(name, sorted(_LEARNING | {*_NETWORK}))}"
-            )
+            hint = did_you_mean(name, sorted(_LEARNING | {*_NETWORK}))
+            raise UsageError(f"--set {name}: PPO has no such number; {hint}")
     config.training(**{name: value for name, value in changed.items() if name in _LEARNING})
     config.rl_module(model_config=_network(config) | {n: value for n, value in changed.items() if n in _NETWORK})
 

@@ -38,9 +38,7 @@ def problems(space: Any, value: Any, path: str = "observation") -> Iterator[Prob
 @problems.register(spaces.Dict)
 def _dict(space: spaces.Dict, value: Any, path: str = "observation") -> Iterator[Problem]:
     if not isinstance(value, dict):
-        yield Problem(
-            "type", path, f"{path}: expected a dict, got {kind(value)}", "return a dict with the space's keys"
-        )
+        yield Problem("type", path, f"{path}: expected a dict, got {kind(value)}", "return a dict of the space's keys")
         return
     missing = [key for key in space.spaces if key not in value]
     extra = [key for key in value if key not in space.spaces]
@@ -115,9 +113,7 @@ def _discrete(space: Any, value: Any, path: str = "observation") -> Iterator[Pro
         yield Problem("type", path, text, f"return int(...), one of {first}..{last}")
     elif not first <= int(value) <= last:
         text = f"{path} is {int(value)}, outside the range {first}..{last} of {space} (off by one?)"
-        yield Problem(
-            "bounds", path, text, f"declare Discrete({int(value) + 1 - first}) or return {first}..{last} only"
-        )
+        yield Problem("bounds", path, text, f"declare Discrete({int(value) + 1 - first}) or return {first}..{last}")
 
 
 @problems.register(spaces.MultiDiscrete)
