@@ -28,8 +28,8 @@ LAYERS = [
     {"training"},
     {"commands"},
 ]
-MOST_LINES = 9_950  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 4_000
+MOST_LINES = 10_100  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 4_150
 
 
 def imports(name: str) -> set[str]:

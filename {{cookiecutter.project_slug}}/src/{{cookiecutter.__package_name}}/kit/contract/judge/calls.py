@@ -39,6 +39,14 @@ def reset_signature(record: EnvRecord) -> Findings:
             yield Finding(text, severity="warning")
 
 
+@check(fix="write options = options or {} and read it with .get", at="reset", after="reset_signature reset_works")
+def reset_takes_options(record: EnvRecord) -> Findings:
+    """`reset(options={})` works: evaluation and curricula pass options."""
+    error = record.seeding.get("options")
+    if error is not None:
+        yield Finding(f"reset(seed=1, options={{}}) raises {error.text}", where=error.where)
+
+
 def _raised(record: EnvRecord, call: str) -> Iterator[tuple[Episode, CallError, str | None]]:
     """Yields the exceptions of a call, each line and type once, with advice."""
     seen = set()

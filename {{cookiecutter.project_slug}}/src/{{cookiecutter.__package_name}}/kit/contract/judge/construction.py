@@ -99,6 +99,12 @@ def constructor_without_side_effects(record: EnvRecord) -> Findings:
     if after.cwd != before.cwd:
         text = f"the constructor changes the working directory (os.chdir) from {before.cwd} to {after.cwd}"
         yield Finding(text, "use absolute paths, such as Path(__file__).parent / 'data'")
+    if after.signals != before.signals:
+        text = "the constructor installs a signal handler for SIGINT or SIGTERM; Ray needs its own there"
+        yield Finding(text, "install no signal handlers in an environment", severity="warning")
+    if after.float_errors != before.float_errors:
+        text = "the constructor calls np.seterr, which holds for all NumPy code of the process"
+        yield Finding(text, "write with np.errstate(...): around the lines that need it", severity="warning")
     built = [record.builds[name] for name in ("context", "plain") if name in record.builds]
     for name, label in (("numpy_rng", "np.random"), ("python_rng", "random")):
         if getattr(before, name) == getattr(after, name):
@@ -108,6 +114,13 @@ def constructor_without_side_effects(record: EnvRecord) -> Findings:
         else:
             text = f"the constructor draws from the global generator of {label}, which the seed does not govern"
             yield Finding(text, severity="warning")
+
+
+@check(fix='open the window in render(), when render_mode is "human"', at="__init__")
+def constructor_opens_no_window(record: EnvRecord) -> Findings:
+    """No window is opened as long as render_mode is None: env runners have no display."""
+    for name in record.about.windows if record.about.render_mode is None else ():
+        yield f"the constructor opens a {name} window although render_mode is None"
 
 
 @check(fix="start with config = copy.deepcopy(dict(config or {})) and change only that", at="__init__")

@@ -48,6 +48,14 @@ def copies_do_not_interfere(record: EnvRecord) -> Findings:
             return
 
 
+@check(fix="close only what this instance opened itself", at="close", quick=False)
+def copies_close_alone(record: EnvRecord) -> Findings:
+    """Closing one copy leaves the others working: `pygame.quit()` in `close` takes it from all."""
+    error = record.closed_alone
+    if error is not None:
+        yield Finding(f"closing one copy breaks another: {error.call}() raises {error.text}", where=error.where)
+
+
 @check(fix="put a unique name into the path (tempfile.mkdtemp())", at="__init__", mild=True, quick=False)
 def copies_write_own_files(record: EnvRecord) -> Findings:
     """Two copies do not write to the same file: they would overwrite each other's data."""

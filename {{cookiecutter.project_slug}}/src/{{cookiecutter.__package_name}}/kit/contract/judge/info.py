@@ -50,3 +50,13 @@ def info_not_overwritten(record: EnvRecord) -> Findings:
             text = f"the info returned {episode.at(number)} was overwritten in place afterwards"
             yield Finding(text, at=_call(number))
             return
+
+
+@check(fix="use texts as keys, and leave a key out where there is no value", mild=True)
+def info_keys_plain(record: EnvRecord) -> Findings:
+    """Info keys are texts, and a key holds one type: vector environments keep an array for each."""
+    for episode in record.resets:
+        if episode.info_odd_key is not None:
+            number, text = episode.info_odd_key
+            yield Finding(f"{text}, {episode.at(number)}", at=_call(number))
+            return

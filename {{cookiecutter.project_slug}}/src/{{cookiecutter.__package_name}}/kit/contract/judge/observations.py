@@ -10,11 +10,11 @@ from gymnasium import spaces
 from ...spaces.membership import Problem, problems
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
-from ..record.values import digest, leaves, same
+from ..record.values import digest, leaves, same, size_in_bytes
 from ..record.vector import parts
 from .registry import Finding, Findings, check
 
-SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES = 1e3, 1e5, 20, 4
+SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e3, 1e5, 20, 4, 1_000_000
 
 
 def long_enough(record: EnvRecord, steps: int) -> list[Episode]:
@@ -72,6 +72,14 @@ def observation_not_overwritten(record: EnvRecord) -> Findings:
             text = f"the observation returned {episode.at(episode.overwritten)} was overwritten in place afterwards"
             yield Finding(text, at="step" if episode.overwritten else "reset")
             return
+
+
+@check(fix="make images smaller (84 x 84), use uint8, send features", at="step", mild=True)
+def observation_small(record: EnvRecord) -> Findings:
+    """One observation weighs less than a megabyte: PPO keeps thousands of them."""
+    size = size_in_bytes(record.resets[0].obs)
+    if size > LARGE_BYTES:
+        yield f"one observation has {size / 1e6:.0f} MB; 4,000 of them, a training batch, have {size * 4e-6:.0f} GB"
 
 
 def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:

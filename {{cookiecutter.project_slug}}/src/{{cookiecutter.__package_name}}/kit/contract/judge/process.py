@@ -133,6 +133,15 @@ def close_twice(record: EnvRecord) -> Findings:
             return
 
 
+@check(fix="close, join or terminate in close() what the instance opened", at="close", mild=True, quick=False,
+       after="handles_do_not_grow")  # fmt: skip
+def close_releases(record: EnvRecord) -> Findings:
+    """`close` gives back what the constructor and `reset` opened: env runners are restarted again and again."""
+    for name, levels in record.released.items():
+        if keeps_growing([levels[0], *levels], 1):
+            yield f"close() does not release {name}: {levels[0]} after one closed copy, {levels[-1]} after {len(levels)}"
+
+
 @check(fix="move the change into your own files: the next update replaces kit/", mild=True, quick=False)
 def kit_unchanged(record: EnvRecord) -> Findings:
     """The files in `kit/` are as they were delivered: an update replaces the whole folder."""

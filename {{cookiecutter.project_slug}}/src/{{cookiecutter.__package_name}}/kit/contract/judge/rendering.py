@@ -9,6 +9,7 @@ from ...spaces.membership import kind, short
 from ..record.compare import difference
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, NotJudged
+from ..record.values import same
 from .registry import Finding, Findings, check
 
 # What libraries say on a machine without a display or OpenGL.
@@ -108,3 +109,16 @@ def render_changes_nothing(record: EnvRecord) -> Findings:
             shown = found.shown(rendered.episode, "without rendering", "with it")
             yield f"render() changes the state of the environment: in mode {rendered.mode!r}, {shown}"
             return
+
+
+@check(fix="draw the current state, and return a new frame each time", at="render", mild=True, quick=False,
+       after="render_changes_nothing")  # fmt: skip
+def render_shows_state(record: EnvRecord) -> Findings:
+    """Frames differ when the state does, and a returned frame stays as it is: a video keeps them to the end."""
+    for rendered in record.rendered:
+        frames, steps = [frame for frame in rendered.frames if isinstance(frame, np.ndarray)], rendered.episode.steps
+        if rendered.overwritten:
+            yield f"a frame of render() in mode {rendered.mode!r} was overwritten in place afterwards"
+        elif len(frames) > 3 and len(steps) > 3 and all(same(frames[0], frame) for frame in frames[1:]):
+            if not same(rendered.episode.obs, steps[-1].obs):
+                yield f"render() in mode {rendered.mode!r} shows the same picture although the observation changes"

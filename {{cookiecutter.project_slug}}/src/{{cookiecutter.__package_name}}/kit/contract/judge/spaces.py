@@ -32,6 +32,11 @@ def spaces_well_formed(record: EnvRecord) -> Findings:
     for name, space in record.about.declared():
         for path, part in parts(space, name):
             yield from _ill_formed_box(path, part) if isinstance(part, spaces.Box) else ()
+            if name == "action_space" and isinstance(part, spaces.Discrete) and int(part.n) == 1:
+                text = f"{path} is {part}: with one action there is nothing to choose"
+                yield Finding(text, "declare all actions", severity="warning")
+        if isinstance(space, spaces.Dict | spaces.Tuple) and not len(space.spaces):
+            yield Finding(f"{name} is an empty {type(space).__name__}", "declare at least one part")
 
 
 def _ill_formed_box(path: str, part: Any) -> Findings:

@@ -68,6 +68,8 @@ PROBES = (
     Probe("unpicklable", behaviour.record_pickling, quick=False),
     Probe("growth", record_growth, quick=False),
     Probe("closing", behaviour.record_closing, quick=False),
+    Probe("closed_alone", behaviour.record_closed_alone, quick=False),
+    Probe("released", behaviour.record_released, quick=False),
     Probe("vector", record_vector, quick=False),
     Probe("stacked", record_stacked, quick=False),
 )

@@ -37,6 +37,7 @@ def record_about(recorder: Recorder) -> About:
         metadata=attribute(env, "metadata"),
         render_mode=attribute(unwrapped(env), "render_mode"),
         has_render=getattr(plain, "render", None) not in (None, gymnasium.Env.render),
+        windows=_open_windows(),
         reset_parameters=_reset_parameters(plain),
         shared=_shared(plain),
         uses_order=_uses_order(plain),
@@ -45,6 +46,17 @@ def record_about(recorder: Recorder) -> About:
     known = (*recorder.config.items(), *attributes(env).items())
     about.numbers = {str(k): v for k, v in known if isinstance(v, int | float) and not isinstance(v, bool)}
     return about
+
+
+def _open_windows() -> list[str]:
+    pygame, tkinter, pyplot = (sys.modules.get(name) for name in ("pygame", "tkinter", "matplotlib.pyplot"))
+    display = attribute(pygame, "display")
+    is_open = {
+        "pygame": display is not None and display.get_init() and display.get_surface() is not None,
+        "tkinter": attribute(tkinter, "_default_root") is not None,
+        "matplotlib": pyplot is not None and bool(pyplot.get_fignums()),
+    }
+    return [name for name in is_open if is_open[name]]
 
 
 def _where(plain: type, name: str) -> str | None:

@@ -1,5 +1,6 @@
 """Probes that call the environment in unusual ways: other arguments, other orders, `close`, pickling."""
 
+import gc
 import pickle
 import sys
 from typing import Any
@@ -9,13 +10,18 @@ from .locations import attributes, described, unwrapped
 from .model import CallError, NotJudged
 from .policies import RANDOM, constant_policies
 from .recorder import Recorder
-from .surroundings import quietly, seed_global
+from .surroundings import COUNTERS, quietly, seed_global
 
 
 def record_seeding(recorder: Recorder) -> dict[str, Any]:
     """Resets with options, and with a seed that nobody else uses; looks what becomes of the generators."""
     env, plain = recorder.env, unwrapped(recorder.env)
-    facts: dict[str, Any] = {"ignored": None, "reseeds": []}
+    facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": None}
+    recorder.heartbeat.call("reset")
+    try:
+        env.reset(seed=1, options={})
+    except BaseException as error:
+        facts["options"] = CallError.of("reset", error)
     for name in ("numpy_rng", "python_rng"):
         if any(episode.touched(name) for episode in recorder.episodes) and _reseeds(recorder, name):
             facts["reseeds"].append(name)
@@ -90,6 +96,34 @@ def _close(recorder: Recorder, env: Any) -> CallError | None:
     except BaseException as error:
         return CallError.of("close", error)
     return None
+
+
+def record_released(recorder: Recorder) -> dict[str, list[int]]:
+    """Makes, plays and closes copies one after the other; returns what was open after each."""
+    recorder.cheap_copies()
+    recorder.stepped()
+    levels: dict[str, list[int]] = {name: [] for name in COUNTERS}
+    for _ in range(4):
+        env = recorder.another()
+        recorder.play(env, 1, 2)
+        recorder.release(env)
+        del env
+        gc.collect()
+        for name, counter in COUNTERS.items():
+            levels[name].append(counter())
+    return levels
+
+
+def record_closed_alone(recorder: Recorder) -> CallError | None:
+    """Closes one of two copies; returns what the other raises then."""
+    recorder.cheap_copies()
+    recorder.stepped()
+    one, two = recorder.another(), recorder.another()
+    before = recorder.play(one, 9, 2).error
+    recorder.release(two)
+    after = recorder.play(one, 9, 2).error
+    recorder.release(one)
+    return after if before is None else None
 
 
 def record_shared_files(recorder: Recorder) -> list[str]:

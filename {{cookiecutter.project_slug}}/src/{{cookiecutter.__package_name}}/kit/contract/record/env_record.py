@@ -31,6 +31,8 @@ class EnvRecord:
     starts: Starts
     self_reset: tuple[int, str]
     closing: dict[str, CallError | None]
+    closed_alone: CallError | None
+    released: dict[str, list[int]]
     shared_files: list[str]
     unpicklable: tuple[str, str] | None
     growth: Growth

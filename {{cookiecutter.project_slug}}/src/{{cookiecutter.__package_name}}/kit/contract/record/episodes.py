@@ -25,6 +25,7 @@ class Play:
     def __init__(self, env: Any, episode: Episode, chooser: Chooser, heartbeat: Heartbeat) -> None:
         self.env, self.episode, self.chooser, self.heartbeat = env, episode, chooser, heartbeat
         self._keep: list[tuple[Any, Any, Any]] = []  # the observation and the info themselves, a copy of the info
+        self._kinds: dict[Any, tuple[str, int]] = {}  # of the values of each key of the infos, and since which step
 
     def run(self, cap: int) -> Episode:
         """Plays to the end or to `cap` steps."""
@@ -62,6 +63,8 @@ class Play:
                 episode.info_overwritten = number
             if info and isinstance(info, dict) and (number < INFO_STEPS or number == len(kept) - 1):
                 self._look_at_info(number, info)
+            if episode.info_odd_key is None and isinstance(info, dict):
+                self._look_at_keys(number, info)
         self._keep = []
         return episode
 
@@ -124,6 +127,17 @@ class Play:
             except Exception as error:
                 why = f"is a {type(value).__name__} that cannot be pickled: {described(error)}"
                 self.episode.info_unpicklable = (number, key, why)
+
+    def _look_at_keys(self, number: int, info: dict[Any, Any]) -> None:
+        for key, value in info.items():
+            is_number = isinstance(value, int | float | np.number | np.bool_) or getattr(value, "shape", None) == ()
+            name = "number" if is_number else type(value).__name__
+            first, since = self._kinds.setdefault(key, (name, number))
+            if not isinstance(key, str):
+                self.episode.info_odd_key = (number, f"info key {key!r} is a {type(key).__name__}, not a str")
+            elif first != name and "number" in (first, name):
+                text = f"info[{key!r}] is a {first} at step {since} and a {name} later"
+                self.episode.info_odd_key = (number, text)
 
 
 def _info_copy(info: Any) -> Any:

@@ -64,6 +64,7 @@ class Episode:
     overwritten: int | None = None  # the first step whose observation changed after it was returned
     info_overwritten: int | None = None
     info_largest: tuple[int, Any, int] = (0, None, 0)  # bytes, key, step
+    info_odd_key: tuple[int, str] | None = None  # step, what is odd about a key or the type of its values
     info_unpicklable: tuple[int, Any, str] | None = None  # step, key, why
 
     def at(self, step: int) -> str:

@@ -8,7 +8,7 @@ from .recorder import Recorder
 from .sections import Rendered
 from .surroundings import seed_global
 from .targets import accepts
-from .values import attribute, copy_value
+from .values import attribute, copy_value, same
 
 FRAMES = 4
 
@@ -35,16 +35,19 @@ def _render(recorder: Recorder, mode: str | None) -> Rendered:
     seed_global(22)
     play = recorder.start(env, 0)
     rendered = Rendered(mode, play.episode, attribute(env, "render_mode"), error=recorder.builds["rendered"].error)
+    frames: list[Any] = []
     if env is None:
         return rendered
     for _ in play.moves(min(recorder.plan.small, 40)):
         if len(rendered.frames) < FRAMES or len(play.episode.steps) % 4 == 0:
             recorder.heartbeat.call("render", len(play.episode.steps))
             try:
-                rendered.frames.append(copy_value(env.render()))
+                frames.append(env.render())
+                rendered.frames.append(copy_value(frames[-1]))
             except BaseException as error:
                 rendered.error = CallError.of("render", error, len(play.episode.steps))
                 break
+    rendered.overwritten = not all(map(same, frames, rendered.frames))
     play.close()
     recorder.release(env)
     return rendered

@@ -36,6 +36,7 @@ class About:
     metadata: Any = None
     render_mode: Any = None
     has_render: bool = False
+    windows: list[str] = field(default_factory=list)  # toolkits with an open window, after the constructor
     spaces: dict[str, Any] = field(default_factory=dict)
     space_errors: dict[str, str] = field(default_factory=dict)  # why one can't be read
     new_spaces: list[str] = field(default_factory=list)  # those that are another object at each access
@@ -109,6 +110,7 @@ class Rendered:
     episode: Episode
     mode_kept: Any = None  # what `env.render_mode` was
     frames: list[Any] = field(default_factory=list)  # copies of the first
+    overwritten: bool = False  # one of them changed after it was returned
     error: CallError | None = None  # of the constructor, or of `render`
 
 

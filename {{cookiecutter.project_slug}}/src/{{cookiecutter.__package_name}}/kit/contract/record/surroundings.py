@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import sys
 import threading
 import warnings
@@ -22,6 +23,8 @@ class Snapshot(NamedTuple):
     python_rng: int = 0
     numpy_rng: int = 0
     output: int = 0  # bytes printed so far
+    signals: str = ""  # the handlers of SIGINT and SIGTERM
+    float_errors: str = ""  # what NumPy does about them
 
 
 def snapshot() -> Snapshot:
@@ -34,7 +37,8 @@ def snapshot() -> Snapshot:
     numpy_rng = zlib.crc32(state["key"].tobytes(), state["pos"])
     quietly(sys.stdout.flush)
     quietly(sys.stderr.flush)
-    return Snapshot(cwd, hash(random.getstate()), numpy_rng, os.fstat(1).st_size)
+    handlers = str([signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)])
+    return Snapshot(cwd, hash(random.getstate()), numpy_rng, os.fstat(1).st_size, handlers, str(np.geterr()))
 
 
 def seed_global(seed: int) -> None:
