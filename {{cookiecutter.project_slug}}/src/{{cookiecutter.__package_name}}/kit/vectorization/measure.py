@@ -55,7 +55,7 @@ def measure(make: Callable[[Mapping[str, Any]], Any], is_vector: bool) -> Profil
     windows: list[list[float]] = []
     play = _play(env)
     next(play)
-    while not windows or sum(window[1] for window in windows) < SECONDS:
+    while len(windows) < 2 or sum(window[1] for window in windows) < SECONDS:
         before, steps, end = _clocks(), 0, time.perf_counter() + WINDOW_SECONDS
         while not steps or time.perf_counter() < end:
             steps += next(play)
@@ -65,10 +65,10 @@ def measure(make: Callable[[Mapping[str, Any]], Any], is_vector: bool) -> Profil
             float(np.zeros(4).copy().sum())
         windows.append([steps, *spent, time.process_time() - operation])
     env.close()
-    steps, wall, cpu, queued, operations = np.sum(windows[1:] or windows, axis=0).tolist()  # the first loads code
+    steps, wall, cpu, queued, operations = np.sum(windows[1:], axis=0).tolist()  # the first loads code
     space = env.single_observation_space if is_vector else env.observation_space
     size = sum(np.asarray(part).nbytes for part in tree.flatten(space.sample()))
-    count = OPERATIONS * len(windows[1:] or windows)
+    count = OPERATIONS * len(windows[1:])
     return Profile(cpu / steps, max(0.0, wall - cpu - queued) / steps, size, operations / count)
 
 
