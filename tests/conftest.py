@@ -88,7 +88,7 @@ class BakedProject:
 
 def clean_environment() -> dict[str, str]:
     """Returns the environment variables of a user's shell: none of the ones that belong to this test run."""
-    ours = ("PYTEST", "PYTHONPATH", "VIRTUAL_ENV", "COV_", "RAY_")
+    ours = ("PYTEST", "PYTHONPATH", "VIRTUAL_ENV", "COV_", "RAY_", "MAKE", "MFLAGS")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"OMP_NUM_THREADS": "1"}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 import yaml
-from conftest import PACKAGE, TEMPLATE, BakedProject
+from conftest import PACKAGE, TEMPLATE, BakedProject, clean_environment
 
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
 STARTERS, LICENSES = QUESTIONS["starter"], QUESTIONS["license"]
@@ -74,7 +74,13 @@ def test_kit_is_the_same_in_every_project(baked: BakedProject) -> None:
 
 def test_kit_is_linted_where_it_lies() -> None:
     """`make lint` of the template itself has ruff and mypy look at every module of the kit."""
-    shown = subprocess.run(["make", "-n", "lint", "VENV_PYTHON=python"], cwd=TEMPLATE, capture_output=True, text=True)
+    shown = subprocess.run(
+        ["make", "-n", "lint", "VENV_PYTHON=python"],
+        cwd=TEMPLATE,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+    )
     (command,) = [shlex.split(line) for line in shown.stdout.splitlines() if "ruff check --config" in line]
     line = [sys.executable, *command[1:], "--show-files"]
     seen = subprocess.run(line, cwd=TEMPLATE, capture_output=True, text=True, check=True).stdout
@@ -166,7 +172,9 @@ def test_targets_of_the_makefile_pass_options_on(bake: Callable[..., BakedProjec
         "tensorboard": ".venv/bin/tensorboard --logdir runs",
     }.items():
         line = ["make", "-n", target, "ARGS=--name x"]
-        shown = subprocess.run(line, cwd=project.path, capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run(
+            line, cwd=project.path, capture_output=True, text=True, check=True, env=clean_environment()
+        ).stdout
         assert shown.splitlines()[-1].endswith(f"{command} --name x")
     assert "`make tensorboard`" in project.read("README.md")
     extras = tomlkit.parse(project.read("pyproject.toml")).unwrap()["project"]["optional-dependencies"]
