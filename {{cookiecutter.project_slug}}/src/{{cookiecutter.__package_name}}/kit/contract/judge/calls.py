@@ -39,11 +39,8 @@ def reset_signature(record: EnvRecord) -> Findings:
             yield Finding(text, severity="warning")
 
 
-@check(
-    fix="write options = options or {} and read it with .get",
-    at="reset",
-    after="implemented reset_signature reset_works",
-)
+@check(fix="write options = options or {} and read it with .get", at="reset",
+       after="implemented reset_signature reset_works")  # fmt: skip
 def reset_takes_options(record: EnvRecord) -> Findings:
     """`reset(options={})` works: evaluation and curricula pass options."""
     error = record.seeding.get("options")
