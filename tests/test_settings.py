@@ -100,7 +100,7 @@ def test_report_names_what_differs(project: BakedProject) -> None:
     [
         ("--config: unknown key 'lenght' in config; did you mean 'length'?", ("--config", '{"lenght": 3}')),
         ("--config: length must be a whole number of at least 2 cells, got 1", ("--config", '{"length": 1}')),
-        ("--config [1] can't be", ("--config", "[1")),
+        ("--config [1 can't be read as JSON", ("--config", "[1")),
         ("--config must be a JSON object", ("--config", "[1]")),
         ("--config-file nothing.json can't be read", ("--config-file", "nothing.json")),
         ("--set lrr: PPO has no such number; did you mean 'lr'?", ("--set", "lrr=3")),
@@ -113,7 +113,7 @@ def test_wrong_settings_are_refused_in_one_line(project: BakedProject, message: 
     done = project.command("train", "--name", "wrong", *options)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert message.replace("[1]", "[1") in line or message in line
+    assert message in line
     assert not (project.path / "runs" / "wrong").exists()
 
 
