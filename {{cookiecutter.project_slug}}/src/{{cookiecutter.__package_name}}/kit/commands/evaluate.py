@@ -15,7 +15,6 @@ import numpy as np
 from ..cli import Parser, add_config_options, read_config_options, whole_number
 from ..errors import RunError, UsageError, one_line
 from ..policy.find import find_policy
-from ..spaces import random_action
 from ..task import Task
 
 SEED = 1_000_000  # far from the seeds of training, so that the episodes are new to the policy
@@ -62,25 +61,23 @@ def play(task: Task, folder: Path, config: Mapping[str, Any] | None, seeds: Sequ
     import torch  # late: a misspelt run is told before
 
     from ..policy.folder import load_with_env
+    from ..policy.policy import RandomPolicy
 
     torch.set_num_threads(1)  # one observation at a time is too little for more
     policy, env = load_with_env(task, folder, config)
-    players: dict[str, Callable[[Any], Any]] = {"policy": policy.act, "random": partial(random_action, env)}
-    returns: dict[str, list[float]] = {name: [] for name in players}
-    for seed in seeds:
-        env.action_space.seed(seed)
-        for name, act in players.items():
-            returns[name].append(play_episode(env, act, seed))
+    players: dict[str, Any] = {"policy": policy, "random": RandomPolicy(policy.adapters)}
+    returns = {name: [play_episode(env, player, seed) for seed in seeds] for name, player in players.items()}
     env.close()
     return returns
 
 
-def play_episode(env: gym.Env[Any, Any], act: Callable[[Any], Any], seed: int) -> float:
+def play_episode(env: gym.Env[Any, Any], policy: Any, seed: int) -> float:
     """Plays one episode and returns its return."""
+    policy.reset(seed=seed)
     observation, _ = env.reset(seed=seed)
     episode_return, ended = 0.0, False
     while not ended:
-        observation, reward, terminated, truncated, _ = env.step(act(observation))
+        observation, reward, terminated, truncated, _ = env.step(policy(observation))
         episode_return += float(reward)
         ended = terminated or truncated
     return episode_return
@@ -100,7 +97,7 @@ def film(task: Task, folder: Path, config: Mapping[str, Any] | None, seed: int) 
     try:
         policy, env = load_with_env(task, folder, config, "rgb_array")
         env = gym.wrappers.RecordVideo(env, str(videos), name_prefix=f"seed-{seed}", disable_logger=True)
-        play_episode(env, policy.act, seed)
+        play_episode(env, policy, seed)
         env.close()
     except UsageError:
         raise
