@@ -14,7 +14,7 @@ import numpy as np
 
 from ..cli import Parser, add_config_options, read_config_options, whole_number
 from ..errors import RunError, UsageError, one_line
-from ..policy.find import find_policy
+from ..policy.find import find_policy, place_of
 from ..task import Task
 
 SEED = 1_000_000  # far from the seeds of training, so that the episodes are new to the policy
@@ -92,8 +92,7 @@ def film(task: Task, folder: Path, config: Mapping[str, Any] | None, seed: int) 
     if isinstance(declared, dict) and "rgb_array" not in declared.get("render_modes", ()):
         name = f'{task.env_class.__name__}.metadata["render_modes"]'
         raise UsageError(f'--video needs "rgb_array" in {name}, and a render() that draws')
-    checkpoints = folder.parent.parent
-    videos = (checkpoints.parent if checkpoints.name == "checkpoints" else folder.parent) / "videos"
+    videos = place_of(folder) / "videos"
     try:
         policy, env = load_with_env(task, folder, config, "rgb_array")
         env = gym.wrappers.RecordVideo(env, str(videos), name_prefix=f"seed-{seed}", disable_logger=True)

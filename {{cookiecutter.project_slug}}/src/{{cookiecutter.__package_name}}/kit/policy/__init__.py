@@ -1,22 +1,27 @@
 """What acts: the networks in plain torch, and the folder of data that a trained policy is. Nothing here imports Ray."""
 
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .policy import Policy
+    from .base import BasePolicy
 
 
-def load_policy(where: str | PathLike[str] | None = None) -> "Policy":
+def load_policy(where: str | PathLike[str] | None = None) -> "BasePolicy":
     """Loads a trained policy; its environment need not be installed.
 
     Args:
-        where: a run's name or folder (then its best checkpoint), a checkpoint, a policy folder, or None for the newest
-            run.
+        where: a run's name or folder (then its best checkpoint), a checkpoint, a policy folder, an exported file, or
+            None for the newest run.
 
     Raises:
         UsageError: there is no policy there, or it is damaged; the message says what there is instead.
     """
+    if where is not None and Path(where).is_file():
+        from .onnx_file import load_onnx
+
+        return load_onnx(Path(where))
     from .find import find_policy
     from .folder import load_folder  # late: torch takes a second
 

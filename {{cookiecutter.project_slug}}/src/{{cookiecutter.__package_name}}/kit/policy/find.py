@@ -45,6 +45,12 @@ def newest_run() -> Path:
     return runs[0]
 
 
+def place_of(folder: Path) -> Path:
+    """Returns where what is made of a policy goes: its run's folder, else the one that the policy's lies in."""
+    checkpoints = folder.parent.parent
+    return checkpoints.parent if checkpoints.name == "checkpoints" else folder.parent
+
+
 def _runs() -> list[Path]:
     """Lists the folders of the runs, the newest first."""
     configs = sorted(RUNS.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -14,12 +14,13 @@ from safetensors.torch import load, save
 
 from ..errors import RunError, UsageError, one_line
 from ..files import read_json, write_json
-from ..spaces import Limits, adapters_for, limits_of
+from ..spaces import limits_of
 from ..task import Task
 from .actor import Actor
+from .base import adapters_of
 from .find import FACTS, WEIGHTS
 from .policy import Policy
-from .space_json import from_json, to_json
+from .space_json import to_json
 
 FORMAT = 2  # of the folder
 _MOST_TEXT = 200  # characters of a message that come from elsewhere
@@ -85,8 +86,7 @@ def load_folder(folder: Path) -> Policy:
     """
     facts = read_facts(folder)
     try:
-        own = facts["spaces"]
-        adapters = adapters_for(from_json(own["observation"]), from_json(own["action"]), Limits(**own["limits"]))
+        adapters = adapters_of(facts)
         with torch.device("meta"):  # no numbers yet: they come from the file
             actor = Actor(adapters.seen, adapters.chosen, facts["model_config"])
         weights = {name: tensor.float() for name, tensor in load((folder / WEIGHTS).read_bytes()).items()}

@@ -13,7 +13,7 @@ from .observations import leaves, name_of
 
 _MOST_CHOICES = 32  # an integer with more values than this is drawn as a real number and rounded
 _UNBOUNDED = 1e9  # a bound beyond says nothing about which values are useful
-_LARGEST_INTEGER = 2.0**53  # beyond, float64 skips integers
+LARGEST_INTEGER = 2.0**53  # beyond, float64 skips integers
 
 
 class Part(NamedTuple):
@@ -49,46 +49,70 @@ def action_adapter(space: gym.Space[Any]) -> tuple[gym.Space[Any], Callable[[Any
     return (spaces.Tuple(policy_spaces) if len(policy_spaces) == 2 else policy_spaces[0]), decode
 
 
-def _part(space: gym.Space[Any], name: str) -> Part:
+def values_of(space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns how many values each choice of a leaf has, shape (n,), and the first of each, in the leaf's shape and dtype.
+
+    Returns:
+        None where real numbers are drawn, and of other kinds of spaces.
+    """
     if isinstance(space, spaces.Discrete):
-        require_size(int(space.n), name)
-        start, scalar = int(space.start), np.dtype(space.dtype).type
-        return Part(spaces.MultiDiscrete([int(space.n)]), lambda x: scalar(start + int(x if np.ndim(x) == 0 else x[0])))
+        return np.array([int(space.n)]), np.array(space.start, space.dtype)
     if isinstance(space, spaces.MultiDiscrete):
-        return _choices(space.nvec.reshape(-1), space.start.astype(space.dtype), name)
+        return space.nvec.reshape(-1), space.start.astype(space.dtype)
     if isinstance(space, spaces.MultiBinary):
-        return _choices(np.full(int(np.prod(space.shape)), 2), np.zeros(space.shape, space.dtype), name)
-    if isinstance(space, spaces.Box):
-        require_size(int(np.prod(space.shape)), name)
-        if np.issubdtype(space.dtype, np.floating):
-            return _range(space, lambda x: x.astype(space.dtype).reshape(space.shape))
+        return np.full(int(np.prod(space.shape)), 2), np.zeros(space.shape, space.dtype)
+    if isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.floating):
         bounds = zip(space.low.reshape(-1).tolist(), space.high.reshape(-1).tolist(), strict=True)
         counts = [high - low + 1 for low, high in bounds]  # Python's integers don't overflow
-        if max(counts) <= _MOST_CHOICES:
-            return _choices(np.array(counts), space.low, name)
-        return _range(space, _integers(space.low, space.high))
-    raise UnsupportedSpace(
-        f"{name}: {short(space)} is nothing that PPO can choose from. "
-        "Use Discrete, MultiDiscrete, MultiBinary or Box, or a Dict or Tuple of these."
-    )
+        return (np.array(counts), space.low) if max(counts, default=0) <= _MOST_CHOICES else None
+    return None
 
 
-def _choices(nvec: np.ndarray, start: np.ndarray, name: str) -> Part:
-    require_size(int(nvec.sum()), name)
-    return Part(
-        spaces.MultiDiscrete(nvec),
-        lambda x: np.asarray(np.asarray(x).reshape(start.shape).astype(start.dtype) + start),
-    )
+def scaling_of(space: spaces.Box) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns by what real numbers are multiplied, what is added, and their bounds then, finite for floats.
 
+    The policy's -1 and 1 are the bounds. With one bound, -1 (or 1) is it and the scale stays; without, x is x.
 
-def _range(space: spaces.Box, finish: Callable[[np.ndarray], np.ndarray]) -> Part:
-    """The policy's -1 and 1 are the bounds. With one bound, -1 (or 1) is it and the scale stays; without, x is x."""
-    low, high = space.low.reshape(-1).astype(np.float64), space.high.reshape(-1).astype(np.float64)
-    bounded_below, bounded_above = np.abs(low) < _UNBOUNDED, np.abs(high) < _UNBOUNDED
+    Returns:
+        Four arrays, float64 of shape (n,).
+    """
+    low, high, bounded_below, bounded_above = _bounds(space)
     scale = np.where(bounded_below & bounded_above, (high - low) / 2, 1.0)
     centre = np.where(bounded_below, low + scale, np.where(bounded_above, high - scale, 0.0))
     if np.issubdtype(space.dtype, np.floating):
         low, high = np.maximum(low, np.finfo(space.dtype).min), np.minimum(high, np.finfo(space.dtype).max)  # never inf
+    return scale, centre, low, high
+
+
+def _part(space: gym.Space[Any], name: str) -> Part:
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
+        require_size(int(np.prod(space.shape)), name)
+    if (values := values_of(space)) is not None:
+        nvec, start = values
+        require_size(int(nvec.sum()), name)
+        return Part(spaces.MultiDiscrete(nvec), _choice(start) if isinstance(space, spaces.Discrete) else _choices(start))
+    if not isinstance(space, spaces.Box):
+        raise UnsupportedSpace(
+            f"{name}: {short(space)} is nothing that PPO can choose from. "
+            "Use Discrete, MultiDiscrete, MultiBinary or Box, or a Dict or Tuple of these."
+        )
+    if np.issubdtype(space.dtype, np.floating):
+        return _range(space, lambda x: x.astype(space.dtype).reshape(space.shape))
+    return _range(space, _integers(space.low, space.high))
+
+
+def _choice(start: np.ndarray) -> Callable[[Any], Any]:
+    first, scalar = int(start), start.dtype.type
+    return lambda x: scalar(first + int(x if np.ndim(x) == 0 else x[0]))
+
+
+def _choices(start: np.ndarray) -> Callable[[Any], Any]:
+    return lambda x: np.asarray(np.asarray(x).reshape(start.shape).astype(start.dtype) + start)
+
+
+def _range(space: spaces.Box, finish: Callable[[np.ndarray], np.ndarray]) -> Part:
+    scale, centre, low, high = scaling_of(space)
+    *_, bounded_below, bounded_above = _bounds(space)
     policy_low, policy_high = np.where(bounded_below, -1.0, -np.inf), np.where(bounded_above, 1.0, np.inf)
     return Part(
         spaces.Box(policy_low.astype(np.float32), policy_high.astype(np.float32), dtype=np.float32),
@@ -96,9 +120,15 @@ def _range(space: spaces.Box, finish: Callable[[np.ndarray], np.ndarray]) -> Par
     )
 
 
+def _bounds(space: spaces.Box) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the bounds, and which of them say something about the values that are useful."""
+    low, high = space.low.reshape(-1).astype(np.float64), space.high.reshape(-1).astype(np.float64)
+    return low, high, np.abs(low) < _UNBOUNDED, np.abs(high) < _UNBOUNDED
+
+
 def _integers(low: np.ndarray, high: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     def decode(x: np.ndarray) -> np.ndarray:
-        rounded = np.minimum(np.maximum(np.rint(x), -_LARGEST_INTEGER), _LARGEST_INTEGER).astype(np.int64)
+        rounded = np.minimum(np.maximum(np.rint(x), -LARGEST_INTEGER), LARGEST_INTEGER).astype(np.int64)
         return np.asarray(np.minimum(np.maximum(rounded.reshape(low.shape), low), high)).astype(low.dtype)
 
     return decode
@@ -118,14 +148,15 @@ def _nested(space: gym.Space[Any], parts: list[Part]) -> Callable[[Any], Any]:
             else:
                 actions.append(part.decode(drawn[number : number + size]))
                 number += size
-        return _fill(space, iter(actions))
+        return fill(space, iter(actions))
 
     return decode
 
 
-def _fill(space: gym.Space[Any], actions: Iterator[Any]) -> Any:
+def fill(space: gym.Space[Any], actions: Iterator[Any]) -> Any:
+    """Returns an action of a nested space, made of those of its leaves."""
     if isinstance(space, spaces.Dict):
-        return {key: _fill(child, actions) for key, child in space.spaces.items()}
+        return {key: fill(child, actions) for key, child in space.spaces.items()}
     if isinstance(space, spaces.Tuple):
-        return tuple(_fill(child, actions) for child in space.spaces)
+        return tuple(fill(child, actions) for child in space.spaces)
     return next(actions)

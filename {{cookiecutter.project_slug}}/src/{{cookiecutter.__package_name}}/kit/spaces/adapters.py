@@ -8,7 +8,8 @@ import numpy as np
 from gymnasium import spaces
 
 from .actions import action_adapter
-from .encodings import Encode, UnsupportedSpace, image_encoder, is_image
+from .encodings import Encode, UnsupportedSpace
+from .images import image_encoder, is_image
 from .observations import Leaf, Limits, at, name_of, parts_encoder, seen_leaves
 
 ACTION_MASK = "action_mask"  # the key of a Dict observation that says which actions are allowed
@@ -72,6 +73,13 @@ def require_allowed(chosen: gym.Space[Any], mask: np.ndarray, choice: Any) -> No
         raise ValueError(f"observation['{ACTION_MASK}'] {allowed}: action {choice}, mask {mask.tolist()}")
 
 
+def require_choice(chosen: gym.Space[Any], mask: np.ndarray) -> None:
+    """Raises ValueError where the mask allows no value of a choice."""
+    counts = _counts(chosen)
+    if not np.logical_or.reduceat(mask, np.cumsum(counts) - counts).all():
+        raise ValueError(f"observation['{ACTION_MASK}'] allows no action: mask {mask.tolist()}")
+
+
 def _counts(chosen: gym.Space[Any]) -> np.ndarray:
     """Returns how many values each choice has, in the order of the mask."""
     if isinstance(chosen, spaces.Discrete):
@@ -84,26 +92,40 @@ def _counts(chosen: gym.Space[Any]) -> np.ndarray:
     )
 
 
-def _observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Space[Any], Callable[[Any], Any]]:
-    parts: dict[str, gym.Space[Any]] = {}
-    encoders: dict[str, Encode] = {}
+def seen_parts(space: gym.Space[Any]) -> dict[str, list[Leaf]]:
+    """Returns what the policy sees of an observation space: the mask, each image, and the leaves of the vector."""
+    parts: dict[str, list[Leaf]] = {}
     rest: list[Leaf] = []
     for path, leaf in seen_leaves(space):
         if path == (ACTION_MASK,):
-            parts[ACTION_MASK] = spaces.MultiBinary(leaf.shape or ())
-            encoders[ACTION_MASK] = at(path, lambda mask: np.array(mask, np.int8))
+            parts[ACTION_MASK] = [(path, leaf)]
         elif is_image(leaf):
-            assert isinstance(leaf, spaces.Box)
-            key = f"image_{len(parts.keys() - {ACTION_MASK})}"
-            encoder = image_encoder(leaf, name_of("observation_space", path))
-            parts[key] = spaces.Box(encoder.low, encoder.high, dtype=encoder.low.dtype.type)
-            encoders[key] = at(path, encoder.encode)
+            parts[f"image_{len(parts.keys() - {ACTION_MASK})}"] = [(path, leaf)]
         else:
             rest.append((path, leaf))
     if rest or not parts.keys() - {ACTION_MASK}:  # the mask itself is seen where it is all there is
-        encoder = parts_encoder(rest or seen_leaves(space), limits, "observation_space")
-        parts[VECTOR] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
-        encoders[VECTOR] = encoder.encode
+        parts[VECTOR] = rest or seen_leaves(space)
+    return parts
+
+
+def _observation_adapter(space: gym.Space[Any], limits: Limits) -> tuple[gym.Space[Any], Callable[[Any], Any]]:
+    parts: dict[str, gym.Space[Any]] = {}
+    encoders: dict[str, Encode] = {}
+    for key, part in seen_parts(space).items():
+        if key == VECTOR:
+            encoder = parts_encoder(part, limits, "observation_space")
+            parts[key] = spaces.Box(encoder.low, encoder.high, dtype=np.float32)
+            encoders[key] = encoder.encode
+            continue
+        ((path, leaf),) = part
+        if key == ACTION_MASK:
+            parts[key] = spaces.MultiBinary(leaf.shape or ())
+            encoders[key] = at(path, lambda mask: np.array(mask, np.int8))
+        else:
+            assert isinstance(leaf, spaces.Box)
+            encoder = image_encoder(leaf, name_of("observation_space", path))
+            parts[key] = spaces.Box(encoder.low, encoder.high, dtype=encoder.low.dtype.type)
+            encoders[key] = at(path, encoder.encode)
     if len(parts) == 1:
         return next(iter(parts.values())), next(iter(encoders.values()))
     return spaces.Dict(parts), lambda x: {key: encode(x) for key, encode in encoders.items()}
