@@ -34,7 +34,10 @@ CASES: dict[str, tuple[gym.Space[Any], gym.Space[Any]]] = {
         spaces.Dict(gear=spaces.Discrete(4), wheel=spaces.Box(-1, 1, (1,), np.float32)),
     ),
     "Discrete": (spaces.Discrete(6, start=1), spaces.Discrete(3, start=-1)),
-    "MultiDiscrete": (spaces.MultiDiscrete([[3, 4]], start=[[1, -1]]), spaces.MultiDiscrete([2, 3], start=[5, 0])),
+    "MultiDiscrete": (
+        spaces.MultiDiscrete(np.array([[3, 4]]), start=np.array([[1, -1]])),
+        spaces.MultiDiscrete([2, 3], start=[5, 0]),
+    ),
     "mixed Tuple": (
         spaces.Tuple([spaces.Discrete(4), spaces.MultiBinary(3), spaces.Box(-5, 2**20, (2,), np.int32)]),
         spaces.Tuple([spaces.MultiDiscrete([3, 3]), spaces.Box(0, np.inf, (2, 1), np.float32), spaces.MultiBinary(2)]),

@@ -16,8 +16,8 @@ from ..cli import Parser
 from ..errors import RunError, UsageError
 from ..files import write_bytes
 from ..policy.find import WEIGHTS, find_policy, place_of
-from ..spaces import ACTION_MASK, is_masked
 from ..spaces.actions import fill, scaling_of, values_of
+from ..spaces.adapters import ACTION_MASK, is_masked
 from ..spaces.images import is_image
 from ..spaces.observations import leaves, seen_leaves
 from ..spaces.predicate import without_float_bounds
@@ -57,7 +57,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
 
     policy = load_folder(folder)
     model = to_onnx(policy, {"weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()})
-    difference = difference_of(policy, OnnxPolicy(model))
+    try:
+        difference = difference_of(policy, OnnxPolicy(model))
+    except Exception as error:  # it has no code for some dtypes
+        raise RunError(f"onnxruntime can't run this policy: {' '.join(str(error).split())[:200]}") from None
     if not difference <= _TOLERANCE:  # NaN neither
         raise RunError(f"nothing is written: what onnxruntime makes of {folder} acts differently, by {difference:.2g}")
     try:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
-from ..spaces import ACTION_MASK, Adapters, Limits, adapters_for, is_masked, require_choice
+from ..spaces.adapters import ACTION_MASK, Adapters, Limits, adapters_for, is_masked, require_choice
 from ..spaces.membership import problems
 from ..spaces.predicate import predicate, without_float_bounds
 from .space_json import from_json

@@ -40,7 +40,9 @@ class OnnxPolicy(BasePolicy):
             for name, path, leaf in self._inputs
         }
         parts = zip(self._actions, self._session.run(None, given), strict=True)
-        rows = [list(part) if isinstance(leaf, spaces.Discrete) else list(map(np.asarray, part)) for leaf, part in parts]
+        rows = [
+            list(part) if isinstance(leaf, spaces.Discrete) else list(map(np.asarray, part)) for leaf, part in parts
+        ]
         return [fill(self.action_space, iter(actions)) for actions in zip(*rows, strict=True)]
 
 

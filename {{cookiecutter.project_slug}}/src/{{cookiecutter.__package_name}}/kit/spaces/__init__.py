@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.wrappers import TransformAction, TransformObservation
 from gymnasium.wrappers.vector import VectorizeTransformAction, VectorizeTransformObservation
 
-from .adapters import ACTION_MASK, VECTOR, Adapters, adapters_for, is_masked, random_choice, require_allowed, require_choice
+from .adapters import ACTION_MASK, VECTOR, Adapters, adapters_for, is_masked, random_choice, require_allowed
 from .encodings import UnsupportedSpace
 from .observations import Limits, unseen
 
@@ -24,12 +24,10 @@ __all__ = [
     "adapt",
     "adapt_vector",
     "adapters_for",
-    "is_masked",
     "limits_of",
     "random_actions",
     "random_choice",
     "require_allowed",
-    "require_choice",
     "unseen",
 ]
 

@@ -50,10 +50,10 @@ def action_adapter(space: gym.Space[Any]) -> tuple[gym.Space[Any], Callable[[Any
 
 
 def values_of(space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns how many values each choice of a leaf has, shape (n,), and the first of each, in the leaf's shape and dtype.
+    """Returns how many values each choice of a leaf has, shape (n,), and the first of each, in the leaf's own shape.
 
     Returns:
-        None where real numbers are drawn, and of other kinds of spaces.
+        None where real numbers are drawn.
     """
     if isinstance(space, spaces.Discrete):
         return np.array([int(space.n)]), np.array(space.start, space.dtype)
@@ -90,7 +90,9 @@ def _part(space: gym.Space[Any], name: str) -> Part:
     if (values := values_of(space)) is not None:
         nvec, start = values
         require_size(int(nvec.sum()), name)
-        return Part(spaces.MultiDiscrete(nvec), _choice(start) if isinstance(space, spaces.Discrete) else _choices(start))
+        return Part(
+            spaces.MultiDiscrete(nvec), _choice(start) if isinstance(space, spaces.Discrete) else _choices(start)
+        )
     if not isinstance(space, spaces.Box):
         raise UnsupportedSpace(
             f"{name}: {short(space)} is nothing that PPO can choose from. "
