@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from conftest import BakedProject
 
-COMMANDS = ("check", "train", "evaluate", "benchmark")
+COMMANDS = ("check", "train", "evaluate", "export", "benchmark")
 
 
 def assert_refused(project: BakedProject, message: str, *command: str, code: int = 2) -> None:
@@ -48,6 +48,7 @@ def test_help_starts_at_once_and_without_ray(corridor: BakedProject, name: str) 
         ("unrecognized arguments: --fast", ("benchmark", "--fast")),
         ("there is no run", ("train", "--resume", "--name", "nothing-here")),
         ("there is no run", ("evaluate",)),
+        ("there is no run 'nothing-here', nor any other", ("export", "nothing-here")),
         ("there is no run 'nothing-here', nor any other", ("evaluate", "nothing-here")),
         ("argument --episodes: expected a whole number of at least 2", ("evaluate", "--episodes", "1")),
     ],

@@ -77,6 +77,7 @@ def difference_of(policy: "Policy", other: "BasePolicy") -> float:
     The larger of two logits decides; where they are as good as the same, either action is right. In a number that is
     rounded to an integer it is the same.
     """
+    policy.observation_space.seed(0)
     differences = []
     for count in np.diff([*range(0, _CHECKED, _BATCH), _CHECKED]):
         observations = [draw(policy) for _ in range(count)]
