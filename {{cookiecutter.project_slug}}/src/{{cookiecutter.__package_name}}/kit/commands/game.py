@@ -68,7 +68,7 @@ class Game:
                 self.note = "" if self.policy else "there is no policy: `play RUN` names one"
             elif key == AGAIN and (self.end or key not in self.known):
                 self.restart(self.seed + 1)
-            elif not self.by_policy and _NO_KEY not in self.actions:
+            elif key in self.known and not self.by_policy and _NO_KEY not in self.actions:
                 self.act([*self.window.held, key])
         if self.by_policy and not self.end:
             self.step(self.policy(self.observation))

@@ -60,7 +60,8 @@ class Window:
     def __init__(self, title: str, picture: np.ndarray, fps: int) -> None:
         pygame.font.init()
         self._font, self._clock, self._fps = pygame.font.Font(None, 24), pygame.time.Clock(), fps
-        room = [min(pixels) for pixels in zip(_LARGEST, pygame.display.get_desktop_sizes()[0], strict=True)]
+        screen = pygame.display.get_desktop_sizes()[0]
+        room = [min(most, 85 * pixels // 100) for most, pixels in zip(_LARGEST, screen, strict=True)]
         width, height = _fit(picture, *room)
         self._screen = pygame.display.set_mode((max(width, _NARROWEST), height + _LINE), pygame.RESIZABLE)
         self._place = self._screen.get_rect()
