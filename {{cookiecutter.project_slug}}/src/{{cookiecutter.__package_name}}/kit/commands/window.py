@@ -42,7 +42,7 @@ def open_display() -> None:
     """Connects to the screen; raises UsageError where there is none."""
     try:
         pygame.display.init()
-        unseen = pygame.display.get_driver() in ("dummy", "offscreen") and "SDL_VIDEODRIVER" not in os.environ
+        unseen = pygame.display.get_driver() in ("dummy", "offscreen") and not os.environ.get("SDL_VIDEODRIVER")
     except pygame.error:
         unseen = True
     if unseen:
