@@ -101,14 +101,17 @@ class Game:
         self.steps += 1
         self.end = "terminated" if terminated else "truncated" if truncated else ""
         if self.end:
-            print(f"{self.end}   step {self.steps}   return {self.episode_return:.4g}   seed {self.seed}")
+            print(f"{self.status()}   seed {self.seed}")
+
+    def status(self) -> str:
+        """Returns how far the episode is."""
+        who = self.end or ("policy" if self.by_policy else "you")
+        return f"{who}   step {self.steps}   return {round(self.episode_return, 6):.4g}"  # without errors of the sum
 
     def text(self) -> str:
         """Returns the line below the picture."""
-        who = self.end or ("policy" if self.by_policy else "you")
-        so_far = f"{who}   step {self.steps}   return {self.episode_return:.4g}   reward {self.reward:.4g}      "
         tab = f"Tab: {'you' if self.by_policy else 'policy'}   " if self.policy else ""
-        return so_far + (self.note or f"{tab}R: again   Esc: end")
+        return f"{self.status()}   reward {self.reward:.4g}      {self.note or f'{tab}R: again   Esc: end'}"
 
     def picture(self) -> np.ndarray:
         """Draws the environment; raises RunError where that is no picture."""
