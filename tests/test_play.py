@@ -192,7 +192,7 @@ def test_mouse_gives_the_place_in_the_picture(session: Any, monkeypatch: pytest.
     ]
     monkeypatch.setattr(window, "_LARGEST", (760, 480))
     session(*clicks, [pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=(1, 1), button=3)])
-    np.testing.assert_allclose(Yard.taken, [[0.5, 0.63], [0, 0], [1, 1]], atol=0.02)
+    np.testing.assert_allclose(Yard.taken, [[0.5, 0.63], [0.0, 0.0], [1.0, 1.0]], atol=0.02)
 
 
 # Episodes

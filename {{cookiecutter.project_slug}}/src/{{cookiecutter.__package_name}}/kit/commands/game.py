@@ -115,7 +115,7 @@ class Game:
 
     def picture(self) -> np.ndarray:
         """Draws the environment; raises RunError where that is no picture."""
-        picture = self.env.render()
+        picture: Any = self.env.render()
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
             raise RunError(
                 'play needs "rgb_array" in metadata["render_modes"], and then an array of shape (height, width, 3) and '

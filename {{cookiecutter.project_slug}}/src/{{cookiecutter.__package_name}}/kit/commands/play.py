@@ -76,7 +76,8 @@ def keys_to_action(env: gym.Env[Any, Any], given: str | None) -> dict[Any, Any]:
         UsageError: there is none of these, or one that is given is no action.
         RunError: one that the environment declares is no action.
     """
-    where, space, found = 'metadata["keys_to_action"]', env.action_space, env.metadata.get("keys_to_action")
+    space: Any = env.action_space
+    where, found = 'metadata["keys_to_action"]', env.metadata.get("keys_to_action")
     if given is not None:
         where = "--keys"
         try:
@@ -87,9 +88,9 @@ def keys_to_action(env: gym.Env[Any, Any], given: str | None) -> dict[Any, Any]:
         where, found = "get_keys_to_action()", env.get_wrapper_attr("get_keys_to_action")()
     elif found is None and env.has_wrapper_attr("mouse_action"):
         found = {}
-    elif found is None and isinstance(space, spaces.Discrete) and space.n <= 10:
-        names = ["left", "right"] if space.n == 2 else list("0123456789")
-        found = {name: int(space.start) + i for i, name in zip(range(space.n), names, strict=False)}
+    elif found is None and isinstance(space, spaces.Discrete) and (count := int(space.n)) <= 10:
+        names = ["left", "right"] if count == 2 else list("0123456789")[:count]
+        found = {name: int(space.start) + i for i, name in enumerate(names)}
     fault = RunError if given is None and found is not None else UsageError
     if not isinstance(found, dict):
         example = '{"left": ..., "d": ...}'

@@ -1,7 +1,8 @@
 """The window of `play`: pictures above a line of text, and which keys are down. It needs pygame."""
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _GROUND, _TEXT, _ALERT = (24, 26, 30), (225, 228, 232), (255, 190, 90)
 _REPEAT_AFTER = 300  # milliseconds that a key is down before it counts again
 
 
-def codes(keys: Hashable) -> frozenset[int]:
+def codes(keys: Any) -> frozenset[int]:
     """Returns pygame's codes for keys that are down together.
 
     Args:
