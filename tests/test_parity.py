@@ -1,4 +1,4 @@
-"""Every face of a policy does the same: RLlib, load_policy, the ONNX file, evaluate; alone, and in batches of 64."""
+"""Every face of a policy does the same: RLlib, load_policy, the ONNX file, evaluate, serve; alone, and in batches."""
 
 import json
 from collections.abc import Callable
@@ -200,6 +200,26 @@ def test_every_face_does_the_same(case: str, saved: Any, capsys: pytest.CaptureF
     assert evaluate.main(TASK, ["first", "--episodes", "3", "--seed", "0", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["policy"]
     assert [told["mean"], told["min"], told["max"]] == pytest.approx([np.mean(by_hand), min(by_hand), max(by_hand)])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_served_is_the_same(case: str, tmp_path: Path) -> None:
+    serving = pytest.importorskip("kit.serving")
+    testclient = pytest.importorskip("starlette.testclient")
+    write_value = pytest.importorskip("kit.policy.value_json").write_value
+    policy: Any = load_policy(save(case, tmp_path / "sent/policy"))
+    policy.observation_space.seed(1)
+    observations = [export.draw(policy) for _ in range(64)]
+    values = [write_value(observation) for observation in observations]
+    expected = parts(policy.action_space, [policy(observation) for observation in observations])
+    with testclient.TestClient(serving.application(policy)) as client:
+        alone = [client.post("/act", json={"observation": value}).json()["action"] for value in values]
+        together = client.post("/act", json={"observations": values}).json()["actions"]
+    for answers in (alone, together):
+        for ours, theirs in zip(expected, parts(policy.action_space, answers), strict=True):
+            tolerance = 1e-5 if ours.dtype.kind == "f" else 0
+            np.testing.assert_allclose(theirs, ours, rtol=tolerance, atol=tolerance)
+            assert theirs.shape == ours.shape
 
 
 @pytest.mark.slow
