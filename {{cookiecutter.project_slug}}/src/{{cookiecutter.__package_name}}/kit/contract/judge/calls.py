@@ -80,18 +80,15 @@ def _wrapper_unpacks(error: CallError) -> bool:
     return "values to unpack" in error.text and "gymnasium" in (error.where or "")
 
 
-@check(fix="write return observation, reward, terminated, truncated, info", at="step", blocks=True)
+@check(fix="write return observation, reward, terminated, truncated, info", at="step", blocks=True, once=True)
 def step_returns(record: EnvRecord) -> Findings:
     """`step` returns the tuple (observation, reward, terminated, truncated, info); the old API had four values."""
     for episode in record.resets:
         if episode.error is not None and _wrapper_unpacks(episode.error):
             yield f"{FIVE}, but a wrapper says: {episode.error.text}"
-            return
-        got = episode.malformed.get("step")
-        if got is not None:
+        elif (got := episode.malformed.get("step")) is not None:
             old = " (the old step API: observation, reward, done, info)" if got == "4 values" else ""
             yield f"{FIVE}, got {got}{old}"
-            return
 
 
 @check(fix="step() must work for every action in every state", at="step", after="implemented", blocks=True)
@@ -103,15 +100,13 @@ def step_works(record: EnvRecord) -> Findings:
         yield Finding(f"step() raises {error.text} {episode.at(error.step)}", advice, error.where)
 
 
-@check(fix="work on a copy: action = np.clip(action, low, high), without out= and without action[...] =", at="step")
+@check(fix="work on a copy: action = np.clip(action, low, high), without out= and action[...] =", at="step", once=True)
 def action_unchanged(record: EnvRecord) -> Findings:
     """`step` does not write into the action it gets: PPO learns from the same array."""
-    for episode in record.played:
-        for number, step in enumerate(episode.steps, 1):
-            if step.action_after is not None:
-                was, now = short(step.action), short(step.action_after)
-                yield f"step() changes the caller's action in place: from {was} to {now} {episode.at(number)}"
-                return
+    for episode, number, step in record.steps:
+        if step.action_after is not None:
+            was, now = short(step.action), short(step.action_after)
+            yield f"step() changes the caller's action in place: from {was} to {now} {episode.at(number)}"
 
 
 @check(fix="check how step() reads the action", at="step", mild=True)
@@ -138,7 +133,7 @@ def action_has_effect(record: EnvRecord) -> Findings:
     yield Finding(text, f"check how step() reads the action: it gets {example}, not a label")
 
 
-@check(fix="return one 0 or 1 for each action, at least one of them 1", at="step")
+@check(fix="return one 0 or 1 for each action, at least one of them 1", at="step", once=True)
 def action_mask_leaves_choice(record: EnvRecord) -> Findings:
     """An `action_mask` fits the action space and always allows an action; else the loss becomes NaN."""
     space = record.space("action_space")
@@ -148,7 +143,5 @@ def action_mask_leaves_choice(record: EnvRecord) -> Findings:
                 continue
             if mask.shape != (int(space.n),):
                 yield f"action_mask has shape {mask.shape} {episode.at(number)}; expected ({int(space.n)},)"
-                return
             if not mask.any() and not (number == len(episode.steps) and episode.ended):
                 yield f"action_mask is all zeros {episode.at(number)}: no action is allowed, but the episode goes on"
-                return

@@ -2,8 +2,7 @@
 
 from ...spaces.membership import short
 from ..record.env_record import EnvRecord
-from ..record.model import NotJudged
-from ..record.sections import Build
+from ..record.model import Build, NotJudged
 from .registry import Finding, Findings, check
 
 SLOW_SECONDS = 1.0

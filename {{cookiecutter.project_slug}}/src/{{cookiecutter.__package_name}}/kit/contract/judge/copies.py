@@ -1,6 +1,8 @@
 """Several copies in one process and in others: they can be made, share nothing, and agree."""
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import iterate
 
 from ...spaces.membership import kind, short
 from ..record.compare import difference
@@ -105,7 +107,7 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
 def vector_batches(record: EnvRecord) -> Findings:
     """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector
-    if not vector.is_inside:
+    if not vector.observation_space.contains(vector.first[0]):
         space = short(vector.observation_space)
         yield f"the batch of observations, {kind(vector.first[0])}, is not in observation_space {space}"
     for name, dtype, value in zip(("rewards", "terminated", "truncated"), "fbb", vector.first[1:], strict=True):
@@ -121,29 +123,28 @@ def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
     if vector.num_envs < 2 or len(set(record.starts.seeded)) < 3:
         raise NotJudged("one copy, or episodes do not depend on the seed")
     if not same(*vector.seeded):
-        yield f"reset(seed={short(vector.seeds)}) gave different observations the second time: not reproducible"
-    if vector.num_envs >= 4 and all(same(vector.rows[0], row) for row in vector.rows):
+        yield "reset(seed=[...]) with the same seeds gave different observations the second time: not reproducible"
+    first, *others = iterate(vector.observation_space, vector.seeded[0])
+    if vector.num_envs >= 4 and all(same(first, other) for other in others):
         yield f"all {vector.num_envs} copies start alike although their seeds differ: they repeat the same episode"
 
 
-@check(fix="in that step ignore the action, reset the copy and return reward 0 and False", at="step", quick=False)
+@check(fix="in that step ignore the action, reset the copy, return reward 0 and False", at="step", quick=False, once=True)
 def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
     """`metadata["autoreset_mode"]` is set, and the copies are reset in that way: RLlib reads it."""
     vector, before = record.vector, np.zeros(record.vector.num_envs, bool)
-    if vector.mode is None:
-        text = f'metadata["autoreset_mode"] is {vector.mode_text}; expected a gymnasium.vector.AutoresetMode'
+    if not isinstance(vector.mode, AutoresetMode):
+        text = f'metadata["autoreset_mode"] is {short(vector.mode)}; expected a gymnasium.vector.AutoresetMode'
         yield Finding(text, 'write metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, ...}', at="__init__")
     for number, (rewards, done, has_final) in enumerate(vector.steps, 1):
         wrong = before & (done | (rewards != 0))
-        if vector.mode == "NEXT_STEP" and wrong.any():
+        if vector.mode is AutoresetMode.NEXT_STEP and wrong.any():
             index = int(np.argmax(wrong))
             got = f"reward {rewards[index]} and done={bool(done[index])} at step {number}"
             yield f"autoreset_mode is NEXT_STEP, but copy {index}, whose episode had ended, got {got}; expected 0, False"
-            return
-        if vector.mode == "SAME_STEP" and done.any() and not has_final:
+        if vector.mode is AutoresetMode.SAME_STEP and done.any() and not has_final:
             text = f'autoreset_mode is SAME_STEP, but infos has no "final_obs" at step {number}, where an episode ended'
             yield Finding(text, 'put the last observations into infos["final_obs"]')
-            return
         before = done
 
 

@@ -1,9 +1,9 @@
 """What a check is, and how all of them look at a record."""
 
-import inspect
 import traceback
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 from ..record.env_record import EnvRecord
 from ..record.locations import described, shorten
@@ -29,69 +29,75 @@ Judge = Callable[[EnvRecord], Findings]
 
 
 class Check(NamedTuple):
-    """A named check."""
+    """A named check: the function, and what `@check` declares of it."""
 
-    name: str  # the function's
-    doc: str  # its docstring: which mistake it catches, and what that does to training
-    function: Judge
+    function: Judge  # its docstring says which mistake it catches, and what that does to training
     fix: str  # what to write instead
-    at: str  # the method of the user's to point at: "__init__", "reset", "step", "render" or "close"
-    severity: str
-    after: list[str]  # checks whose error makes this one moot, declared as one text; ANY for all
-    quick: bool  # it belongs to the checks that fit into the first second of `train`
-    blocks: bool  # its errors end `train`
+    at: str = ""  # the method of the user's to point at: "__init__", "reset", "step", "render" or "close"
+    mild: bool = False  # what it finds may be intended: warnings
+    after: str = ""  # checks whose error makes this one moot; ANY for all
+    quick: bool = True  # it belongs to the checks that fit into the first second of `train`
+    blocks: bool = False  # its errors end `train`
+    once: bool = False  # its first finding is enough
 
     def failure(self, found: str | Finding, record: EnvRecord) -> Failure:
         """Returns what was found, with what the check declares filled in."""
         finding = found if isinstance(found, Finding) else Finding(found)
         where = shorten(finding.where or record.where(finding.at or self.at))
-        severity = finding.severity or self.severity
+        severity = finding.severity or ("warning" if self.mild else "error")
         blocks = self.blocks and severity == "error" if finding.blocks is None else finding.blocks
-        return Failure(self.name, severity, finding.message, finding.fix or self.fix, where, blocks)
+        return Failure(self.function.__name__, severity, finding.message, finding.fix or self.fix, where, blocks)
 
 
 CHECKS: dict[str, Check] = {}
 
 
-def check(
-    *, fix: str, at: str = "", mild: bool = False, after: str = "", quick: bool = True, blocks: bool = False
-) -> Callable[[Judge], Judge]:
-    """Registers the decorated function as a check, see `Check`; what a `mild` one finds may be intended: warnings."""
+def check(**declared: Any) -> Callable[[Judge], Judge]:
+    """Registers the decorated function as a check; `declared` are the fields of `Check`."""
 
     def register(function: Judge) -> Judge:
-        name, doc, severity = function.__name__, inspect.getdoc(function) or "", "warning" if mild else "error"
-        CHECKS[name] = Check(name, doc, function, fix, at, severity, after.split(), quick, blocks)
+        CHECKS[function.__name__] = Check(function, **declared)
         return function
 
     return register
+
+
+def faults(record: EnvRecord, name: str) -> Findings:
+    """Yields a fault of what was returned, see `Episode.faults`, once for each episode that has it."""
+    for episode in record.resets:
+        if name in episode.faults:
+            number, text = episode.faults[name]
+            yield Finding(f"{text}, {episode.at(number)}", at="step" if number else "reset")
 
 
 def judge(record: EnvRecord) -> dict[str, list[Failure] | str]:
     """Returns what each check found, in the order of the checks, or why it had nothing to look at; never raises."""
     results: dict[str, list[Failure] | str] = {}
     for name in CHECKS:
-        _judge(CHECKS[name], record, results)
+        _judge(name, record, results)
     return {name: results[name] for name in CHECKS}
 
 
-def _judge(check: Check, record: EnvRecord, results: dict[str, list[Failure] | str]) -> None:
-    if check.name in results:
+def _judge(name: str, record: EnvRecord, results: dict[str, list[Failure] | str]) -> None:
+    check = CHECKS[name]
+    if name in results:
         return
     if record.quick and not check.quick:
-        results[check.name] = "not part of the quick checks"
+        results[name] = "not part of the quick checks"
         return
-    for name in [*results] if ANY in check.after else check.after:
-        _judge(CHECKS[name], record, results)
-        if any(failure.severity == "error" for failure in results[name] if isinstance(failure, Failure)):
-            results[check.name] = f"see {name}"
+    for other in [*results] if check.after == ANY else check.after.split():
+        _judge(other, record, results)
+        if any(failure.severity == "error" for failure in results[other] if isinstance(failure, Failure)):
+            results[name] = f"see {other}"
             return
     failures: list[Failure] = []
-    results[check.name] = failures
+    results[name] = failures
     try:
-        failures.extend(check.failure(found, record) for found in check.function(record))
+        findings = islice(check.function(record), 1 if check.once else None)
+        failures.extend(check.failure(found, record) for found in findings)
     except NotJudged as reason:
-        results[check.name] = failures or str(reason)
+        results[name] = failures or str(reason)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         failed = f"the check itself failed: {described(error)} at {line.filename}:{line.lineno}"
-        results[check.name] = failures or failed
+        results[name] = failures or failed

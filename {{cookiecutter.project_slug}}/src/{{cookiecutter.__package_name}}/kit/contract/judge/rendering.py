@@ -99,7 +99,7 @@ def _promised(mode: str, frame: Any) -> str | None:
 
 
 @check(fix="let render() only read the state, and draw no random numbers there", at="render", quick=False,
-       after="same_seed_same_episode")  # fmt: skip
+       after="same_seed_same_episode", once=True)  # fmt: skip
 def render_changes_nothing(record: EnvRecord) -> Findings:
     """Rendering does not change the episode: it neither moves nor draws random numbers."""
     plain = record.replicas[0].replica if record.replicas else record.resets[0]  # of the process that renders
@@ -108,7 +108,6 @@ def render_changes_nothing(record: EnvRecord) -> Findings:
         if found is not None and found.rounding is None and difference(plain, record.resets[0]) is None:
             shown = found.shown(rendered.episode, "without rendering", "with it")
             yield f"render() changes the state of the environment: in mode {rendered.mode!r}, {shown}"
-            return
 
 
 @check(fix="draw the current state, and return a new frame each time", at="render", mild=True, quick=False,

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,10 @@ class Report:
     ok: bool
     checks_run: int
     seconds: float
-    failures: list[Failure] = field(default_factory=list)
-    todo: str | None = None  # where `reset` or `step` is still to be written
-    skipped: dict[str, str] = field(default_factory=dict)  # checks that had nothing to look at, and why
-    ignored: dict[str, str] = field(default_factory=dict)  # checks that do not count, and why
+    failures: list[Failure]
+    todo: str | None  # where `reset` or `step` is still to be written
+    skipped: dict[str, str]  # checks that had nothing to look at, and why
+    ignored: dict[str, str]  # checks that do not count, and why
 
     @classmethod
     def of(
@@ -50,8 +49,7 @@ class Report:
 
     def to_json(self) -> str:
         """Returns the object that `check --json` prints."""
-        keys = ("target", "ok", "checks_run", "seconds")
-        document: dict[str, Any] = {key: getattr(self, key) for key in keys}
+        document = {key: getattr(self, key) for key in ("target", "ok", "checks_run", "seconds")}
         document["failures"] = [asdict(failure) for failure in self.failures]
         for failure in document["failures"]:
             del failure["blocks_training"]

@@ -63,9 +63,11 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
     if repetition is None:
         return
     left, right, found = repetition
+    without_reset = [replace(episode, has_reset=False) for episode in (left, right)]
+    steps_agree = bool(left.steps and right.steps) and difference(*without_reset) is None
     if found.rounding is not None:
         yield rounding("an episode on a used copy", found, left)
-    elif found.step == 0 and _only_reset_differs(left, right):
+    elif found.step == 0 and steps_agree:
         text = f"the observation of reset() is stale, of the previous episode: {found.shown(left)}; the steps agree"
         yield Finding(text, "set the state first, then compute the observation to return")
     else:
@@ -73,11 +75,6 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
         lengths = f"lengths {len(left.steps)} and {len(right.steps)}"
         text = f"state of the previous episode leaks into the next: in a used copy {found.shown(left)}; {lengths}"
         yield Finding(text, f"set everything that step() changes in reset(): look at {names}")
-
-
-def _only_reset_differs(left: Episode, right: Episode) -> bool:
-    without = [replace(episode, has_reset=False) for episode in (left, right)]
-    return bool(left.steps and right.steps) and difference(*without) is None
 
 
 @check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None keeps the stream", at="reset")
@@ -118,7 +115,7 @@ def global_random_untouched(record: EnvRecord) -> Findings:
 
 @check(fix="sort sets before use (sorted(...)), use no hash() or id() of objects, and draw from self.np_random",
        after="same_seed_same_episode reset_seeds_np_random spaces_same_in_copies config_unchanged",
-       quick=False)  # fmt: skip
+       quick=False, once=True)  # fmt: skip
 def same_in_other_process(record: EnvRecord) -> Findings:
     """The same seed gives the same episode in another process, where the order of sets and hash() differ."""
     fresh_copies_agree(record)
@@ -129,8 +126,6 @@ def same_in_other_process(record: EnvRecord) -> Findings:
             continue
         if found.rounding is not None:
             yield rounding("an episode in another process", found, ours)
-            return
-        text = f"another process gives, with seed 0 and the same actions, another {found.shown(ours, 'here', 'there')}"
-        text += "; the order of a set, hash(), id(), the time, the process id?"
+        shown = f"with seed 0 and the same actions, another {found.shown(ours, 'here', 'there')}"
+        text = f"another process gives, {shown}; the order of a set, hash(), id(), the time, the process id?"
         yield Finding(text, at="step" if found.step else "reset")
-        return

@@ -16,7 +16,7 @@ from ...tracebacks import dumped_stacks, users_line
 from ..record import heartbeat
 from ..record.env_record import EnvRecord
 from ..record.file import read_record
-from ..record.sections import Stop
+from ..record.model import Stop
 
 POLL_SECONDS, DUMP_SECONDS = 0.01, 0.5
 MEMORY_BYTES, REPLICA_MEMORY_BYTES = 4_000_000_000, 2_000_000_000  # replicas play a few short episodes only

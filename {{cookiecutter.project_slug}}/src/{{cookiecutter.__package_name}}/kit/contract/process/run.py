@@ -19,6 +19,7 @@ from .child import POLL_SECONDS, Child, Request
 TOTAL_SECONDS, QUICK_TOTAL_SECONDS = 30.0, 10.0
 HANG_SECONDS, QUICK_HANG_SECONDS = 5.0, 3.0
 MORE_HASH_SEEDS = (2, 3, 4, 5, 6, 7)  # where the source uses sets: small ones often keep their order
+REPLICA_STEPS = 60
 RESTARTS = 3
 
 
@@ -45,13 +46,13 @@ class _Run:
         """Runs all recorders to their end."""
         try:
             main = self.start()
-            replicas = [] if self.request.quick else [self.start(replica=1, renders=True)]
+            replicas = [] if self.request.quick else [self.start(replica=1, cap=REPLICA_STEPS, renders=True)]
             self._run_main(main)
             if not self.request.quick and self.record.has("about") and self.record.about.uses_order:
-                replicas += [self.start(replica=seed) for seed in MORE_HASH_SEEDS]
+                replicas += [self.start(replica=seed, cap=REPLICA_STEPS) for seed in MORE_HASH_SEEDS]
             self._wait(replicas)
             if replicas and replicas[0].stop is not None and self.record.cap is not None:
-                replicas[0] = self.start(replica=1, renders=True, cap=self.record.cap)
+                replicas[0] = self.start(replica=1, cap=min(REPLICA_STEPS, self.record.cap), renders=True)
                 self._wait(replicas[:1])
         finally:
             for child in self.children:

@@ -17,8 +17,8 @@ from ...spaces.views import FirstCopy
 from ...tracebacks import is_users
 from .construction import MUTABLE
 from .locations import attributes, defined, described, unwrapped
+from .model import About
 from .recorder import Recorder
-from .sections import About
 from .surroundings import seed_global
 from .targets import parameters
 from .values import attribute

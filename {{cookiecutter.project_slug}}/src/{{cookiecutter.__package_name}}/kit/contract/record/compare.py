@@ -1,6 +1,5 @@
 """Where two episodes differ first, and whether that is the chaos of a physics engine."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,19 +79,12 @@ def _rounding(left: Episode, right: Episode) -> float | None:
     return first if first <= (SOLVER if many else ROUNDING) and (many or each.max() >= GROWTH * first) else None
 
 
-def repetitions(episodes: list[Episode], again: Episode) -> Iterator[tuple[Episode, Episode]]:
-    """Yields pairs of episodes with equal seed and policy, of which the later was played on a used copy."""
-    yield episodes[0], again
-    seen: dict[tuple[str, int], Episode] = {}
+def stale(episodes: list[Episode], again: Episode) -> tuple[Episode, Episode, Difference] | None:
+    """Returns two episodes of equal seed and policy that differ, best by more than rounding, as one copy was used."""
+    pairs = [(episodes[0], again)]
+    firsts: dict[tuple[str, int], Episode] = {}
     for episode in episodes:
         if episode.seed is not None and (episode.has_reset or episode.error):
-            first = seen.setdefault((episode.policy.label, episode.seed), episode)
-            if first is not episode:
-                yield first, episode
-
-
-def stale(episodes: list[Episode], again: Episode) -> tuple[Episode, Episode, Difference] | None:
-    """Returns two episodes of equal seed and actions that differ, best by more than rounding, as one copy was used."""
-    pairs = [(left, right, difference(left, right)) for left, right in repetitions(episodes, again)]
-    differing = [(left, right, found) for left, right, found in pairs if found is not None]
+            pairs.append((firsts.setdefault((episode.policy.label, episode.seed), episode), episode))
+    differing = [(left, right, found) for left, right in pairs if (found := difference(left, right)) is not None]
     return min(differing, key=lambda each: each[2].rounding is not None, default=None)

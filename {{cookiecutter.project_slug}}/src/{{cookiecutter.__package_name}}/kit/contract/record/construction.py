@@ -10,14 +10,12 @@ import numpy as np
 
 from ...spaces.membership import short
 from .locations import attributes, unwrapped
-from .model import NotJudged
+from .model import Build, NotJudged
 from .recorder import Recorder
-from .sections import Build
 from .targets import Keywords, parameters
 from .values import same
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
-NAMES = ("observation_space", "action_space")
 
 
 def record_builds(recorder: Recorder) -> dict[str, Build]:
@@ -78,7 +76,6 @@ class TrackedKey(str):
 
 def record_unread_keys(recorder: Recorder) -> dict[str, str | None]:
     """Makes a copy from a config that notices which keys are read; returns the unread ones with the likely word."""
-    recorder.cheap_copies()
     if not recorder.config or recorder.builds["context"].error:
         raise NotJudged("the config is empty, or the constructor raises")
     TrackedKey.seen.clear()

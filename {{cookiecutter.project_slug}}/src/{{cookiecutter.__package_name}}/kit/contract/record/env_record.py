@@ -1,11 +1,11 @@
 """The record of one environment: data only, so that judges in another process and unit tests can look at it."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from .model import CallError, Episode, NotJudged
-from .sections import About, Build, Growth, Rendered, Replays, Starts, Stop, VectorPlay
+from .model import About, Batches, Build, CallError, Episode, Growth, NotJudged, Rendered, Replays, Starts, Step, Stop
 
 
 class EnvRecord:
@@ -37,7 +37,7 @@ class EnvRecord:
     unpicklable: tuple[str, str] | None
     growth: Growth
     stacked: CallError | None
-    vector: VectorPlay
+    vector: Batches
     replica: Episode
     rendered: list[Rendered]
     draws: bool
@@ -90,6 +90,13 @@ class EnvRecord:
         if not played:
             raise NotJudged("step() never worked")
         return played
+
+    @property
+    def steps(self) -> Iterator[tuple[Episode, int, Step]]:
+        """Yields every step with its episode and its number in it. Raises NotJudged if no step could be made."""
+        for episode in self.played:
+            for number, step in enumerate(episode.steps, 1):
+                yield episode, number, step
 
     @property
     def finished(self) -> list[Episode]:

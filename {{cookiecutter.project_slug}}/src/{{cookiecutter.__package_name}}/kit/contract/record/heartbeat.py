@@ -2,22 +2,35 @@
 
 import mmap
 import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-_HEAD = struct.Struct("=QIB")  # number of calls so far, step within the episode, index into CALLS
-SIZE, _TEXT = 512, 64  # of the file, and where the probe and the context stand
-CALLS = ("start", "import", "__init__", "reset", "step", "render", "close", "probe")
+from .model import CallError
+
+_LAYOUT = struct.Struct("=QQ16s48s400s")  # a Beat; longer texts are cut
+SIZE = _LAYOUT.size
 
 
 class Beat(NamedTuple):
-    """What the recorder was doing: the call, the step in the episode, the probe, and the episode in words."""
+    """What the recorder was doing."""
 
-    number: int
-    step: int
-    call: str
-    probe: str
-    context: str
+    number: int = 0  # of calls so far
+    step: int = 0  # within the episode
+    call: str = "start"  # then "import", "__init__", "reset", "step", "render", "close" or "probe"
+    probe: str = ""
+    context: str = ""  # the episode or the probe, in words
+
+
+@dataclass
+class Call:
+    """How a call went."""
+
+    seconds: float = 0.0
+    error: CallError | None = None
 
 
 class Heartbeat:
@@ -26,28 +39,38 @@ class Heartbeat:
     def __init__(self, path: Path) -> None:
         self._file = path.open("r+b")
         self._map = mmap.mmap(self._file.fileno(), SIZE)
-        self._count, self._probe = 0, ""
+        self._count, self._probe, self._context = 0, b"", b""
 
     def call(self, name: str, step: int = 0) -> None:
         """Notes that the environment is about to be called."""
         self._count += 1
-        _HEAD.pack_into(self._map, 0, self._count, step, CALLS.index(name))
+        _LAYOUT.pack_into(self._map, 0, self._count, step, name.encode(), self._probe, self._context)
+
+    @contextmanager
+    def calling(self, name: str, step: int = 0) -> Iterator[Call]:
+        """Notes that the environment is called inside the `with`; times it, and keeps what it raises."""
+        call = Call()
+        self.call(name, step)
+        start = time.perf_counter()
+        try:
+            yield call
+        except BaseException as error:
+            call.error = CallError.of(name, error, step)
+        call.seconds = time.perf_counter() - start
 
     def probe(self, name: str) -> None:
         """Notes which probe runs from now on."""
-        self._probe = name
+        self._probe = name.encode()
         self.context(name)
 
     def context(self, text: str) -> None:
         """Notes which episode is played from now on."""
-        content = f"{self._probe}\n{text}".encode()[: SIZE - _TEXT - 1]
-        self._map[_TEXT : _TEXT + len(content) + 1] = content + b"\0"
+        self._context = text.encode()
         self.call("probe")
 
 
 def read(path: Path) -> Beat:
     """Returns the last thing that the recorder noted."""
-    content = path.read_bytes()
-    count, step, call = _HEAD.unpack_from(content)
-    probe, _, context = content[_TEXT:].split(b"\0")[0].decode(errors="replace").partition("\n")
-    return Beat(count, step, CALLS[call % len(CALLS)], probe, context)
+    number, step, *texts = _LAYOUT.unpack(path.read_bytes())
+    call, probe, context = (text.rstrip(b"\0").decode(errors="replace") for text in texts)
+    return Beat(number, step, call or "start", probe, context)

@@ -1,7 +1,6 @@
 """One environment under study: its copies, and how they are made and played."""
 
 import copy
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,9 @@ from .episodes import Play
 from .file import RecordWriter
 from .heartbeat import Heartbeat
 from .locations import described, unwrapped
-from .model import CallError, Episode, NotJudged
+from .model import Build, Episode, NotJudged
 from .plan import make_plan
 from .policies import RANDOM, Policy
-from .sections import Build
 from .surroundings import Events, quietly, snapshot
 from .targets import Keywords, WorkerConfig, make
 from .values import attribute, copy_value
@@ -33,7 +31,7 @@ class Recorder:
         self.config, self.quick, self.cap = request["config"], request["quick"], request["cap"]
         self.without: list[str] = request["without"]  # probes to leave out, or "close" where that ends the process
         self.events = Events()
-        self.plan = make_plan([], 0.0, 1, self.quick, self.cap)
+        self.plan = make_plan([], self.quick, self.cap)
         self.builds: dict[str, Build] = {}
         self.env: Any = None  # the copy that plays the main episodes
         self.main_config: Any = None  # the config object that it, and all further copies, were made from
@@ -45,17 +43,12 @@ class Recorder:
 
     def build(self, name: str, config: Any, render_mode: str | None = None) -> Any:
         """Calls the constructor once and records how it went; returns the environment, None if it raised."""
-        self.heartbeat.call("__init__")
-        before, start = snapshot(), time.perf_counter()
-        env, error = None, None
-        try:
+        before, env = snapshot(), None
+        with self.heartbeat.calling("__init__") as call:
             env = as_single(make(self.maker, config, render_mode))
-        except BaseException as problem:
-            error = CallError.of("__init__", problem)
-        seconds = time.perf_counter() - start
         self.heartbeat.call("probe")
         again = env is not None and self.env is not None and unwrapped(env) is unwrapped(self.env)
-        self.builds[name] = Build((before, snapshot()), seconds, error, again)
+        self.builds[name] = Build((before, snapshot()), call.seconds, call.error, again)
         return env
 
     def construct(self) -> None:
@@ -91,14 +84,11 @@ class Recorder:
             raise NotJudged("no second copy can be made")
         return env
 
-    def cheap_copies(self) -> None:
-        """Raises NotJudged where copies can't be made, or are too dear to make them for one probe."""
-        if self.slow_to_build or self.only_one:
+    def require(self, copies: bool, steps: bool) -> None:
+        """Raises NotJudged where a probe lacks what it needs: cheap copies, or an environment that can be stepped."""
+        if copies and (self.slow_to_build or self.only_one):
             raise NotJudged("the constructor is slow" if self.slow_to_build else "no second copy can be made")
-
-    def stepped(self) -> None:
-        """Raises NotJudged where no step of the environment has worked."""
-        if not any(episode.steps for episode in self.episodes):
+        if steps and not any(episode.steps for episode in self.episodes):
             raise NotJudged("no step could be made")
 
     def release(self, *envs: Any) -> None:
