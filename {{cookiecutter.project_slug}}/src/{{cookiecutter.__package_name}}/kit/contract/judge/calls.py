@@ -1,4 +1,4 @@
-"""The calls of `reset` and `step`: their arguments, what they return, and the action that is the caller's."""
+"""The calls of `reset` and `step`: their arguments, what they return, the info, and the action that is the caller's."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,10 @@ from ...spaces.membership import short
 from ..record.compare import difference
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
-from .registry import Finding, Findings, check
+from .registry import Finding, Findings, check, faults
 
 ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
+LARGE_INFO_BYTES = 100_000
 SIGNATURE = "write def reset(self, *, seed=None, options=None) and start with super().reset(seed=seed)"
 FIVE = "step() must return five values (observation, reward, terminated, truncated, info)"
 ADVICE = (  # what an exception's text tells
@@ -39,15 +40,6 @@ def reset_signature(record: EnvRecord) -> Findings:
             yield Finding(text, severity="warning")
 
 
-@check(fix="write options = options or {} and read it with .get", at="reset",
-       after="implemented reset_signature reset_works")  # fmt: skip
-def reset_takes_options(record: EnvRecord) -> Findings:
-    """`reset(options={})` works: evaluation and curricula pass options."""
-    error = record.seeding.get("options")
-    if error is not None:
-        yield Finding(f"reset(seed=1, options={{}}) raises {error.text}", where=error.where)
-
-
 def _raised(record: EnvRecord, call: str) -> Iterator[tuple[Episode, CallError, str | None]]:
     """Yields the exceptions of a call, each line and type once, with advice."""
     seen = set()
@@ -65,6 +57,14 @@ def reset_works(record: EnvRecord) -> Findings:
     """`reset` does not raise, with a seed, without one, first or in the middle of an episode."""
     for episode, error, advice in _raised(record, "reset"):
         yield Finding(f"reset() raises {error.text} in {episode.name}", advice, error.where)
+
+
+@check(fix="write options = options or {} and use .get", at="reset", after="implemented reset_signature reset_works")
+def reset_takes_options(record: EnvRecord) -> Findings:
+    """`reset(options={})` works: evaluation and curricula pass options."""
+    error = record.seeding.get("options")
+    if error is not None:
+        yield Finding(f"reset(seed=1, options={{}}) raises {error.text}", where=error.where)
 
 
 @check(fix="write return observation, {}", at="reset", blocks=True)
@@ -100,13 +100,12 @@ def step_works(record: EnvRecord) -> Findings:
         yield Finding(f"step() raises {error.text} {episode.at(error.step)}", advice, error.where)
 
 
-@check(fix="work on a copy: action = np.clip(action, low, high), without out= and action[...] =", at="step", once=True)
+@check(fix="work on a copy: action = np.clip(action, low, high), without out= and without action[...] =", at="step")
 def action_unchanged(record: EnvRecord) -> Findings:
     """`step` does not write into the action it gets: PPO learns from the same array."""
-    for episode, number, step in record.steps:
-        if step.action_after is not None:
-            was, now = short(step.action), short(step.action_after)
-            yield f"step() changes the caller's action in place: from {was} to {now} {episode.at(number)}"
+    for step, place in record.first_step(lambda step: step.action_after is not None):
+        was, now = short(step.action), short(step.action_after)
+        yield f"step() changes the caller's action in place: from {was} to {now} {place}"
 
 
 @check(fix="check how step() reads the action", at="step", mild=True)
@@ -145,3 +144,40 @@ def action_mask_leaves_choice(record: EnvRecord) -> Findings:
                 yield f"action_mask has shape {mask.shape} {episode.at(number)}; expected ({int(space.n)},)"
             if not mask.any() and not (number == len(episode.steps) and episode.ended):
                 yield f"action_mask is all zeros {episode.at(number)}: no action is allowed, but the episode goes on"
+
+
+@check(fix="return {} where there is nothing to tell", blocks=True, once=True)
+def info_type(record: EnvRecord) -> Findings:
+    """`reset` and `step` return a dict as info, which vector environments merge key by key."""
+    for episode in record.resets:
+        for number, info in enumerate([episode.info, *(step.info for step in episode.steps)]):
+            if info is not None:
+                yield Finding(f"info must be a dict, got {info} {episode.at(number)}", at="step" if number else "reset")
+
+
+@check(fix="put only small numbers into info; write frames in render()", mild=True, once=True)
+def info_small(record: EnvRecord) -> Findings:
+    """An info weighs less than 100 kB: RLlib keeps those of whole episodes and sends them to the learner."""
+    for episode in record.resets:
+        size, key, number = episode.info_largest
+        if size > LARGE_INFO_BYTES:
+            text = f"info has {size / 1e6:.1f} MB {episode.at(number)}, most of it in key {key!r}"
+            yield Finding(f"{text}; 4,000 steps are {size * 4e-6:.1f} GB", at="step" if number else "reset")
+
+
+@check(fix="put numbers, texts and arrays into info, no functions, locks or open files", once=True)
+def info_picklable(record: EnvRecord) -> Findings:
+    """Infos can be pickled: they travel from the env runners to the learner."""
+    return faults(record, "info unpicklable")
+
+
+@check(fix="build a new dict each time, with copies of arrays", mild=True, once=True)
+def info_not_overwritten(record: EnvRecord) -> Findings:
+    """A returned info does not change afterwards: RLlib stores it by reference."""
+    return faults(record, "info overwritten")
+
+
+@check(fix="use texts as keys, and leave a key out where there is no value", mild=True, once=True)
+def info_keys_plain(record: EnvRecord) -> Findings:
+    """Info keys are texts, and a key holds one type: vector environments keep an array for each."""
+    return faults(record, "info keys")

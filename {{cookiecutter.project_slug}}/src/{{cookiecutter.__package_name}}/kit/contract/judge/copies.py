@@ -50,7 +50,7 @@ def copies_do_not_interfere(record: EnvRecord) -> Findings:
             return
 
 
-@check(fix="close only what this instance opened itself", at="close", quick=False)
+@check(fix="close only what this instance opened itself", at="close")
 def copies_close_alone(record: EnvRecord) -> Findings:
     """Closing one copy leaves the others working: `pygame.quit()` in `close` takes it from all."""
     error = record.closed_alone
@@ -58,14 +58,14 @@ def copies_close_alone(record: EnvRecord) -> Findings:
         yield Finding(f"closing one copy breaks another: {error.call}() raises {error.text}", where=error.where)
 
 
-@check(fix="put a unique name into the path (tempfile.mkdtemp())", at="__init__", mild=True, quick=False)
+@check(fix="put a unique name into the path (tempfile.mkdtemp())", at="__init__", mild=True)
 def copies_write_own_files(record: EnvRecord) -> Findings:
     """Two copies do not write to the same file: they would overwrite each other's data."""
     for path in record.shared_files[:1]:
         yield f"all copies write to the same file {path}: they overwrite each other's data"
 
 
-@check(fix="PPO does not need it; else drop it in __getstate__", at="__init__", mild=True, quick=False)
+@check(fix="PPO does not need it; else drop it in __getstate__", at="__init__", mild=True)
 def env_can_be_pickled(record: EnvRecord) -> Findings:
     """The environment holds no lock or open file; tree search would need to copy it, PPO does not."""
     if record.unpicklable is not None:
@@ -73,7 +73,7 @@ def env_can_be_pickled(record: EnvRecord) -> Findings:
         yield f"the environment cannot be pickled because of {culprit}: {why}"
 
 
-@check(fix="use no state of this process, machine or directory", quick=False,
+@check(fix="use no state of this process, machine or directory",
        after="implemented reset_signature reset_works step_works step_returns copies_can_be_made")  # fmt: skip
 def works_elsewhere(record: EnvRecord) -> Findings:
     """The environment can be made in another process and directory, where Ray starts env runners."""
@@ -103,7 +103,7 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
     return (f"{error.call}()", error.text, error.where) if error is not None and error.step <= 1 else None
 
 
-@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", quick=False)
+@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step")
 def vector_batches(record: EnvRecord) -> Findings:
     """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector
@@ -116,7 +116,7 @@ def vector_batches(record: EnvRecord) -> Findings:
             yield f"{name} must be an array of shape ({vector.num_envs},) and dtype {dtype}, got {kind(value)}"
 
 
-@check(fix="seed one generator for each copy from its seed", at="reset", quick=False)
+@check(fix="seed one generator for each copy from its seed", at="reset")
 def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
     """Copies with different seeds differ, and a list of seeds is honoured copy by copy."""
     vector = record.vector
@@ -129,7 +129,7 @@ def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
         yield f"all {vector.num_envs} copies start alike although their seeds differ: they repeat the same episode"
 
 
-@check(fix="in that step ignore the action, reset the copy, return reward 0 and False", at="step", quick=False, once=True)
+@check(fix="in that step only reset the copy, and return reward 0 and False", at="step", once=True)
 def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
     """`metadata["autoreset_mode"]` is set, and the copies are reset in that way: RLlib reads it."""
     vector, before = record.vector, np.zeros(record.vector.num_envs, bool)
@@ -148,7 +148,7 @@ def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
         before = done
 
 
-@check(fix="the exception tells which value of the copies could not be merged", at="step", after=ANY, quick=False)
+@check(fix="the exception tells which value of the copies could not be merged", at="step", after=ANY)
 def vector_works(record: EnvRecord) -> Findings:
     """Copies can be stepped together: their infos merge and their observations stack, as training needs it."""
     if record.stacked is not None:

@@ -72,9 +72,8 @@ def reset_fast(record: EnvRecord) -> Findings:
 def prints_nothing(record: EnvRecord) -> Findings:
     """`reset` and `step` print nothing: Ray collects the output of all workers."""
     episodes = record.played[1:]
-    for index, call in enumerate(("reset", "step")):
-        pairs = [episode.around[index : index + 2] for episode in episodes]
-        count = sum(len(pair) == 2 and pair[1].output > pair[0].output for pair in pairs)
+    for call in ("reset", "step"):
+        count = sum(call in episode.touched("output") for episode in episodes)
         if count >= 2:
             yield Finding(f"{call}() prints in {count} of {len(episodes)} episodes", at=call)
 
@@ -83,9 +82,9 @@ def prints_nothing(record: EnvRecord) -> Findings:
 def directory_unchanged(record: EnvRecord) -> Findings:
     """`reset` and `step` leave the working directory as it is: checkpoints and logs have relative paths."""
     for episode in record.resets:
-        for call, one, two in zip(("reset", "step"), episode.around, episode.around[1:], strict=False):
-            if one.cwd != two.cwd:
-                yield Finding(f"{call}() changes the working directory from {one.cwd} to {two.cwd}", at=call)
+        for call in episode.touched("cwd"):
+            first, *_, last = (shot.cwd for shot in episode.around)
+            yield Finding(f"{call}() changes the working directory from {first} to {last}", at=call)
 
 
 @check(fix="guard the operation, or use a wider dtype (int, float) before the arithmetic", mild=True)
@@ -96,7 +95,7 @@ def no_numeric_warnings(record: EnvRecord) -> Findings:
             yield Finding(f"{category} while playing: {text}; NumPy goes on with a wrong value", where=where)
 
 
-@check(fix="close or join the old one before reset() makes a new one, or make it once", at="reset", quick=False)
+@check(fix="close or join the old one before reset() makes a new one, or make it once", at="reset")
 def handles_do_not_grow(record: EnvRecord) -> Findings:
     """Open files, sockets, threads and child processes stay the same over many resets."""
     growth, episodes = record.growth, record.growth.episodes * WINDOWS
@@ -111,7 +110,7 @@ def _keeps_growing(levels: list[int], least: int) -> bool:
     return len(steps) >= WINDOWS - 1 and all(step >= least for step in steps)
 
 
-@check(fix="clear lists and dicts in reset(), or bound them: collections.deque(maxlen=...)", mild=True, quick=False,
+@check(fix="clear lists and dicts in reset(), or bound them: collections.deque(maxlen=...)", mild=True,
        after="handles_do_not_grow")  # fmt: skip
 def memory_does_not_grow(record: EnvRecord) -> Findings:
     """Memory stays the same over many episodes; else Ray kills the env runner after some hours."""
@@ -127,7 +126,7 @@ def memory_does_not_grow(record: EnvRecord) -> Findings:
         yield Finding(text, where=growth.line, severity="error" if each >= SEVERE_BYTES_PER_EPISODE else None)
 
 
-@check(fix="delete it in reset() and close(), or write nothing while training", at="reset", mild=True, quick=False)
+@check(fix="delete it in reset() and close(), or write nothing while training", at="reset", mild=True)
 def files_do_not_pile_up(record: EnvRecord) -> Findings:
     """Episodes leave no files behind, which would fill the disk."""
     files, episodes = record.growth.files, record.growth.episodes * WINDOWS
@@ -135,8 +134,7 @@ def files_do_not_pile_up(record: EnvRecord) -> Findings:
         yield f"every episode leaves a file behind, such as {min(files)}: {len(files)} after {episodes} episodes"
 
 
-@check(fix="close only what is open: if self._window is not None: ...", at="close", mild=True, quick=False,
-       once=True)  # fmt: skip
+@check(fix="close only what is open: if self._window is not None: ...", at="close", mild=True, once=True)
 def close_twice(record: EnvRecord) -> Findings:
     """`close` can be called twice, and also before the first reset, as wrappers do."""
     for when, error in record.closing.items():
@@ -144,8 +142,7 @@ def close_twice(record: EnvRecord) -> Findings:
             yield Finding(f"close() raises {error.text} when it is called {when}", where=error.where)
 
 
-@check(fix="close, join or terminate in close() what the instance opened", at="close", mild=True, quick=False,
-       after="handles_do_not_grow")  # fmt: skip
+@check(fix="end in close() whatever the instance has opened", at="close", mild=True, after="handles_do_not_grow")
 def close_releases(record: EnvRecord) -> Findings:
     """`close` gives back what the constructor and `reset` opened: env runners are restarted again and again."""
     for name, levels in record.released.items():
@@ -153,7 +150,7 @@ def close_releases(record: EnvRecord) -> Findings:
             yield f"close() does not release {name}: {levels[0]} after one closed copy, {levels[-1]} after {len(levels)}"
 
 
-@check(fix="move the change into your own files: the next update replaces kit/", mild=True, quick=False)
+@check(fix="move the change into your own files: the next update replaces kit/", mild=True)
 def kit_unchanged(record: EnvRecord) -> Findings:
     """The files in `kit/` are as they were delivered: an update replaces the whole folder."""
     files = record.changed_kit_files

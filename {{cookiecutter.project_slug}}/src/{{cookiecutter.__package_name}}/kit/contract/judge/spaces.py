@@ -117,11 +117,7 @@ def _hard_action(path: str, part: Any) -> Findings:
 
 
 def _hard_observation(path: str, part: Any) -> Findings:
-    if (
-        isinstance(part, spaces.Box)
-        and len(part.shape) == 3
-        and part.shape[0] in (1, 3, 4)
-        and part.shape[2] not in (1, 3, 4)
-    ):
+    is_channels = [size in (1, 3, 4) for size in part.shape] if isinstance(part, spaces.Box) else []
+    if len(is_channels) == 3 and is_channels[0] and not is_channels[2]:
         text = f"{path} of shape {part.shape} looks channels-first; RLlib's CNN reads the last axis as channels"
         yield Finding(text, "return np.moveaxis(image, 0, -1), that is (height, width, channels)")

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from ...errors import UsageError
 from ...tracebacks import is_users
 from . import about, behaviour, construction, growth, render, rollouts, vector
-from .file import RecordWriter
-from .heartbeat import Heartbeat
+from .channel import Heartbeat, RecordWriter
 from .locations import described, raised
 from .model import CallError, NotJudged
 from .recorder import Recorder
@@ -89,12 +88,14 @@ def main(folder: Path) -> None:
 def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
     """Runs a probe; a section that can't be had is missing, with the reason."""
     section, writer = probe.section, recorder.writer
-    recorder.heartbeat.probe(section)
+    recorder.heartbeat.context(section, probe=section)
     if section in request["without"]:
         writer.write("missing", section, "the environment ended the process or hung there")
     elif section != "builds" and recorder.env is None:
         writer.write("missing", section, "the constructor raises")
-    elif probe.quick or not request["quick"]:
+    elif request["quick"] and not probe.quick:
+        writer.write("missing", section, "not part of the quick checks")
+    else:
         try:
             recorder.require(probe.copies, probe.steps)
             value = probe.function(recorder)

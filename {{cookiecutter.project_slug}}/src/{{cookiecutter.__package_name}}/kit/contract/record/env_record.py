@@ -1,6 +1,7 @@
 """The record of one environment: data only, so that judges in another process and unit tests can look at it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
@@ -50,7 +51,7 @@ class EnvRecord:
 
     def __init__(self, **sections: Any) -> None:
         self.config, self.quick, self.cap, self.render_stop = {}, False, None, None
-        self.warnings, self.accidents, self.stops, self.replicas = {}, [], [], []
+        self.warnings, self.accidents, self.stops = {}, [], []
         self.missing: dict[str, str] = {}
         vars(self).update(sections)
 
@@ -97,6 +98,11 @@ class EnvRecord:
         for episode in self.played:
             for number, step in enumerate(episode.steps, 1):
                 yield episode, number, step
+
+    def first_step(self, wrong: Callable[[Step], bool]) -> Iterator[tuple[Step, str]]:
+        """Yields the first step for which `wrong` holds, and its place in words; nothing where there is none."""
+        found = ((step, episode.at(number)) for episode, number, step in self.steps if wrong(step))
+        yield from islice(found, 1)
 
     @property
     def finished(self) -> list[Episode]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...spaces.membership import kind, short
-from .heartbeat import Heartbeat
+from .channel import Heartbeat
 from .locations import described
 from .model import Episode, Step
 from .policies import Chooser, mask_in

@@ -81,9 +81,10 @@ class Episode:
         """Yields (step, observation), the reset's first."""
         yield from enumerate([self.obs, *(step.obs for step in self.steps)] if self.has_reset else ())
 
-    def touched(self, name: str) -> bool:
-        """Tells whether a field of the Snapshots around this episode changed."""
-        return len({getattr(shot, name) for shot in self.around}) > 1
+    def touched(self, name: str) -> list[str]:
+        """Returns the calls, of "reset" and "step", during which a field of the Snapshots changed."""
+        values = [getattr(shot, name) for shot in self.around]
+        return [call for call, old, new in zip(("reset", "step"), values, values[1:], strict=False) if old != new]
 
 
 @dataclass

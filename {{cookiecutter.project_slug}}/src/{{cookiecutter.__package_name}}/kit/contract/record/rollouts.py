@@ -10,7 +10,6 @@ from .compare import stale
 from .episodes import Play
 from .locations import attributes, unwrapped
 from .model import Episode, NotJudged, Replays, Starts
-from .plan import make_plan
 from .policies import ACTION_REPEAT, RANDOM, Policy, constant_policies
 from .recorder import Recorder
 from .surroundings import seed_global
@@ -32,7 +31,7 @@ def record_rollouts(recorder: Recorder) -> None:
             break
         last = _next_episode(recorder, last, policy, seed, min(plan.cap, max(left // (len(queue) - index), 2)))
         left -= len(last.episode.steps) + 1
-    longest = make_plan(recorder.episodes, recorder.quick, recorder.cap).longest
+    longest = recorder.plan_by_pace().longest
     if longest > plan.cap and not recorder.quick and not any(e.ended or e.error for e in recorder.episodes):
         last = _next_episode(recorder, last, RANDOM, 6, longest)
     recorder.writer.write("item", "episodes", last.close())
@@ -51,7 +50,7 @@ def _first_episode(recorder: Recorder) -> Play:
     recorder.episodes.append(play.episode)
     for _ in play.moves(10**6 if recorder.cap is None else recorder.cap):
         if len(steps) <= PACE_STEPS:
-            recorder.plan = make_plan(recorder.episodes, recorder.quick, recorder.cap)
+            recorder.plan = recorder.plan_by_pace()
         if len(steps) >= max(PACE_STEPS, recorder.plan.cap):
             break
     return play

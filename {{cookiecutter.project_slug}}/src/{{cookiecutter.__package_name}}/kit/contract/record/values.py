@@ -85,9 +85,3 @@ def digest(value: Any) -> int:
 def truth(flag: Any) -> bool:
     """Returns an end flag as bool, also where the environment returns it as something else."""
     return isinstance(flag, bool | int | float | np.generic | np.ndarray) and bool(np.any(flag))
-
-
-def number(value: Any) -> float:
-    """Returns a reward as float, NaN where it is no real number."""
-    real = isinstance(value, int | float | np.integer | np.floating | np.bool_)
-    return float(value) if real else float("nan")
