@@ -80,8 +80,9 @@ def record_unread_keys(recorder: Recorder) -> dict[str, str | None]:
     TrackedKey.seen.clear()
     if recorder.build("tracked", {TrackedKey(k): copy.deepcopy(v) for k, v in recorder.config.items()}) is None:
         raise NotJudged("the constructor does not work with keys of a str subclass")
+    makers: list[Any] = [recorder.maker, *type(unwrapped(recorder.env)).__mro__]
     source = ""
-    for maker in (recorder.maker, *type(unwrapped(recorder.env)).__mro__):
+    for maker in makers:
         with suppress(OSError, TypeError):  # Python has none of what is built in
             source += inspect.getsource(maker) if maker.__module__ not in ("gymnasium.core", "typing") else ""
     words = sorted({*re.findall(r"""["'](\w+)["']""", source), *map(str, attributes(recorder.env))})
