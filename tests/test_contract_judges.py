@@ -298,7 +298,7 @@ def test_difference_names_the_first_entry_with_both_numbers_in_full() -> None:
     right.steps[3].obs = obs(float(left.steps[3].obs[0]), 0.123456789)
     found = difference(left, right)
     assert found is not None and found.step == 4
-    shown = found.shown(left)
+    shown = found.shown()
     assert shown.startswith("observation[1] at step 4 of episode 1")
     assert str(left.steps[3].obs[1]) in shown and str(np.float32(0.123456789)) in shown
 

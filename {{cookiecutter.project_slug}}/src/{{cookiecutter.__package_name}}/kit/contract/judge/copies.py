@@ -41,11 +41,11 @@ def copies_do_not_interfere(record: EnvRecord) -> Findings:
     for alone, mixed in pairs:
         found = difference(alone, mixed)
         if found is not None and found.rounding is not None:
-            yield rounding("an episode stepped in turns with another copy", found, alone)
+            yield rounding("an episode stepped in turns with another copy", found)
         elif found is not None:
             names = ", ".join(record.about.shared[:5])
             hint = f"class-level or global: {names}?" if names else "class attribute, module global, file?"
-            shown = found.shown(alone, "alone", "in turns")
+            shown = found.shown("alone", "in turns")
             yield f"copies share state ({hint}): stepped in turns with another instance, one gives another {shown}"
             return
 

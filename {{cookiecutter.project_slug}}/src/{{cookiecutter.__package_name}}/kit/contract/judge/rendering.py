@@ -106,7 +106,7 @@ def render_changes_nothing(record: EnvRecord) -> Findings:
     for rendered in record.rendered:
         found = None if rendered.error is not None else difference(plain, rendered.episode)
         if found is not None and found.rounding is None and difference(plain, record.resets[0]) is None:
-            shown = found.shown(rendered.episode, "without rendering", "with it")
+            shown = found.shown("without rendering", "with it")
             yield f"render() changes the state of the environment: in mode {rendered.mode!r}, {shown}"
 
 
