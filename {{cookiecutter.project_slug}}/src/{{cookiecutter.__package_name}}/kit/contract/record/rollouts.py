@@ -123,8 +123,8 @@ def _changed_attributes(recorder: Recorder) -> list[str]:
 
 def record_starts(recorder: Recorder) -> Starts:
     """Starts episodes with different seeds, without seeds, and on fresh copies without any seed."""
-    if not recorder.episodes[0].has_reset:
-        raise NotJudged("reset() raises")
+    if not any(episode.has_reset for episode in recorder.episodes):
+        raise NotJudged("reset() does not work")
     count, steps = recorder.plan.resets, min(recorder.plan.small, 8)
 
     def fingerprint(env: Any, seed: int | None) -> tuple[int, ...]:

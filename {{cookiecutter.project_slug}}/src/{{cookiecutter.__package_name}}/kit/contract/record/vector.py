@@ -24,6 +24,7 @@ def record_stacked(recorder: Recorder) -> CallError | None:
     waiting = copies.copy()
     with recorder.heartbeat.calling("step") as call:
         vector = gymnasium.vector.SyncVectorEnv([waiting.pop] * COPIES)
+        vector.closed = True  # the copies are closed below, unless that ends the process
         vector.action_space.seed(4)
         recorder.heartbeat.call("reset")
         vector.reset(seed=0)
