@@ -166,7 +166,7 @@ CASES = {
     "reward_scale": lambda: with_step(4, reward=-1e6),
     "end_flags_type": lambda: with_step(9, terminated=np.array([True])),
     "step_does_not_reset": lambda: record(self_reset=(1, "at step 3")),
-    "info_type": lambda: with_step(2, info="None"),
+    "info_type": lambda: broken(2, faults={"info type": (3, "info must be a dict, got None")}),
     "info_small": lambda: broken(2, info_largest=(2_000_000, "map", 3)),
     "info_picklable": lambda: broken(2, faults={"info unpicklable": (3, "info['f'] is a function")}),
     # Seeds and copies.

@@ -149,10 +149,7 @@ def action_mask_leaves_choice(record: EnvRecord) -> Findings:
 @check(fix="return {} where there is nothing to tell", blocks=True, once=True)
 def info_type(record: EnvRecord) -> Findings:
     """`reset` and `step` return a dict as info, which vector environments merge key by key."""
-    for episode in record.resets:
-        for number, info in enumerate([episode.info, *(step.info for step in episode.steps)]):
-            if info is not None:
-                yield Finding(f"info must be a dict, got {info} {episode.at(number)}", at="step" if number else "reset")
+    return faults(record, "info type")
 
 
 @check(fix="put only small numbers into info; write frames in render()", mild=True, once=True)

@@ -80,7 +80,7 @@ class Play:
         obs, info = result if pair or as_list else (result, {})
         if not pair:
             episode.malformed["reset"] = kind(result)
-        episode.obs, episode.info, episode.mask = self._taken(obs, info, with_copy=True)
+        episode.obs, episode.mask = self._taken(obs, info)
         episode.has_reset = True
         return True
 
@@ -99,18 +99,21 @@ class Play:
             elif not isinstance(result, list) or len(result) != 5:
                 return False
         obs, reward, terminated, truncated, info = result
-        obs, about_info, mask = self._taken(obs, info, with_copy=number <= KEPT_INFOS)
+        obs, mask = self._taken(obs, info)
         reward, terminated, truncated = copy_value((reward, terminated, truncated))
-        step = Step(kept, obs, reward, terminated, truncated, about_info, call.seconds, mask)
+        step = Step(kept, obs, reward, terminated, truncated, call.seconds, mask)
         if not isinstance(action, np.generic | int) and not same(action, kept):
             step.action_after = copy_value(action)
         episode.steps.append(step)
         return True
 
-    def _taken(self, obs: Any, info: Any, with_copy: bool) -> tuple[Any, str | None, Any]:
-        """Keeps what was returned for `close`; returns a copy of the observation, what an odd info is, and the mask."""
-        self._keep.append((obs, info, _info_copy(info) if with_copy else None))
-        return copy_value(obs), None if isinstance(info, dict) else kind(info), mask_in(obs, info)
+    def _taken(self, obs: Any, info: Any) -> tuple[Any, Any]:
+        """Keeps what was returned for `close`; returns a copy of the observation, and the action mask."""
+        number = len(self._keep)
+        if not isinstance(info, dict):
+            self.episode.faults.setdefault("info type", (number, f"info must be a dict, got {kind(info)}"))
+        self._keep.append((obs, info, _info_copy(info) if number <= KEPT_INFOS else None))
+        return copy_value(obs), mask_in(obs, info)
 
     def _look_at_info(self, number: int, info: dict[Any, Any]) -> None:
         sizes = {key: size_in_bytes(value) for key, value in info.items()}

@@ -42,7 +42,6 @@ class Step:
     reward: Any = 0.0
     terminated: Any = False
     truncated: Any = False
-    info: str | None = None  # what it is, where it is no dict
     seconds: float = 0.0
     mask: Any = None  # the action mask in the observation or info
     action_after: Any = None  # the caller's action, where `step` has changed it
@@ -56,7 +55,6 @@ class Episode:
     policy: Policy
     seed: int | None
     obs: Any = None
-    info: str | None = None
     mask: Any = None
     has_reset: bool = False
     steps: list[Step] = field(default_factory=list)
@@ -66,7 +64,7 @@ class Episode:
     reset_seconds: float = 0.0
     around: list[Snapshot] = field(default_factory=list)  # before the reset, after it, after the last step
     info_largest: tuple[int, Any, int] = (0, None, 0)  # bytes, key, step
-    faults: dict[str, tuple[int, str]] = field(default_factory=dict)  # of what was returned: the first step, in words
+    faults: dict[str, tuple[int, str]] = field(default_factory=dict)  # of returned objects: the first step, in words
 
     def at(self, step: int) -> str:
         """Returns a place in this episode, in words."""
