@@ -17,10 +17,9 @@ import pytest
 from conftest import PACKAGE
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
-from kit.guard import Guard, calls
+from kit.guard import Guard, VectorGuard, calls
 from kit.guard.child_log import ChildLog, pop_hang_report
 from kit.guard.failure import EnvironmentFailure
-from kit.guard.vector import VectorGuard
 from kit.spaces.membership import problems
 from kit.spaces.predicate import predicate
 
