@@ -227,9 +227,7 @@ PRIVATE_NAMES = {
         "_make_on_episode_callback _metrics_num_env_steps_sampled _needs_initial_reset _new_episode "
         "_ongoing_episodes _ongoing_episodes_for_metrics _reset_envs_and_episodes _sample _seed"
     ),
-    "ray.rllib.algorithms.ppo.torch.ppo_torch_learner:PPOTorchLearner": (
-        "_learner_connector _update"
-    ),
+    "ray.rllib.algorithms.ppo.torch.ppo_torch_learner:PPOTorchLearner": ("_learner_connector _update"),
     "ray.rllib.core.models.catalog:Catalog": "_get_dist_cls_from_action_space",
     "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward",
 }

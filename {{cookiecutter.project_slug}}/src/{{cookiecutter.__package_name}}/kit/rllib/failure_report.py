@@ -45,7 +45,6 @@ class Poll(threading.Thread):
     def __init__(self, found: Callable[[dict[str, Any]], object]) -> None:
         super().__init__(daemon=True)
         self._found, self._is_over = found, threading.Event()
-        self.stop = self._is_over.set
         self.start()
 
     def run(self) -> None:
@@ -56,3 +55,7 @@ class Poll(threading.Thread):
                 failure = read()
         if failure is not None:
             self._found(failure)
+
+    def stop(self) -> None:
+        """Ends the looking."""
+        self._is_over.set()
