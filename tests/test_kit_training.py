@@ -414,8 +414,8 @@ with interrupt:
         {work}
     except KeyboardInterrupt:
         print("raised")
-    interrupt.stop_escalating()
-    interrupt.exit_soon()
+    with interrupt.ending():
+        pass
     {last}
 sys.exit(interrupt.exit_code)
 """

@@ -53,8 +53,8 @@ class Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop_escalating()
-        self.exit_soon()
+        with self.ending():
+            pass
         signal.set_wakeup_fd(-1)
         self._writing.close()
         for number, handler in self._before.items():
@@ -75,12 +75,14 @@ class Interrupt:
             poll.stop()
             poll.join(timeout=1.0)  # it may be waiting for a Ray that has gone
 
-    def stop_escalating(self) -> None:
-        """Gives the run the time that it needs to write what it leaves behind."""
-        self._is_ending.set()
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Gives the run the time that it needs to write what it leaves behind.
 
-    def exit_soon(self) -> None:
-        """After a signal, ends the process even if Ray doesn't: its processes may have got the signal, too."""
+        What comes after is cut short by the end of the process if there was a signal: Ray may have got it, too.
+        """
+        self._is_ending.set()
+        yield
         self.finish = lambda: None
         if self.reason is not None:
             timer = threading.Timer(KILL_AFTER_S, self.end_process)

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -112,8 +112,8 @@ class Loop:
         if self.storage:
             self.storage.copy(self.folder, status.iteration)
         self._progress.show(row, seconds_left(self.options, status))
-        if (hint := plateau_hint(self.options, status)) and self._is_new(hint):
-            self._progress.say(hint)
+        if hint := plateau_hint(self.options, status):
+            self._say(hint, once=hint)
 
     def _recover(self, error: BaseException, failure: Mapping[str, Any] | None) -> None:
         """Prepares to go on from the last checkpoint after a fault, as --resume does; raises what must end the run."""
@@ -133,24 +133,23 @@ class Loop:
                 f"training was started anew {MOST_RESTARTS} times and failed each time within one iteration; a crash "
                 "in the environment's own C code looks like that: run it in this process by --debug to see it"
             )
-        restarts = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
-        self.status = Status.of_last_checkpoint(self.folder, self.facts)
-        self.status.restart_count = restarts
+        restart_count = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
+        self.status = replace(Status.of_last_checkpoint(self.folder, self.facts), restart_count=restart_count)
         self._progress.say(f"{what}\ngoing on after iteration {self.status.iteration}")
 
     def _log(self, lines: Sequence[str]) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in lines:
-            mark = next((mark for mark in ONCE_A_RUN if mark in line), None)  # each process says it
-            if mark is None or self._is_new(mark):
-                self._progress.say(line)
+            if self._say(line, once=next((mark for mark in ONCE_A_RUN if mark in line), None)):  # each process says it
                 self.folder.append_log(line)
 
-    def _is_new(self, text: str) -> bool:
-        """Tells whether something has not been said before; it is from now on."""
-        is_new = text not in self._said
-        self._said.add(text)
-        return is_new
+    def _say(self, line: str, once: str | None) -> bool:
+        """Prints a line, unless one of the same `once` has been printed; returns whether it is."""
+        if once is not None and once in self._said:
+            return False
+        self._said.add(once or line)
+        self._progress.say(line)
+        return True
 
 
 def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, Any]) -> dict[str, float | None]:

@@ -147,11 +147,10 @@ class Run:
             reason = ENVIRONMENT_FAILED
             raise
         finally:
-            interrupt.stop_escalating()
-            unwritten = end(reason)
-            if self.storage and loop.status.iteration:
-                unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
-            interrupt.exit_soon()
+            with interrupt.ending():
+                unwritten = end(reason)
+                if self.storage and loop.status.iteration:
+                    unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
             algorithm.stop()
         if unwritten:
             raise unwritten
