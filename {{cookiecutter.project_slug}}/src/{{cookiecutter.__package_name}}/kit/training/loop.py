@@ -109,8 +109,8 @@ class Loop:
             self.folder.save_checkpoint(BEST, save)
         self.folder.save_checkpoint(LAST, save)
         self.status = status
-        if self.storage:
-            self.storage.copy(self.folder, status.iteration)
+        if self.storage and self.storage.is_due() and (error := self.storage.copy(self.folder, status.iteration)):
+            self._progress.say(f"WARNING: {error}")
         self._progress.show(row, seconds_left(self.options, status))
         if hint := plateau_hint(self.options, status):
             self._say(hint, once=hint)

@@ -150,7 +150,7 @@ class Run:
             with interrupt.ending():
                 unwritten = end(reason)
                 if self.storage and loop.status.iteration:
-                    unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
+                    unwritten = self.storage.copy(self.folder, loop.status.iteration) or unwritten
             algorithm.stop()
         if unwritten:
             raise unwritten

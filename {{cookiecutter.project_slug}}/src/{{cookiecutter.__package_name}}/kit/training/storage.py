@@ -2,19 +2,17 @@
 
 import secrets
 import shutil
-import sys
-import tempfile
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from pyarrow import fs
 
 from ..cli import RunError, UsageError
 from ..policy.find import LAST
-from .run_folder import RunFolder
+from .run_folder import LOCK, RunFolder
 
 EVERY_SECONDS = 60.0  # between two copies; cheap environments make a checkpoint several times a second
+MOST_TIME = 0.05  # of a run that its copies may take, where the storage is slow
 LATEST = "latest"  # a file with the name of the copy that is whole
 
 
@@ -38,9 +36,7 @@ class Storage:
 
     def __init__(self, uri: str, name: str) -> None:
         self.where = f"{uri.rstrip('/')}/{name}"
-        self._thread = ThreadPoolExecutor(max_workers=1)
-        self._copying: Future[None] | None = None
-        self._last_time = -EVERY_SECONDS
+        self._due = 0.0  # by `time.monotonic`
         try:
             files, base = fs.FileSystem.from_uri(uri if "://" in uri else Path(uri).resolve())
             files.create_dir(f"{base}/{name}")
@@ -74,41 +70,30 @@ class Storage:
         new.rename(folder.path)
         print(f"{folder.path} is from {self.where}; a checkpoint holds pickled code: only from people you trust")
 
-    def copy(self, folder: RunFolder, iteration: int) -> None:
-        """Copies the run's folder in the background, unless it was done a moment ago; warns if that has failed."""
-        if self._copying is not None:
-            if not self._copying.done():
-                return
-            if error := self._copying.exception():
-                print(f"WARNING: {self.where} could not be written: {_line(error)}", file=sys.stderr)
-            self._copying = None
-        if time.monotonic() - self._last_time >= EVERY_SECONDS:
-            self._copying = self._start(folder, iteration)
+    def is_due(self) -> bool:
+        """Tells whether it is time for another copy."""
+        return time.monotonic() >= self._due
 
-    def finish(self, folder: RunFolder, iteration: int) -> RunError | None:
-        """Makes the last copy, waits for it, and returns why it can't be made, if so."""
-        if error := self._start(folder, iteration).exception():
-            return RunError(f"{folder.path} is whole, but {self.where} could not be written: {_line(error)}")
-        return None
-
-    def _start(self, folder: RunFolder, iteration: int) -> Future[None]:
-        self._last_time = time.monotonic()
-        still = Path(tempfile.mkdtemp())  # the folder itself changes while it is sent
-        ignored = shutil.ignore_patterns(".*", "*.new", "*.old")
-        shutil.copytree(folder.path, still, ignore=ignored, dirs_exist_ok=True)
-        return self._thread.submit(self._send, still, f"{iteration}-{secrets.token_hex(4)}")
-
-    def _send(self, still: Path, name: str) -> None:
+    def copy(self, folder: RunFolder, iteration: int) -> RunError | None:
+        """Copies the run's folder; returns why it can't be done, if so."""
+        start, name = time.monotonic(), f"{iteration}-{secrets.token_hex(4)}"
         try:
-            fs.copy_files(str(still.resolve()), name, destination_filesystem=self._files)
+            self._files.create_dir(name)
+            for part in folder.path.resolve().iterdir():
+                if part.name != LOCK:  # whose lock this process would lose by closing it
+                    fs.copy_files(str(part), f"{name}/{part.name}", destination_filesystem=self._files)
             with self._files.open_output_stream(f"{LATEST}.new") as stream:
                 stream.write(name.encode())
             self._files.move(f"{LATEST}.new", LATEST)
             for entry in self._files.get_file_info(fs.FileSelector("")):
                 if entry.type == fs.FileType.Directory and entry.base_name != name:
                     self._files.delete_dir(entry.path)
+        except Exception as error:  # of whatever is behind pyarrow; the run goes on
+            return RunError(f"{folder.path} is whole, but {self.where} could not be written: {_line(error)}")
         finally:
-            shutil.rmtree(still, ignore_errors=True)
+            now = time.monotonic()
+            self._due = now + max(EVERY_SECONDS, (now - start) / MOST_TIME)
+        return None
 
     def _read_latest(self) -> str | None:
         if self._files.get_file_info(LATEST).type != fs.FileType.File:
@@ -117,5 +102,5 @@ class Storage:
             return bytes(stream.read()).decode()
 
 
-def _line(error: BaseException) -> str:
+def _line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:300]
