@@ -228,6 +228,32 @@ def folder(tmp_path: Path) -> RunFolder:
     return made
 
 
+def test_checkpoint_between_its_two_names_is_found_and_put_back(folder: RunFolder) -> None:
+    """As `kill -9` leaves it where one was moved aside and the next had not its name yet."""
+    for which in (BEST, LAST):
+        folder.save_checkpoint(which, lambda path: (path / POLICY).mkdir(parents=True))
+        write_json(folder.checkpoint(which) / POLICY / POLICY_FACTS, {"iteration": 7})
+        folder.checkpoint(which).rename(folder.checkpoint(which).with_suffix(".old"))
+    assert folder.has_checkpoint() and folder.facts(LAST) == folder.facts(BEST) == {"iteration": 7}
+    folder.recover()
+    assert {path.name for path in (folder.path / "checkpoints").iterdir()} == {BEST, LAST}
+    assert folder.facts(LAST) == {"iteration": 7}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks as Unix has them")
+def test_copy_of_a_run_leaves_it_locked(folder: RunFolder, tmp_path: Path) -> None:
+    """A process loses its lock when it closes the file, also after it has only read it."""
+    folder.append_row({"iteration": 1})
+    storage = Storage(str(tmp_path / "kept"), "run")
+    assert storage.is_due() and storage.copy(folder, 1) is None and not storage.is_due()
+    (copy,) = tmp_path.glob("kept/run/1-*")
+    assert [path.name for path in copy.iterdir()] == ["progress.csv"]
+    code = "from kit.training.run_folder import RunFolder, Path; import sys; RunFolder(Path(sys.argv[1])).make()"
+    other = [sys.executable, "-c", code, str(folder.path)]
+    done = subprocess.run(other, cwd=PACKAGE, capture_output=True, text=True, timeout=60)
+    assert "another process trains in" in done.stderr
+
+
 FACTS = {
     "env_id": "Env-v0",
     "env_config": {},

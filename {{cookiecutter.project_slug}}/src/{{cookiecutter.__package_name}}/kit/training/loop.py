@@ -47,7 +47,6 @@ class Loop:
     status: Status
     facts: Mapping[str, Any]
     storage: Storage | None = None
-    _said: set[str] = field(default_factory=set, init=False)  # what is said once
     _restarts: int = field(default=0, init=False)  # since the last finished iteration
 
     def run(self, interrupt: Interrupt) -> str:
@@ -113,7 +112,7 @@ class Loop:
             self._progress.say(f"WARNING: {error}")
         self._progress.show(row, seconds_left(self.options, status))
         if hint := plateau_hint(self.options, status):
-            self._say(hint, once=hint)
+            self._progress.say(hint, once=hint)
 
     def _recover(self, error: BaseException, failure: Mapping[str, Any] | None) -> None:
         """Prepares to go on from the last checkpoint after a fault, as --resume does; raises what must end the run."""
@@ -140,16 +139,9 @@ class Loop:
     def _log(self, lines: Sequence[str]) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in lines:
-            if self._say(line, once=next((mark for mark in ONCE_A_RUN if mark in line), None)):  # each process says it
+            mark = next((mark for mark in ONCE_A_RUN if mark in line), None)  # each process says it
+            if self._progress.say(line, once=mark):
                 self.folder.append_log(line)
-
-    def _say(self, line: str, once: str | None) -> bool:
-        """Prints a line, unless one of the same `once` has been printed; returns whether it is."""
-        if once is not None and once in self._said:
-            return False
-        self._said.add(once or line)
-        self._progress.say(line)
-        return True
 
 
 def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, Any]) -> dict[str, float | None]:

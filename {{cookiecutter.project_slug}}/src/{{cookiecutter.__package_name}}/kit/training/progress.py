@@ -22,6 +22,7 @@ class Progress:
         self.console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self.console, auto_refresh=False) if rewrite and self.console.is_terminal else None
         self._last_line = -QUIET_SECONDS
+        self._said: set[str] = set()
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -32,9 +33,14 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def say(self, line: str) -> None:
-        """Prints something above the line that moves."""
+    def say(self, line: str, once: str | None = None) -> bool:
+        """Prints something above the line that moves, unless it is said `once` and was; returns whether it is printed."""
+        if once in self._said:
+            return False
+        if once is not None:
+            self._said.add(once)
         self.console.print(line, markup=False)
+        return True
 
     def waiting_for(self, what: str) -> None:
         """Says what takes a while now."""
