@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..cli import UsageError
-from ..files import write_text
+from ..files import read_json, write_text
 from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, newest_run
 
-CHECKPOINT_FILE = Path(POLICY, FACTS)  # in a checkpoint: what it is of, and how far the run was
 LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
 PACKAGES = ("ray", "gymnasium", "torch", "numpy")
 
@@ -46,10 +45,6 @@ class RunFolder:
     def earlier(cls, name: str | None) -> "RunFolder":
         """Names the folder of an earlier run; without a name, the newest."""
         return cls(RUNS / name if name else newest_run())
-
-    def has_checkpoint(self) -> bool:
-        """Tells whether the run has come so far that there is something to go on from."""
-        return any(self.checkpoint(LAST).with_suffix(suffix).is_dir() for suffix in ("", ".old"))
 
     def make(self) -> None:
         """Makes the folder or, of an earlier run, takes it; what a run without a checkpoint has left is removed.
@@ -85,8 +80,19 @@ class RunFolder:
             return
 
     def checkpoint(self, which: str) -> Path:
-        """Returns the folder of the best or the last checkpoint."""
-        return self.path / "checkpoints" / which
+        """Returns the folder of the best or the last checkpoint, also where a crash left it between its two names."""
+        final = self.path / "checkpoints" / which
+        old = final.with_suffix(".old")
+        return old if old.is_dir() and not final.is_dir() else final
+
+    def has_checkpoint(self) -> bool:
+        """Tells whether the run has come so far that there is something to go on from."""
+        return self.checkpoint(LAST).is_dir()
+
+    def facts(self, which: str) -> dict[str, Any]:
+        """Returns what a checkpoint is of, and how far the run was; nothing where there is none."""
+        path = self.checkpoint(which) / POLICY / FACTS
+        return read_json(path) if path.exists() else {}
 
     def save_checkpoint(self, which: str, save: Callable[[Path], Any]) -> None:
         """Writes a whole checkpoint next to the old one, then puts it in its place.
@@ -95,26 +101,25 @@ class RunFolder:
             which: BEST or LAST.
             save: writes the checkpoint's files into the absolute path that it is given.
         """
-        final = self.checkpoint(which)
+        final = self.path / "checkpoints" / which
         new, old = final.with_suffix(".new"), final.with_suffix(".old")
-        for litter in (new, old):  # of a crash
-            shutil.rmtree(litter, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)  # of a crash
         try:
             save(new.resolve())
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)  # makes room on a full disk, too
             raise
         if final.exists():
+            shutil.rmtree(old, ignore_errors=True)
             final.rename(old)
         new.rename(final)
         shutil.rmtree(old, ignore_errors=True)
 
     def recover(self) -> None:
-        """Puts back a checkpoint that a crash left between its two names."""
-        for which in (BEST, LAST):
-            final = self.checkpoint(which)
-            if not final.exists() and final.with_suffix(".old").exists():
-                final.with_suffix(".old").rename(final)
+        """Gives a checkpoint that a crash left between its two names the one that it should have."""
+        for found in (self.checkpoint(BEST), self.checkpoint(LAST)):
+            if found.is_dir():
+                found.rename(found.with_suffix(""))
 
     def append_row(self, row: Mapping[str, Any]) -> None:
         """Adds one iteration to progress.csv."""
