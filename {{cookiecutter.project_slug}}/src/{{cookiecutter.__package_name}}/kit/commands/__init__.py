@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "trains a policy with PPO",
     "evaluate": "measures a trained policy beside a random one",
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
+    "sweep": "searches for better numbers and settings",
     "report": "lays runs side by side, with what differs in their settings",
     "replay": "plays an episode again that ended training",
 }

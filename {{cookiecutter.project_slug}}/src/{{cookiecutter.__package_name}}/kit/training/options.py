@@ -65,6 +65,8 @@ class TrainOptions:
                 words += ["--config", json.dumps(value)] if value else []
             elif name == "set":
                 words += [word for key, number in value.items() for word in ("--set", f"{key}={number!r}")]
+            elif name == "stop_return":
+                words += [flag(name), "none" if value is None else str(value)]
             elif value is True:
                 words.append(flag(name))
             elif value is not None and value is not False:
@@ -151,7 +153,7 @@ def _valued(default: TrainOptions) -> list[tuple[str, str, Callable[[str], Any],
     return [
         ("--name", "NAME", str, "the run's folder below runs/ (default: the date and time)"),
         ("--seed", "N", whole_number(0), f"default: {default.seed}"),
-        ("--stop-return", "R", finite_number, f"mean return that ends the run; default: {threshold}"),
+        ("--stop-return", "R", _number_or_none, f'mean return that ends the run, or "none"; default: {threshold}'),
         ("--max-env-steps", "N", whole_number(1), f"default: {default.max_env_steps:,}"),
         ("--max-seconds", "S", positive_seconds, "default: no limit"),
         ("--patience", "N", whole_number(1), "end after N steps without a better return (default: never)"),
@@ -165,6 +167,10 @@ def _valued(default: TrainOptions) -> list[tuple[str, str, Callable[[str], Any],
 
 def _number_or_word(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
+
+
+def _number_or_none(text: str) -> float | None:
+    return None if text == "none" else finite_number(text)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,0 +1,153 @@
+"""Searches with Optuna: asks for candidates, trains each on all seeds, and tells what came of it."""
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+from ..errors import RunError, UsageError
+from ..files import write_text
+from .space import train_options, value
+from .trainer import Trainer
+
+JOURNAL, TABLE, PICTURE = "journal.log", "trials.csv", "trials.png"
+RETURNS = ("return_mean", "return_low", "return_high")  # over the seeds, with its 95 % interval
+SEED_STEP = 1_000  # between two runs: no copy of the environment has a seed of another run's
+
+
+class Search:
+    """A search in a folder, where an earlier start of it may have left its journal.
+
+    Args:
+        trainer: trains candidates.
+        space: a distribution of Optuna's for each name.
+        num_seeds: runs of each candidate.
+        statistics: returns the `mean` and the `interval` of returns.
+
+    Raises:
+        UsageError: the journal is of another search.
+    """
+
+    def __init__(
+        self, trainer: Trainer, space: dict[str, Any], num_seeds: int, statistics: Callable[[Any], dict[str, Any]]
+    ) -> None:
+        import optuna  # late: an extra
+        from optuna.storages import JournalStorage, journal
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.trainer, self.space, self.num_seeds, self.statistics = trainer, space, num_seeds, statistics
+        self.study = optuna.create_study(
+            storage=JournalStorage(journal.JournalFileBackend(str(trainer.folder / JOURNAL))),
+            pruner=optuna.pruners.MedianPruner(),
+            study_name="sweep",
+            direction="maximize",
+            load_if_exists=True,
+        )
+        what = {"space": {name: str(one) for name, one in space.items()}, "seeds": num_seeds, "marks": trainer.marks}
+        if self.study.user_attrs.get("what", what) != what:
+            raise UsageError(f"{trainer.folder} holds a search of other values, seeds or steps; choose another --name")
+        self.study.set_user_attr("what", what)
+        self._pool, self._saving = ThreadPoolExecutor(trainer.cpus.qsize()), threading.Lock()
+
+    def run(self, trials: int, stop_return: float | None) -> dict[str, Any]:
+        """Trains candidates until there are so many, or the interval of one lies above a return; returns the best's row.
+
+        Raises:
+            RunError: none could be trained.
+            Interrupted: by a signal.
+        """
+        latest = {trial.user_attrs.get("trial"): trial for trial in self.study.trials}
+        for name, trial in latest.items():
+            if name and trial.state.name == "RUNNING" and "row" not in trial.user_attrs:  # when the search was ended
+                self.study.enqueue_trial(trial.params, user_attrs={"trial": name})
+        list(self._pool.map(lambda _: self._try_one(stop_return), range(trials - len(self.rows()))))
+        best = self.rows()[0]
+        if best["return_low"] is None:
+            raise RunError(f"no candidate could be trained: {best['note']}")
+        return best
+
+    def compare(self, best: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Trains a candidate and the defaults on fresh seeds; a param of one value holds for the defaults, too.
+
+        Returns:
+            The statistics of "best", "defaults" and "difference".
+        """
+        settings = {name: best[name] for name in self.space}
+        defaults = {name: best[name] for name, one in self.space.items() if one.single()}
+        fresh = [number * SEED_STEP for number in range(self.num_seeds, 2 * self.num_seeds)]
+        ours = self._pool.map(lambda seed: self._train(best["trial"], settings, seed), fresh)
+        theirs = self._pool.map(lambda seed: self._train("defaults", defaults, seed), fresh)
+        pairs = list(zip(ours, theirs, strict=True))
+        returns = {
+            "best": [a for a, _ in pairs],
+            "defaults": [b for _, b in pairs],
+            "difference": [a - b for a, b in pairs],
+        }
+        return {name: self.statistics(some) for name, some in returns.items()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Returns a row for each candidate that was tried, the best first; what has no interval comes last."""
+        rows = [trial.user_attrs["row"] for trial in self.study.trials if "row" in trial.user_attrs]
+        return sorted(rows, key=lambda row: -math.inf if row["return_low"] is None else row["return_low"], reverse=True)
+
+    def _try_one(self, stop_return: float | None) -> None:
+        """Trains one more candidate on all seeds, unless there is one that is good enough."""
+        from optuna import TrialPruned
+        from optuna.trial import TrialState
+
+        if stop_return is not None and any((row["return_low"] or -math.inf) >= stop_return for row in self.rows()):
+            return
+        trial = self.study.ask(self.space)
+        trial.set_user_attr("trial", name := trial.user_attrs.get("trial", f"trial-{trial.number + 1:02}"))
+        settings = {key: value(drawn) for key, drawn in trial.params.items()}
+        row = {"trial": name, "state": "complete", **dict.fromkeys(RETURNS), **settings, "note": None}
+        state = TrialState.COMPLETE
+        try:
+            returns = [self._train(name, settings, number * SEED_STEP, trial) for number in range(self.num_seeds)]
+            found = self.statistics(returns)
+            row |= zip(RETURNS, (found["mean"], *found["interval"]), strict=True)
+        except TrialPruned:
+            state, row["state"] = TrialState.PRUNED, "stopped early"
+        except RunError as error:
+            state, row["state"], row["note"] = TrialState.FAIL, "failed", str(error)
+        trial.set_user_attr("row", row)
+        self.study.tell(trial, row["return_low"], state)
+        print("  ".join(f"{key} {shown:.4g}" if isinstance(shown, float) else str(shown) for key, shown in row.items()))
+        self._save()
+
+    def _train(self, name: str, settings: Mapping[str, Any], seed: int, trial: Any = None) -> float:
+        """Trains on one seed and returns the mean return at the end; raises TrialPruned below the others' median."""
+        from optuna import TrialPruned
+
+        last = self.trainer.marks[-1]
+        with closing(self.trainer.returns(f"{name}-seed-{seed}", seed, train_options(settings))) as returns:
+            for steps, mean in returns:
+                if trial and steps < last:
+                    trial.report(mean, seed // SEED_STEP * last + steps)  # equal steps and equal seeds are compared
+                    if trial.should_prune():
+                        raise TrialPruned
+        return mean
+
+    def _save(self) -> None:
+        """Writes the table, and the picture of what has an interval: black dots on grey lines."""
+        import matplotlib  # late: takes half a second
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot as plt
+        from pandas import DataFrame
+
+        with self._saving:
+            rows = self.rows()
+            write_text(self.trainer.folder / TABLE, DataFrame(rows).to_csv(index=False))
+            rows = [row for row in rows if row["return_low"] is not None]
+            labels = [" ".join([row["trial"], *(f"{name}={row[name]}" for name in self.space)]) for row in rows]
+            mean, low, high = ([row[name] for row in rows] for name in RETURNS)
+            figure, axes = plt.subplots(figsize=(9, 1.5 + 0.3 * len(rows)), layout="constrained")
+            axes.hlines(labels, low, high, color="grey")
+            axes.plot(mean, labels, "ko")
+            axes.invert_yaxis()
+            axes.set_xlabel("return at the end of training: mean over the seeds, and its 95 % interval")
+            figure.savefig(self.trainer.folder / PICTURE, dpi=120)
+            plt.close(figure)
