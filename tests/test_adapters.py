@@ -490,16 +490,16 @@ def test_mask_of_several_choices(adapters: ModuleType) -> None:
         adapted.step(np.array([1, 2]))
         with pytest.raises(ValueError, match="forbids this action"):
             adapted.step(np.array([1, 1]))
-        drawn = {tuple(adapters.random_action(adapted, observation).tolist()) for _ in range(100)}
+        drawn = {tuple(adapters.random_choice(adapted.action_space, observation).tolist()) for _ in range(100)}
         assert drawn == {(1, 0), (1, 2)}
 
 
 def test_random_actions_are_allowed_ones(adapters: ModuleType) -> None:
     adapted = adapters.adapt(masked([0, 1, 0, 1], spaces.Discrete(4)))
     observation, _ = adapted.reset()
-    assert {int(adapters.random_action(adapted, observation)) for _ in range(100)} == {1, 3}
+    assert {int(adapters.random_choice(adapted.action_space, observation)) for _ in range(100)} == {1, 3}
     plain = adapters.adapt(Drawn(VECTOR, spaces.Discrete(3)))
-    assert {int(adapters.random_action(plain, None)) for _ in range(100)} == {0, 1, 2}
+    assert {int(adapters.random_choice(plain.action_space, None)) for _ in range(100)} == {0, 1, 2}
 
 
 def test_mask_may_be_empty_where_the_episode_ends_and_only_there(adapters: ModuleType) -> None:

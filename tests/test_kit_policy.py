@@ -19,6 +19,7 @@ from conftest import PACKAGE
 from gymnasium import spaces
 from kit.commands import evaluate
 from kit.errors import RunError, UsageError
+from kit.policy import measure
 from kit.policy.find import find_policy
 from kit.policy.space_json import from_json, to_json
 from kit.spaces import adapt
@@ -26,6 +27,7 @@ from kit.task import Task
 
 torch = pytest.importorskip("torch")
 folder_module = pytest.importorskip("kit.policy.folder")
+actor_module = pytest.importorskip("kit.policy.actor")
 networks = pytest.importorskip("kit.policy.networks")
 
 MODEL_CONFIG = {"hidden_units": [64, 64], "image_features": 256}
@@ -97,7 +99,7 @@ OUTER.register()
 def actor(seen: gym.Space[Any], chosen: gym.Space[Any]) -> Any:
     """Builds what acts, with other weights and statistics than it begins with."""
     torch.manual_seed(0)
-    built = networks.Actor(seen, chosen, MODEL_CONFIG)
+    built = actor_module.Actor(seen, chosen, MODEL_CONFIG)
     for parameter in built.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
     built.observe(batch_of(seen, 64))
@@ -124,10 +126,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("runs/first")
 
 
-def save(folder: Path, **facts: Any) -> Any:
-    """Writes a policy for Reader; returns its networks."""
+def save(folder: Path, favourite: int | None = None, **facts: Any) -> Any:
+    """Writes a policy for Reader, that always takes the favourite action if there is one; returns its networks."""
     env = adapt(Reader())
     saved = actor(env.observation_space, env.action_space)
+    if favourite is not None:
+        saved.policy.layers[-1].bias.data[favourite] += 1000
     kept = {"env_id": TASK.env_id, "spaces": folder_module.spaces_of(env), "env_config": {}, "versions": {"kit": "1"}}
     folder_module.save_policy(folder, saved, kept | facts)
     return saved
@@ -163,10 +167,32 @@ def test_actor_can_be_exported_with_any_batch(seen: str, chosen: str) -> None:
         torch.testing.assert_close(our, their)
 
 
-@pytest.mark.parametrize("space", [*SEEN.values(), *CHOSEN.values()], ids=str)
+ALL_SPACES: list[Any] = [
+    *SEEN.values(),
+    *CHOSEN.values(),
+    spaces.Box(np.array([-np.inf, 0.1]), np.array([3, np.inf]), dtype=np.float64),
+    spaces.Box(-(2**63), 2**63 - 1, (2,), np.int64),
+    spaces.Box(0, 1, (), np.float32),
+    spaces.Discrete(3, start=-1),
+    spaces.MultiDiscrete(np.array([[2, 3], [4, 5]]), start=np.array([[1, 1], [0, 0]]), dtype=np.int32),
+    spaces.MultiBinary([2, 3]),
+    spaces.Text(5, min_length=0, charset="bca"),
+    spaces.Sequence(VECTOR, stack=True),
+    spaces.Graph(VECTOR, spaces.Discrete(3)),
+    spaces.Graph(VECTOR, None),
+    spaces.OneOf([VECTOR, spaces.Discrete(2)]),
+    spaces.Dict([("z", VECTOR), ("a", spaces.Tuple([VECTOR, spaces.MultiBinary(2)]))]),
+    spaces.Dict([(1, VECTOR), (2, IMAGE)]),  # type: ignore[list-item]
+]
+
+
+@pytest.mark.parametrize("space", ALL_SPACES, ids=str)
 def test_spaces_survive_json(space: gym.Space[Any]) -> None:
     text = json.dumps(to_json(space), allow_nan=False)
-    assert from_json(json.loads(text)) == space
+    read = from_json(json.loads(text))
+    assert read == space and read.dtype == space.dtype
+    if isinstance(space, spaces.Dict) and isinstance(read, spaces.Dict):
+        assert list(read) == list(space)  # the order in which the networks see the parts
     assert len(text) < 500  # bounds that are all the same are written once
 
 
@@ -180,8 +206,8 @@ def test_saved_policy_acts_as_before(run: Path) -> None:
     observation, _ = env.reset(seed=1)
     for _ in range(5):
         expected = saved.most_likely(saved(torch.from_numpy(observation[None])))[0]
-        assert policy.act(observation) == expected
-        observation = env.step(policy.act(observation))[0]
+        assert policy(observation) == expected + 1  # the environment counts its actions from 1
+        observation = env.step(policy(observation))[0]
     assert torch.equal(torch.get_rng_state(), state)
     assert float(policy.actor.observation_statistics.count) == 64
     assert policy.facts["model_config"] == MODEL_CONFIG
@@ -245,7 +271,7 @@ def not_finite(folder: Path) -> None:
     [
         (half, "is damaged: SafetensorError"),
         (not_finite, "is damaged: ValueError: weights that are not finite"),
-        (damaged_facts(format=2), "has format 2, this version of the kit reads 1"),
+        (damaged_facts(format=1), "has format 1, this version of the kit reads 2"),
         (damaged_facts(format=None), "has format None"),
         (damaged_facts(spaces=None), "is not what train writes: it has no 'spaces'"),
         (damaged_facts(model_config={"hidden_units": [10**9], "image_features": 1}), "size mismatch"),
@@ -263,7 +289,7 @@ def test_policy_for_other_spaces_is_refused(run: Path, monkeypatch: pytest.Monke
     folder = run / "checkpoints/best/policy"
     monkeypatch.setattr(Reader, "action_space", spaces.Discrete(3))  # counted from another number: the same networks
     line = refusal(folder)
-    assert "was trained with the action space" in line and "Discrete(3, start=1)" in line and "Discrete(3)" in line
+    assert "was trained with the action space" in line and "'start': 1" in line and "'start': 0" in line
 
 
 def test_environment_gets_the_config_of_its_training(run: Path) -> None:
@@ -273,14 +299,14 @@ def test_environment_gets_the_config_of_its_training(run: Path) -> None:
 
 
 def test_spaces_of_third_parties_compare_without_their_address() -> None:
-    class Mission(spaces.Discrete):
+    class Mission(gym.Space[Any]):
         def __repr__(self) -> str:
             return f"Mission({object()})"
 
-    env = Reader()
-    env.observation_space = Mission(4)
-    first, second = (folder_module.spaces_of(adapt(env)) for _ in range(2))
+    first, second = (to_json(spaces.Dict(mission=Mission(), vector=VECTOR)) for _ in range(2))
     assert first == second and "Mission(<object object>)" in str(first)
+    read: Any = from_json(first)
+    assert from_json(to_json(read)) == read and read["mission"].contains("go to the door")
 
 
 # The video
@@ -297,16 +323,71 @@ def test_video_without_a_display_is_one_line(run: Path, display: str, capsys: py
 def test_video_lies_in_the_runs_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(run / "checkpoints/best/policy", "sent/policy")
     for given, place in (("first", run), ("sent", Path("sent"))):
-        assert evaluate.main(TASK, [given, "--video", "--episodes", "2", "--seed", "7"]) == 0
-        video = place / "videos/seed-7-episode-0.mp4"
-        assert video.stat().st_size > 0 and str(video) in capsys.readouterr().out
+        assert evaluate.main(TASK, [given, "--video", "--episodes", "3", "--seed", "7"]) == 0
+        told = capsys.readouterr().out
+        for name in ("median", "best"):
+            video = place / f"videos/{name}.mp4"
+            assert video.stat().st_size > 0 and f"video of the {name} episode: {video}" in told
 
 
 def test_class_of_wrappers_is_filmed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("sent").mkdir()
     save(Path("sent/policy"), env_id=OUTER.env_id)
     assert evaluate.main(OUTER, ["sent", "--video", "--episodes", "2", "--seed", "7"]) == 0
-    assert Path("sent/videos/seed-7-episode-0.mp4").stat().st_size > 0
+    assert Path("sent/videos/best.mp4").stat().st_size > 0
+
+
+# Comparing
+
+
+def evaluated(*arguments: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Returns what `evaluate --json` says."""
+    assert evaluate.main(TASK, [*arguments, "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_policies_are_compared_on_the_same_seeds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, favourite in (("worst", 0), ("best", 2)):
+        Path(name).mkdir()
+        save(Path(name, "policy"), favourite)
+    report = evaluated("best", "--against", "worst", "--episodes", "10", capsys=capsys)
+    assert report["policy"]["mean"] == 15 and report["against"]["mean"] == 5  # five steps of reward 3, or 1
+    assert report["against"]["difference"] == {"mean": 10, "interval": [10, 10], "min": 10, "max": 10}
+    assert report["against"]["checkpoint"] == "worst/policy"
+    assert evaluate.main(TASK, ["worst", "--against", "best", "--episodes", "10"]) == 0
+    assert "the policy is worse than best/policy: the difference is -10" in capsys.readouterr().out
+
+
+def test_policy_that_is_not_better_than_random_is_told_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("middle").mkdir()
+    save(Path("middle/policy"), 1)  # as good as random actions on the average
+    assert evaluate.main(TASK, ["middle", "--against", "middle", "--episodes", "40"]) == 0
+    told = capsys.readouterr().out
+    assert "the policy is not better than random actions: the difference is" in told
+    assert "the policy is not better than middle/policy: the difference is 0, 95 % interval 0 to 0" in told
+
+
+def test_workers_change_no_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("first", "--against", "first", "--episodes", "7")
+    alone, shared = evaluated(*command, capsys=capsys), evaluated(*command, "--workers", "3", capsys=capsys)
+    for name in ("policy", "random"):
+        assert alone[name]["mean"] == pytest.approx(shared[name]["mean"])
+        assert alone[name]["max"] == shared[name]["max"]
+    assert alone["random"]["difference"]["interval"] == pytest.approx(shared["random"]["difference"]["interval"])
+
+
+def test_film_shows_the_episodes_that_it_says(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filmed: list[Any] = []
+
+    def spread(function: Any, inputs: Any, hint: str) -> list[Any]:
+        filmed.extend(inputs)
+        return [Path(name) for name, _ in inputs]
+
+    monkeypatch.setattr(evaluate, "spread", spread)
+    assert evaluate.main(TASK, ["first", "--video", "--episodes", "9", "--seed", "20"]) == 0
+    returns = measure.play(TASK, run / "checkpoints/best/policy", None, None, range(20, 29))["policy"]
+    (_, median), (_, best) = filmed
+    assert returns[best - 20] == max(returns) and returns[median - 20] == sorted(returns)[4]
 
 
 # Finding one
@@ -369,7 +450,7 @@ def test_interval_is_students() -> None:
     for count in (2, 3, 5, 30, 100, 10_000):
         returns = np.random.default_rng(count).normal(3.0, 2.0, count).tolist()
         expected = stats.t.interval(0.95, count - 1, loc=np.mean(returns), scale=stats.sem(returns))
-        assert evaluate.statistics(returns)["interval"] == pytest.approx(expected, rel=1e-3)
+        assert measure.statistics(returns)["interval"] == pytest.approx(expected, rel=1e-3)
 
 
 # What is imported

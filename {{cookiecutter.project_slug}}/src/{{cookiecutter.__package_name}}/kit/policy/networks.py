@@ -1,19 +1,14 @@
-"""The networks, built to fit the adapted spaces: plain torch modules that can be exported."""
+"""The networks, built to fit an adapted space: plain torch modules that can be exported."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from gymnasium import spaces
 from torch import nn
 
 from ..spaces import ACTION_MASK, VECTOR
-from .normalization import RunningStatistics
-
-_FARTHEST = 10.0  # standard deviations from the mean; what lies beyond would drown everything else
-_FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradient is 0 rather than NaN
 
 
 def network_summary(observation_space: gym.Space[Any], model_config: Mapping[str, Any]) -> str:
@@ -25,78 +20,6 @@ def network_summary(observation_space: gym.Space[Any], model_config: Mapping[str
         units = " x ".join(str(units) for units in model_config["hidden_units"])
         reasons.append(f"{units} tanh units for {'them and ' if reasons else ''}{sizes[VECTOR]} numbers")
     return "policy and value network: " + ", ".join(reasons)
-
-
-class Actor(nn.Module):
-    """All that it takes to act: the statistics of the observations, the policy network and the spread of real actions.
-
-    A discrete choice gets a logit a value; a real number gets a mean, and a learnt spread that is the same everywhere.
-    Images are scaled already and stay as they are; the vector in an observation is normalised.
-
-    Args:
-        observation_space: as the adapters make it.
-        action_space: likewise.
-        model_config: `hidden_units`, the size of each hidden layer, and `image_features`, how many numbers the
-            convolutions make of an image.
-    """
-
-    def __init__(
-        self, observation_space: gym.Space[Any], action_space: gym.Space[Any], model_config: Mapping[str, Any]
-    ) -> None:
-        super().__init__()
-        self.action_space = action_space
-        self.model_config = {name: model_config[name] for name in ("hidden_units", "image_features")}
-        self.logits, self.reals = choices(action_space)
-        outputs = sum(self.logits) + self.reals
-        # Near-even first actions explore; a value head of ordinary size learns at once (Andrychowicz et al. 2021).
-        self.policy = Network(observation_space, outputs, **self.model_config, head_gain=0.01)
-        self.log_std = nn.Parameter(torch.zeros(self.reals))
-        size = self.policy.vector_size
-        self.observation_statistics = RunningStatistics((size,)) if size else None
-
-    def forward(self, observation: Any) -> torch.Tensor:
-        """Returns the logits, then the means, then the logarithms of the spreads, shape (batch, n).
-
-        Args:
-            observation: a tensor of shape (batch, n) or (batch, height, width, channels), float32 or uint8, or a dict
-                of these and the mask of the actions.
-        """
-        outputs = self.policy(self.normalized(observation))
-        if isinstance(observation, dict) and ACTION_MASK in observation:
-            outputs = torch.where(observation[ACTION_MASK] > 0, outputs, _FORBIDDEN)
-        if self.reals:
-            outputs = torch.cat([outputs, self.log_std.expand(outputs.shape[0], -1)], dim=-1)
-        return outputs
-
-    def most_likely(self, outputs: torch.Tensor) -> Any:
-        """Returns the most likely actions for what `forward` has returned.
-
-        Returns:
-            Of a Discrete int64 of shape (batch,), of a MultiDiscrete int64 of shape (batch, choices), of a Box the
-            means, float32 of shape (batch, n), which the adapters keep in their bounds; of a Tuple the last two.
-        """
-        count = sum(self.logits)
-        means = outputs[:, count : count + self.reals]
-        if not self.logits:
-            return means
-        chosen = torch.stack([part.argmax(-1) for part in outputs[:, :count].split(self.logits, dim=-1)], dim=-1)
-        if isinstance(self.action_space, spaces.Discrete):
-            return chosen[:, 0]
-        return (chosen, means) if self.reals else chosen
-
-    def observe(self, observation: Any) -> None:
-        """Takes a batch of observations into the statistics."""
-        if self.observation_statistics is not None:
-            self.observation_statistics.update(observation[VECTOR] if isinstance(observation, dict) else observation)
-
-    def normalized(self, observation: Any) -> Any:
-        """Returns the observations as the networks take them."""
-        statistics = self.observation_statistics
-        if statistics is None:
-            return observation
-        vector = observation[VECTOR] if isinstance(observation, dict) else observation
-        vector = ((vector - statistics.mean) / statistics.deviation).clamp(-_FARTHEST, _FARTHEST)
-        return {**observation, VECTOR: vector} if isinstance(observation, dict) else vector
 
 
 class Network(nn.Module):
@@ -128,32 +51,6 @@ class Network(nn.Module):
             return self.layers(next(iter(self.images.values()))(observation) if self.images else observation)
         features = [network(observation[name]) for name, network in self.images.items()]
         return self.layers(torch.cat([*features, observation[VECTOR]] if self.vector_size else features, dim=-1))
-
-
-def require_finite(outputs: torch.Tensor, observation: Any) -> torch.Tensor:
-    """Returns a network's outputs, or raises ValueError that says which number isn't finite.
-
-    It is not a part of `forward`, which is exported. RLlib itself would train on NaN for as long as it is let.
-    """
-    if torch.isfinite(outputs).all():
-        return outputs
-    for name, values in observation.items() if isinstance(observation, dict) else [("observation", observation)]:
-        for place in (~torch.isfinite(values)).nonzero()[:1].tolist():
-            value = values[tuple(place)].item()
-            raise ValueError(f"the {name} of copy {place[0]} is {value} at index {place[1:]}: see where it is computed")
-    raise ValueError("the network's own weights are no longer finite: lower the learning rate")
-
-
-def choices(action_space: gym.Space[Any]) -> tuple[list[int], int]:
-    """Returns how many values each discrete choice has, and how many real numbers are drawn."""
-    if isinstance(action_space, spaces.Discrete):
-        return [int(action_space.n)], 0
-    if isinstance(action_space, spaces.MultiDiscrete):
-        return action_space.nvec.tolist(), 0
-    if isinstance(action_space, spaces.Box):
-        return [], int(np.prod(action_space.shape))
-    assert isinstance(action_space, spaces.Tuple)
-    return choices(action_space[0])[0], choices(action_space[1])[1]
 
 
 def _parts(observation_space: gym.Space[Any]) -> dict[str, tuple[int, ...]]:

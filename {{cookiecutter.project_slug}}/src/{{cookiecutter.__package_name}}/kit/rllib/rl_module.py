@@ -19,7 +19,8 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
-from ..policy.networks import Actor, Network, choices, require_finite
+from ..policy.actor import Actor, choices, require_finite
+from ..policy.networks import Network
 from ..policy.normalization import RunningStatistics
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tree
 from gymnasium.vector import VectorEnv
 
-from ..spaces import random_action, random_actions
+from ..spaces import random_actions, random_choice
 
 SECONDS = 0.3  # in which the environment is stepped; a step that takes longer is finished
 WINDOW_SECONDS = 0.03
@@ -82,7 +82,7 @@ def _play(env: Any) -> Iterator[int]:
             observation = env.step(random_actions(env, observation))[0]
             yield env.num_envs
             continue
-        observation, _, terminated, truncated, _ = env.step(random_action(env, observation))
+        observation, _, terminated, truncated, _ = env.step(random_choice(env.action_space, observation))
         if terminated or truncated:
             observation, _ = env.reset()
         yield 1
