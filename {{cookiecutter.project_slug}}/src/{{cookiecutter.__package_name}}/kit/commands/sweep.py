@@ -14,13 +14,12 @@ from ..contract import run_checks
 from ..errors import RunError, UsageError
 from ..files import write_text
 from ..policy.find import RUNS, SWEEP
-from ..search.search import JOURNAL, Search
+from ..search.search import Search
 from ..search.space import ENV, check_params, parse_params, train_options
 from ..search.trainer import Interrupted, Trainer
 from ..task import Task
 from ..training.interrupt import Interrupt
 from ..training.run_folder import lock
-from .evaluate import statistics
 
 EXAMPLE = "--param lr=1e-4..3e-3:log --param env.length=8,16 --trials 20 --seeds 3"
 
@@ -29,7 +28,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Searches, says whether the best is better than the defaults, and returns the exit code."""
     options = _parse(task, arguments)
     folder, space = RUNS / options.name, parse_params(options.param)
-    if folder.parent != RUNS or (folder.exists() and not (folder / JOURNAL).exists()):
+    if folder.parent != RUNS or (folder.exists() and not (folder / SWEEP).exists()):
         raise UsageError(f"--name {options.name}: {folder} can't be the folder of a search; choose another")
     check_params(task, space)
     checked = run_checks(task.target, {}, quick=True)
@@ -39,7 +38,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     with lock(folder / SWEEP), Interrupt() as interrupt:
         interrupt.is_patient = True  # the runs end first
         trainer = Trainer(task.package, folder, options.max_env_steps, interrupt)
-        search = Search(trainer, space, options.seeds, statistics)
+        search = Search(trainer, space, options.seeds)
         try:
             best = search.run(options.trials, options.stop_return)
             print(f"{best['trial']} and the defaults train on {options.seeds} fresh seeds", flush=True)
@@ -56,14 +55,14 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     return interrupt.exit_code
 
 
-def say(name: str, found: Mapping[str, Mapping[str, Any]]) -> bool:
+def say(name: str, found: Mapping[str, Any]) -> bool:
     """Says whether the best is better than the defaults by more than chance, and returns it."""
-    for what in found:
-        mean, (low, high) = (found[what][key] for key in ("mean", "interval"))
-        print(f"{what:11} mean return {mean:8.4g}   95 % interval {low:.4g} to {high:.4g}")
-    is_better = bool(found["difference"]["interval"][0] > 0)
-    print(f"{name} is {'better' if is_better else 'no better'} than the defaults")
-    return is_better
+    for what, one in (name, found["policy"]), ("defaults", found["defaults"]):
+        print(f"{what:10} return {one['mean']:.4g}, 95 % interval {one['interval'][0]:.4g} to {one['interval'][1]:.4g}")
+    (low, high), mean = (found["defaults"]["difference"][key] for key in ("interval", "mean"))
+    verdict = "better" if low > 0 else "no better"
+    print(f"{name} is {verdict} than the defaults: by {mean:.4g}, 95 % interval {low:.4g} to {high:.4g}")
+    return bool(low > 0)
 
 
 def write_numbers(path: Path, numbers: Mapping[str, Any]) -> list[str]:

@@ -2,44 +2,40 @@
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 from ..errors import RunError, UsageError
 from ..files import write_text
+from ..policy.measure import compare, statistics
 from .space import train_options, value
 from .trainer import Trainer
 
-JOURNAL, TABLE, PICTURE = "journal.log", "trials.csv", "trials.png"
-RETURNS = ("return_mean", "return_low", "return_high")  # over the seeds, with its 95 % interval
 SEED_STEP = 1_000  # between two runs: no copy of the environment has a seed of another run's
 
 
 class Search:
-    """A search in a folder, where an earlier start of it may have left its journal.
+    """A search in the trainer's folder, where an earlier start of it may have left its journal.
 
     Args:
         trainer: trains candidates.
         space: a distribution of Optuna's for each name.
         num_seeds: runs of each candidate.
-        statistics: returns the `mean` and the `interval` of returns.
 
     Raises:
         UsageError: the journal is of another search.
     """
 
-    def __init__(
-        self, trainer: Trainer, space: dict[str, Any], num_seeds: int, statistics: Callable[[Any], dict[str, Any]]
-    ) -> None:
+    def __init__(self, trainer: Trainer, space: dict[str, Any], num_seeds: int) -> None:
         import optuna  # late: an extra
         from optuna.storages import JournalStorage, journal
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.trainer, self.space, self.num_seeds, self.statistics = trainer, space, num_seeds, statistics
+        self.trainer, self.space, self.num_seeds = trainer, space, num_seeds
         self.study = optuna.create_study(
-            storage=JournalStorage(journal.JournalFileBackend(str(trainer.folder / JOURNAL))),
+            storage=JournalStorage(journal.JournalFileBackend(str(trainer.folder / "journal.log"))),
             pruner=optuna.pruners.MedianPruner(),
             study_name="sweep",
             direction="maximize",
@@ -62,60 +58,51 @@ class Search:
         for name, trial in latest.items():
             if name and trial.state.name == "RUNNING" and "row" not in trial.user_attrs:  # when the search was ended
                 self.study.enqueue_trial(trial.params, user_attrs={"trial": name})
-        list(self._pool.map(lambda _: self._try_one(stop_return), range(trials - len(self.rows()))))
-        best = self.rows()[0]
-        if best["return_low"] is None:
+        enough = math.inf if stop_return is None else stop_return
+        list(self._pool.map(lambda _: self._try_one(enough), range(trials - len(self.rows()))))
+        if (best := self.rows()[0])["low"] is None:
             raise RunError(f"no candidate could be trained: {best['note']}")
         return best
 
-    def compare(self, best: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Trains a candidate and the defaults on fresh seeds; a param of one value holds for the defaults, too.
-
-        Returns:
-            The statistics of "best", "defaults" and "difference".
-        """
+    def compare(self, best: Mapping[str, Any]) -> dict[str, Any]:
+        """Trains a candidate and the defaults on fresh seeds; returns the statistics of "policy" and "defaults"."""
         settings = {name: best[name] for name in self.space}
-        defaults = {name: best[name] for name, one in self.space.items() if one.single()}
+        fixed = {name: best[name] for name, one in self.space.items() if one.single()}  # holds for the defaults, too
         fresh = [number * SEED_STEP for number in range(self.num_seeds, 2 * self.num_seeds)]
         ours = self._pool.map(lambda seed: self._train(best["trial"], settings, seed), fresh)
-        theirs = self._pool.map(lambda seed: self._train("defaults", defaults, seed), fresh)
-        pairs = list(zip(ours, theirs, strict=True))
-        returns = {
-            "best": [a for a, _ in pairs],
-            "defaults": [b for _, b in pairs],
-            "difference": [a - b for a, b in pairs],
-        }
-        return {name: self.statistics(some) for name, some in returns.items()}
+        theirs = self._pool.map(lambda seed: self._train("defaults", fixed, seed), fresh)
+        return compare({"policy": list(ours), "defaults": list(theirs)})
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns a row for each candidate that was tried, the best first; what has no interval comes last."""
         rows = [trial.user_attrs["row"] for trial in self.study.trials if "row" in trial.user_attrs]
-        return sorted(rows, key=lambda row: -math.inf if row["return_low"] is None else row["return_low"], reverse=True)
+        return sorted(rows, key=lambda row: (row["low"] is not None, row["low"]), reverse=True)
 
-    def _try_one(self, stop_return: float | None) -> None:
-        """Trains one more candidate on all seeds, unless there is one that is good enough."""
+    def _try_one(self, enough: float) -> None:
+        """Trains one more candidate on all seeds, unless the interval of one lies above `enough`."""
         from optuna import TrialPruned
         from optuna.trial import TrialState
 
-        if stop_return is not None and any((row["return_low"] or -math.inf) >= stop_return for row in self.rows()):
+        self.trainer.raise_if_interrupted()
+        if any(row["low"] is not None and row["low"] >= enough for row in self.rows()):
             return
         trial = self.study.ask(self.space)
         trial.set_user_attr("trial", name := trial.user_attrs.get("trial", f"trial-{trial.number + 1:02}"))
         settings = {key: value(drawn) for key, drawn in trial.params.items()}
-        row = {"trial": name, "state": "complete", **dict.fromkeys(RETURNS), **settings, "note": None}
+        row: dict[str, Any] = {"trial": name, "low": None, "mean": None, "high": None, **settings, "note": None}
         state = TrialState.COMPLETE
         try:
-            returns = [self._train(name, settings, number * SEED_STEP, trial) for number in range(self.num_seeds)]
-            found = self.statistics(returns)
-            row |= zip(RETURNS, (found["mean"], *found["interval"]), strict=True)
+            found = statistics([self._train(name, settings, n * SEED_STEP, trial) for n in range(self.num_seeds)])
+            row |= {"low": found["interval"][0], "mean": found["mean"], "high": found["interval"][1]}
         except TrialPruned:
-            state, row["state"] = TrialState.PRUNED, "stopped early"
+            state, row["note"] = TrialState.PRUNED, "stopped early: below the median"
         except RunError as error:
-            state, row["state"], row["note"] = TrialState.FAIL, "failed", str(error)
+            state, row["note"] = TrialState.FAIL, str(error)
         trial.set_user_attr("row", row)
-        self.study.tell(trial, row["return_low"], state)
-        print("  ".join(f"{key} {shown:.4g}" if isinstance(shown, float) else str(shown) for key, shown in row.items()))
-        self._save()
+        self.study.tell(trial, row["low"], state)
+        print("  ".join(f"{key} {shown}" for key, shown in row.items() if shown is not None), flush=True)
+        with self._saving:
+            self._save(self.rows())
 
     def _train(self, name: str, settings: Mapping[str, Any], seed: int, trial: Any = None) -> float:
         """Trains on one seed and returns the mean return at the end; raises TrialPruned below the others' median."""
@@ -130,7 +117,7 @@ class Search:
                         raise TrialPruned
         return mean
 
-    def _save(self) -> None:
+    def _save(self, rows: list[dict[str, Any]]) -> None:
         """Writes the table, and the picture of what has an interval: black dots on grey lines."""
         import matplotlib  # late: takes half a second
 
@@ -138,16 +125,14 @@ class Search:
         from matplotlib import pyplot as plt
         from pandas import DataFrame
 
-        with self._saving:
-            rows = self.rows()
-            write_text(self.trainer.folder / TABLE, DataFrame(rows).to_csv(index=False))
-            rows = [row for row in rows if row["return_low"] is not None]
-            labels = [" ".join([row["trial"], *(f"{name}={row[name]}" for name in self.space)]) for row in rows]
-            mean, low, high = ([row[name] for row in rows] for name in RETURNS)
-            figure, axes = plt.subplots(figsize=(9, 1.5 + 0.3 * len(rows)), layout="constrained")
-            axes.hlines(labels, low, high, color="grey")
-            axes.plot(mean, labels, "ko")
-            axes.invert_yaxis()
-            axes.set_xlabel("return at the end of training: mean over the seeds, and its 95 % interval")
-            figure.savefig(self.trainer.folder / PICTURE, dpi=120)
-            plt.close(figure)
+        write_text(self.trainer.folder / "trials.csv", DataFrame(rows).to_csv(index=False))
+        rows = [row for row in rows if row["low"] is not None]
+        labels = ["  ".join([row["trial"], *(f"{name}={row[name]}" for name in self.space)]) for row in rows]
+        low, mean, high = ([row[name] for row in rows] for name in ("low", "mean", "high"))
+        figure, axes = plt.subplots(figsize=(9, 1.5 + 0.3 * len(rows)), layout="constrained")
+        axes.hlines(labels, low, high, color="grey")
+        axes.plot(mean, labels, "ko")
+        axes.invert_yaxis()
+        axes.set_xlabel("return at the end of training: mean over the seeds, and its 95 % interval")
+        figure.savefig(self.trainer.folder / "trials.png", dpi=120)
+        plt.close(figure)

@@ -60,8 +60,7 @@ class Trainer:
         if not returns_at(left[-1:], run.rows()):
             with self._process(words + ["--resume"] * run.has_checkpoint(), log) as process:
                 while process.is_alive():
-                    if self.interrupt.reason:
-                        raise Interrupted
+                    self.raise_if_interrupted()
                     for mark, mean in returns_at(left[:-1], run.rows()):
                         left = [later for later in left if later > mark]
                         yield mark, mean
@@ -71,12 +70,18 @@ class Trainer:
             raise RunError(f"{said} (see {log})")
         yield from returns_at(left, run.rows())
 
+    def raise_if_interrupted(self) -> None:
+        """Raises Interrupted after a signal."""
+        if self.interrupt.reason:
+            raise Interrupted
+
     @contextmanager
     def _process(self, words: Sequence[str], log: Path) -> Iterator[Any]:
         """Starts a command on a free CPU; ends it where it has not ended by itself."""
         process = multiprocessing.get_context("spawn").Process(target=_command, args=(self.package, words, log))
         cpu = self.cpus.get()
         try:
+            self.raise_if_interrupted()
             process.start()
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid or 0, {cpu})  # Ray starts as many processes as there are CPUs
