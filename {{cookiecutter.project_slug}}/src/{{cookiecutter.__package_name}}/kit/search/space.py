@@ -21,7 +21,7 @@ def parse_params(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         name, _, given = text.partition("=")
         try:
-            space[name] = _distribution(given)
+            space[name] = _distribution(given if name else "")
         except (ValueError, argparse.ArgumentTypeError) as error:
             forms = "write NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B with text in quotes"
             raise UsageError(f"--param {text}: {str(error).rstrip('.')}; {forms}") from None

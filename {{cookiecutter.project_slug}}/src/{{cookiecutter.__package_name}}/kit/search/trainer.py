@@ -79,10 +79,12 @@ class Trainer:
     def _process(self, words: Sequence[str], log: Path) -> Iterator[Any]:
         """Starts a command on a free CPU; ends it where it has not ended by itself."""
         process = multiprocessing.get_context("spawn").Process(target=_command, args=(self.package, words, log))
+        self.raise_if_interrupted()
         cpu = self.cpus.get()
+        log.parent.mkdir(exist_ok=True)
+        log.touch()
+        process.start()
         try:
-            self.raise_if_interrupted()
-            process.start()
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid or 0, {cpu})  # Ray starts as many processes as there are CPUs
             yield process
@@ -106,7 +108,6 @@ def _command(package: str, words: Sequence[str], log: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C in the terminal is for the search, which then ends this
-    log.parent.mkdir(exist_ok=True)
     with log.open("w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
