@@ -16,7 +16,7 @@ from ..files import write_text
 from ..policy.find import RUNS, SWEEP
 from ..search.search import Search
 from ..search.space import ENV, check_params, parse_params, train_options
-from ..search.trainer import Interrupted, Trainer
+from ..search.trainer import Trainer
 from ..task import Task
 from ..training.interrupt import Interrupt
 from ..training.run_folder import lock
@@ -45,10 +45,13 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
             is_better = say(best["trial"], search.compare(best))
             settings = {name: best[name] for name in space}
             print(f"table and picture: {folder}\nits options of train: {shlex.join(train_options(settings))}")
-            if options.write and is_better:
-                numbers = {name: number for name, number in settings.items() if not name.startswith(ENV)}
-                print("\n".join(write_numbers(_ppo_file(task), numbers)))
-        except Interrupted:
+            numbers = {name: number for name, number in settings.items() if not name.startswith(ENV)}
+            if options.write and is_better and numbers:
+                file = sys.modules[task.algorithm.partition(":")[0]].__file__ or ""
+                print("\n".join(write_numbers(Path(os.path.relpath(file)), numbers)))
+            elif options.write:
+                print("there is nothing to write into ppo.py")
+        except KeyboardInterrupt:
             print(f"{interrupt.reason}; the same command goes on", flush=True)
         finally:
             interrupt.stop_escalating()
@@ -80,10 +83,6 @@ def write_numbers(path: Path, numbers: Mapping[str, Any]) -> list[str]:
     write_text(path, text)
     lines = enumerate(zip(old.splitlines(), text.splitlines(), strict=True), 1)
     return [f"{path}:{number}: {new.strip()}" for number, (before, new) in lines if before != new]
-
-
-def _ppo_file(task: Task) -> Path:
-    return Path(os.path.relpath(sys.modules[task.algorithm.partition(":")[0]].__file__ or ""))
 
 
 def _parse(task: Task, arguments: Sequence[str] | None) -> argparse.Namespace:

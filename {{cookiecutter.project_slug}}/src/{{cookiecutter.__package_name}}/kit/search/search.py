@@ -52,7 +52,7 @@ class Search:
 
         Raises:
             RunError: none could be trained.
-            Interrupted: by a signal.
+            KeyboardInterrupt: after a signal.
         """
         latest = {trial.user_attrs.get("trial"): trial for trial in self.study.trials}
         for name, trial in latest.items():
@@ -68,9 +68,9 @@ class Search:
         """Trains a candidate and the defaults on fresh seeds; returns the statistics of "policy" and "defaults"."""
         settings = {name: best[name] for name in self.space}
         fixed = {name: best[name] for name, one in self.space.items() if one.single()}  # holds for the defaults, too
-        fresh = [number * SEED_STEP for number in range(self.num_seeds, 2 * self.num_seeds)]
-        ours = self._pool.map(lambda seed: self._train(best["trial"], settings, seed), fresh)
-        theirs = self._pool.map(lambda seed: self._train("defaults", fixed, seed), fresh)
+        fresh = range(self.num_seeds, 2 * self.num_seeds)
+        ours = self._pool.map(lambda number: self._train(best["trial"], settings, number), fresh)
+        theirs = self._pool.map(lambda number: self._train("defaults", fixed, number), fresh)
         return compare({"policy": list(ours), "defaults": list(theirs)})
 
     def rows(self) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ class Search:
         from optuna import TrialPruned
         from optuna.trial import TrialState
 
-        self.trainer.raise_if_interrupted()
+        self.trainer.check_signal()
         if any(row["low"] is not None and row["low"] >= enough for row in self.rows()):
             return
         trial = self.study.ask(self.space)
@@ -92,7 +92,7 @@ class Search:
         row: dict[str, Any] = {"trial": name, "low": None, "mean": None, "high": None, **settings, "note": None}
         state = TrialState.COMPLETE
         try:
-            found = statistics([self._train(name, settings, n * SEED_STEP, trial) for n in range(self.num_seeds)])
+            found = statistics([self._train(name, settings, number, trial) for number in range(self.num_seeds)])
             row |= {"low": found["interval"][0], "mean": found["mean"], "high": found["interval"][1]}
         except TrialPruned:
             state, row["note"] = TrialState.PRUNED, "stopped early: below the median"
@@ -104,15 +104,15 @@ class Search:
         with self._saving:
             self._save(self.rows())
 
-    def _train(self, name: str, settings: Mapping[str, Any], seed: int, trial: Any = None) -> float:
+    def _train(self, name: str, settings: Mapping[str, Any], number: int, trial: Any = None) -> float:
         """Trains on one seed and returns the mean return at the end; raises TrialPruned below the others' median."""
         from optuna import TrialPruned
 
-        last = self.trainer.marks[-1]
+        seed, last = number * SEED_STEP, self.trainer.marks[-1]
         with closing(self.trainer.returns(f"{name}-seed-{seed}", seed, train_options(settings))) as returns:
             for steps, mean in returns:
                 if trial and steps < last:
-                    trial.report(mean, seed // SEED_STEP * last + steps)  # equal steps and equal seeds are compared
+                    trial.report(mean, number * last + steps)  # so equal steps of equal seeds are compared
                     if trial.should_prune():
                         raise TrialPruned
         return mean

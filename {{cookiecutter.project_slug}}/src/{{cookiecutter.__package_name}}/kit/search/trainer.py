@@ -22,10 +22,6 @@ POLL_SECONDS = 0.3
 STOP_SECONDS = 2.0  # for a run to write its summary; its checkpoints are whole anyway
 
 
-class Interrupted(Exception):
-    """A signal has ended the search."""
-
-
 class Trainer:
     """Trains runs below a folder, at most one on each CPU: none waits for a CPU that it never gets."""
 
@@ -43,7 +39,7 @@ class Trainer:
 
         Raises:
             RunError: it failed, or no episode has ended.
-            Interrupted: by a signal.
+            KeyboardInterrupt: after a signal.
         """
         run, log, left = RunFolder(self.folder / name), self.folder / "logs" / f"{name}.log", self.marks
         words = [
@@ -58,9 +54,10 @@ class Trainer:
         ]
         words += ["--max-env-steps", str(left[-1]), "--num-env-runners", "0"]
         if not returns_at(left[-1:], run.rows()):
+            self.check_signal()
             with self._process(words + ["--resume"] * run.has_checkpoint(), log) as process:
                 while process.is_alive():
-                    self.raise_if_interrupted()
+                    self.check_signal()
                     for mark, mean in returns_at(left[:-1], run.rows()):
                         left = [later for later in left if later > mark]
                         yield mark, mean
@@ -70,16 +67,15 @@ class Trainer:
             raise RunError(f"{said} (see {log})")
         yield from returns_at(left, run.rows())
 
-    def raise_if_interrupted(self) -> None:
-        """Raises Interrupted after a signal."""
+    def check_signal(self) -> None:
+        """Raises KeyboardInterrupt, in any thread, after Ctrl-C or SIGTERM."""
         if self.interrupt.reason:
-            raise Interrupted
+            raise KeyboardInterrupt
 
     @contextmanager
     def _process(self, words: Sequence[str], log: Path) -> Iterator[Any]:
         """Starts a command on a free CPU; ends it where it has not ended by itself."""
         process = multiprocessing.get_context("spawn").Process(target=_command, args=(self.package, words, log))
-        self.raise_if_interrupted()
         cpu = self.cpus.get()
         log.parent.mkdir(exist_ok=True)
         log.touch()
