@@ -113,7 +113,8 @@ class Table(Trainer):
 
     def __init__(self, folder: Path, function: Any) -> None:
         super().__init__("none", folder, 100, Interrupt())
-        self.cpus, self.function, self.asked = queue.SimpleQueue(), function, []
+        self.cpus, self.function = queue.SimpleQueue(), function
+        self.asked: list[tuple[str, int, list[str]]] = []
         self.cpus.put(0)
 
     def returns(self, name: str, seed: int, options: Sequence[str]) -> Generator[tuple[int, float], None, None]:

@@ -39,6 +39,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         interrupt.is_patient = True  # the runs end first
         trainer = Trainer(task.package, folder, options.max_env_steps, interrupt)
         search = Search(trainer, space, options.seeds)
+        print(
+            f"{folder}: {options.trials} candidates on {options.seeds} seeds, {trainer.cpus.qsize()} at once",
+            flush=True,
+        )
         try:
             best = search.run(options.trials, options.stop_return)
             print(f"{best['trial']} and the defaults train on {options.seeds} fresh seeds", flush=True)

@@ -36,7 +36,7 @@ class Search:
         self.trainer, self.space, self.num_seeds = trainer, space, num_seeds
         self.study = optuna.create_study(
             storage=JournalStorage(journal.JournalFileBackend(str(trainer.folder / "journal.log"))),
-            pruner=optuna.pruners.MedianPruner(),
+            pruner=optuna.pruners.MedianPruner(n_warmup_steps=trainer.marks[-1] // 3),  # first they may find their way
             study_name="sweep",
             direction="maximize",
             load_if_exists=True,
@@ -100,7 +100,8 @@ class Search:
             state, row["note"] = TrialState.FAIL, str(error)
         trial.set_user_attr("row", row)
         self.study.tell(trial, row["low"], state)
-        print("  ".join(f"{key} {shown}" for key, shown in row.items() if shown is not None), flush=True)
+        shown = {key: f"{one:.4g}" if isinstance(one, float) else one for key, one in row.items() if one is not None}
+        print("  ".join(f"{key} {one}" for key, one in shown.items()).removeprefix("trial "), flush=True)
         with self._saving:
             self._save(self.rows())
 
