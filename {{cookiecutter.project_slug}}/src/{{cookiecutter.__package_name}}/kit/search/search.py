@@ -134,6 +134,6 @@ class Search:
         axes.hlines(labels, low, high, color="grey")
         axes.plot(mean, labels, "ko")
         axes.invert_yaxis()
-        axes.set_xlabel("return at the end of training: mean over the seeds, and its 95 % interval")
+        axes.set_xlabel("mean return at the end, with its 95 % interval")
         figure.savefig(self.trainer.folder / "trials.png", dpi=120)
         plt.close(figure)
