@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measures a trained policy beside a random one",
     "play": "plays the environment by hand; a trained policy may take over",
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
+    "sweep": "searches for better numbers and settings",
     "report": "lays runs side by side, with what differs in their settings",
     "replay": "plays an episode again that ended training",
 }

@@ -27,6 +27,10 @@ def _number_or_word(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
+def _number_or_none(text: str) -> float | None:
+    return None if text == "none" else finite_number(text)
+
+
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -53,7 +57,10 @@ class TrainOptions:
     name: str | None = _option(None, "NAME", str, "the run's folder below runs/ (default: the date and time)")
     seed: int = _option(0, "N", whole_number(0), "default: {default}")
     stop_return: float | None = _option(
-        None, "R", finite_number, "mean return that ends the run; default: the task's threshold, {default}"
+        None,
+        "R",
+        _number_or_none,
+        'mean return that ends the run, or "none"; default: the task\'s threshold, {default}',
     )
     max_env_steps: int = _option(1_000_000, "N", whole_number(1), "default: {default:,}")
     max_seconds: float | None = _option(None, "S", positive_seconds, "default: no limit")
@@ -106,6 +113,8 @@ class TrainOptions:
                 words += ["--config", json.dumps(value)] if value else []
             elif name == "set":
                 words += [word for key, number in value.items() for word in ("--set", f"{key}={number!r}")]
+            elif name == "stop_return":
+                words += [flag(name), "none" if value is None else str(value)]
             elif value is True:
                 words.append(flag(name))
             elif value is not None and value is not False:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from ..cli import UsageError
 from ..files import read_json, write_text
-from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, newest_run
+from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, SWEEP, newest_run
 
 LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
 PACKAGES = ("ray", "gymnasium", "torch", "numpy")
@@ -34,7 +34,8 @@ class RunFolder:
             UsageError: the name is taken, or is no name of a folder.
         """
         path = RUNS / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-        if path.parent != RUNS or path.name in ("", ".."):
+        is_of_a_sweep = (path.parent / SWEEP).is_file()
+        if not (path.parent == RUNS or is_of_a_sweep) or path.name in ("", ".."):
             raise UsageError(f"--name {name} is not the name of a folder below {RUNS}; write one without a slash")
         folder = cls(path)
         if folder.has_checkpoint() or (path.exists() and any(path.iterdir()) and not (path / LOCK).exists()):
@@ -56,7 +57,7 @@ class RunFolder:
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock()
+            self._lock_file = lock(self.path / LOCK)
             if self.has_checkpoint():
                 return
             for left in set(self.path.iterdir()) - {self.path / LOCK}:
@@ -64,20 +65,6 @@ class RunFolder:
             self.checkpoint(LAST).parent.mkdir()
         except OSError as error:
             raise UsageError(f"{self.path} can't be made: {error.strerror}; work in a folder you may write") from None
-
-    def _lock(self) -> None:
-        """Takes the folder for this process until its end, however it ends."""
-        self._lock_file = (self.path / LOCK).open("w")
-        if sys.platform == "win32":
-            return
-        import fcntl
-
-        try:
-            fcntl.lockf(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"another process trains in {self.path}; wait for it, or choose another --name") from None
-        except OSError:  # a file system without locks
-            return
 
     def checkpoint(self, which: str) -> Path:
         """Returns the folder of the best or the last checkpoint, also where a crash left it between its two names."""
@@ -149,6 +136,26 @@ class RunFolder:
         lines = self.progress.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= iteration]
         write_text(self.progress, "".join(lines[:1] + kept))
+
+
+def lock(path: Path) -> TextIO:
+    """Takes the folder of a file for this process, until its end or the file's, however it ends.
+
+    Raises:
+        UsageError: another process has it.
+    """
+    file = path.open("w")
+    if sys.platform == "win32":
+        return file
+    import fcntl
+
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"another process trains in {path.parent}; wait for it, or choose another --name") from None
+    except OSError:  # a file system without locks
+        pass
+    return file
 
 
 def versions(package: str) -> dict[str, str]:
