@@ -23,6 +23,7 @@ from .progress import Progress
 from .run_folder import RunFolder
 from .status import Limits, Status, plateau_hint, reached, seconds_left
 from .storage import Storage
+from .tracking import Tracker
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Loop:
         facts: what each checkpoint says of itself besides the status.
         keep_going: starts training anew after the environment's failures, too.
         storage: gets a copy of the folder now and then.
+        trackers: get each row.
     """
 
     algorithm: RestartableAlgorithm
@@ -46,6 +48,7 @@ class Loop:
     facts: Mapping[str, Any]
     keep_going: bool = False
     storage: Storage | None = None
+    trackers: Sequence[Tracker] = ()
     _said: set[str] = field(default_factory=set, init=False)  # what is said once
 
     def run(self, interrupt: Interrupt, rewrite: bool) -> str:
@@ -115,6 +118,8 @@ class Loop:
             self.folder.save_checkpoint(BEST, save)
         self.folder.save_checkpoint(LAST, save)
         self.status = status
+        for tracker in self.trackers:
+            tracker.log(row)
         if self.storage:
             self.storage.copy(self.folder, status.iteration)
         self._progress.show(row, seconds_left(self.limits, status))

@@ -49,6 +49,7 @@ class TrainOptions:
     set: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     keep_going: bool = False
+    track: Sequence[str] = ()
     debug: bool = False
     given: frozenset[str] = frozenset()
 
@@ -65,6 +66,8 @@ class TrainOptions:
                 words += ["--config", json.dumps(value)] if value else []
             elif name == "set":
                 words += [word for key, number in value.items() for word in ("--set", f"{key}={number!r}")]
+            elif name == "track":
+                words += [word for client in value for word in ("--track", client)]
             elif value is True:
                 words.append(flag(name))
             elif value is not None and value is not False:
@@ -132,6 +135,8 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     )
     setting = "one of PPO's numbers in ppo.py, e.g. lr=1e-4; repeatable"
     parser.add_argument("--set", action="append", type=_setting, metavar="K=V", help=setting)
+    where = "send settings and progress there, too; repeatable"
+    parser.add_argument("--track", action="append", choices=("wandb", "mlflow"), help=where)
     add_config_options(parser)
     for name, help in (
         ("--resume", "go on with the run --name, or with the newest"),

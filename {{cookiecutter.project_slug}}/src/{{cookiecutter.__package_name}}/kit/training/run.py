@@ -23,9 +23,10 @@ from .interrupt import Interrupt
 from .options import TrainOptions
 from .resolve import resolve_run, say_what_is_new
 from .run_folder import versions
+from .tracking import require_clients
 
 STARTED = time.perf_counter()
-ENVIRONMENT_FAILED = "the environment failed"  # why a run has ended
+ENVIRONMENT_FAILED, AN_ERROR = "the environment failed", "an error"  # why a run has ended
 
 
 class Run:
@@ -41,6 +42,7 @@ class Run:
     def __init__(self, task: Task, options: TrainOptions) -> None:
         self.task = task
         self.folder, self.storage, self.options, self.saved = resolve_run(options)
+        require_clients(self.options.track)
         self.vectorization: Vectorization
         self._interrupt = Interrupt()
         self._interrupt.finish = lambda: print(self._interrupt.reason)
@@ -131,19 +133,21 @@ class Run:
         from .loop import Loop
         from .status import Limits
         from .summary import finish
+        from .tracking import Tracker
 
         self._interrupt.is_at_once = False
         options, interrupt = self.options, self._interrupt
         config, facts, status = self._begin()
+        trackers = [Tracker(name, self.task.package, self.folder, config) for name in dict.fromkeys(options.track)]
         limits = Limits(options.stop_return, options.max_env_steps, options.max_seconds, options.patience)
         algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization)
-        loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage)
+        loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage, trackers)
 
         def end(reason: str) -> Exception | None:
             return finish(self.folder, config, loop.status, reason, STARTED)
 
         interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
-        reason = "an error"
+        reason = AN_ERROR
         try:
             reason = loop.run(interrupt, rewrite=not options.debug)
         except KeyboardInterrupt:
@@ -153,6 +157,8 @@ class Run:
             raise
         finally:
             unwritten = end(reason)
+            for tracker in trackers:
+                tracker.finish(is_good=reason not in (AN_ERROR, ENVIRONMENT_FAILED))
             if self.storage and loop.status.iteration:
                 unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
             interrupt.exit_soon()
