@@ -14,10 +14,9 @@ import gymnasium as gym
 from ..cli import Parser, add_config_options, read_config_options, whole_number
 from ..errors import RunError, UsageError, one_line
 from ..policy.find import find_policy
-from ..policy.measure import compare, play, play_episode
+from ..policy.measure import SEED, compare, play, play_episode
 from ..task import Task
 
-SEED = 1_000_000  # far from the seeds of training, so that the episodes are new to the policy
 NO_DISPLAY = "without a display or OpenGL, try xvfb-run before the command, or MUJOCO_GL=egl for MuJoCo"
 
 

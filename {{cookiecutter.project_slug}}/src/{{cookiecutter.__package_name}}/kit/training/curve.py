@@ -11,7 +11,7 @@ from .run_folder import RunFolder
 from .status import FEWEST_EPISODES, WINDOW_EPISODES
 
 COLUMNS = "env_steps", "seconds", "episodes", "episode_return_mean", "episode_return_min", "episode_return_max"
-STYLES = [(shade, style) for shade in ("0", "0.55") for style in ("-", "--", "-.", ":")]  # of one run after the other
+STYLES = [(shade, style) for style in ("-", "--", "-.", ":") for shade in ("0", "0.55")]  # of one run after the other
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600}
 LABELS_APART = 0.065  # of the height, so that none covers another
 
@@ -44,7 +44,10 @@ def _picture(folders: Mapping[str, RunFolder], levels: Mapping[str, float], over
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    runs = {name: {key: np.array([row[key] for row in folder.rows()]) for key in COLUMNS} for name, folder in folders.items()}
+    runs = {
+        name: {key: np.array([row[key] for row in folder.rows()]) for key in COLUMNS}
+        for name, folder in folders.items()
+    }
     limits = y_limits(list(runs.values()), levels)
     size = (5.2 * len(over), 3.6)
     figure, found = plt.subplots(1, len(over), figsize=size, sharey=True, squeeze=False, layout="constrained")
@@ -73,11 +76,10 @@ def _draw(axes: Any, runs: Mapping[str, Any], levels: Mapping[str, float], axis:
     ends = {}
     for (name, run), (shade, style) in zip(runs.items(), STYLES * len(runs), strict=False):
         low, mean, high = (run[f"episode_return_{part}"] for part in ("min", "mean", "max"))
-        axes.plot(run[axis] / scale, mean, color=shade, linestyle=style, linewidth=1.6)
+        axes.plot(run[axis] / scale, mean, color=shade, linestyle=style, linewidth=1.6, label=name)
         if len(runs) == 1:
             axes.fill_between(run[axis] / scale, low, high, color="0.85", linewidth=0)
-        if np.isfinite(mean[-1:]).any():
-            ends["mean" if len(runs) == 1 else name] = mean[-1]
+            ends |= {"mean": value for value in mean[-1:] if np.isfinite(value)}
     for (name, level), style in zip(levels.items(), ((0, (6, 3)), (0, (1, 2))), strict=False):
         axes.axhline(level, color="0.35", linestyle=style, linewidth=1)
         ends[f"{name} {level:.4g}"] = level
@@ -88,6 +90,8 @@ def _draw(axes: Any, runs: Mapping[str, Any], levels: Mapping[str, float], axis:
     axes.xaxis.set_major_locator(_few_ticks())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
     axes.spines[["top", "right"]].set_visible(False)
+    if len(runs) > 1:
+        axes.legend(frameon=False, fontsize="small")
     for name, place in label_places(ends, axes.get_ylim()).items():
         axes.annotate(name, (1, place), (5, 0), "axes fraction", "offset points", va="center", fontsize="small")
 

@@ -15,7 +15,15 @@ from .run_folder import RunFolder, settings_of
 TEMPLATE = Path(__file__).with_name("page.html")
 MOST_VIDEO_BYTES = 30_000_000  # of a file that browsers and mail still take
 PANELS = {"env_steps": "return over steps", "seconds": "return over time"}
-RESULTS = ("ended_by", "env_steps", "seconds", "steps_per_second", "best_return", "last_return", "seconds_to_stop_return")
+RESULTS = (
+    "ended_by",
+    "env_steps",
+    "seconds",
+    "steps_per_second",
+    "best_return",
+    "last_return",
+    "seconds_to_stop_return",
+)
 
 
 def write_run(folder: RunFolder) -> Path:
@@ -26,7 +34,7 @@ def write_run(folder: RunFolder) -> Path:
     facts = " · ".join(filter(None, [config.get("env_id"), config.get("started", "").replace("T", " ")]))
     parts = [
         f"<h1>{escape(folder.path.name)}</h1>\n<p class=soft>{escape(facts)}</p>",
-        f"<p>{escape(verdict(evaluation))}</p>" if evaluation else "",
+        f"<p>Learned: {escape(verdict(evaluation))}</p>" if evaluation else "",
         _figure({folder.path.name: folder}, levels),
         "<h2>How it went</h2>" + _table([[name.replace("_", " "), summary.get(name)] for name in RESULTS]),
         _evaluation(evaluation),
@@ -60,10 +68,10 @@ def levels_of(summary: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict
 def verdict(evaluation: Mapping[str, Any]) -> str:
     """Says in a sentence what was learned: the return of the policy beside the random one's, with their intervals."""
     policy, chance = evaluation["policy"], evaluation["random"]
-    better = policy["interval"][0] > chance["interval"][1]
+    better = chance["difference"]["interval"][0] > 0
     return (
-        f"{'' if better else 'Not better than random: '}mean return {_with_interval(policy)} over {evaluation['episodes']} "
-        f"fresh episodes; a random policy gets {_with_interval(chance)}."
+        f"{'' if better else 'not better than random: '}mean return {_with_interval(policy)} over {evaluation['episodes']} "
+        f"fresh episodes; a random policy gets {_with_interval(chance)}"
     )
 
 
@@ -103,7 +111,9 @@ def _figure(folders: Mapping[str, RunFolder], levels: Mapping[str, float]) -> st
 def _evaluation(evaluation: Mapping[str, Any]) -> str:
     if not evaluation:
         return ""
-    rows = [[name, *(evaluation[name][key] for key in ("mean", "interval", "min", "max"))] for name in ("policy", "random")]
+    rows = [
+        [name, *(evaluation[name][key] for key in ("mean", "interval", "min", "max"))] for name in ("policy", "random")
+    ]
     rows = [[name, mean, f"{low:.4g} to {high:.4g}", least, most] for name, mean, (low, high), least, most in rows]
     where = f"{evaluation['episodes']} episodes from seed {evaluation['seed']}, {evaluation['checkpoint']}"
     table = _table(rows, ["", "mean return", "95 % interval", "lowest", "highest"])
@@ -121,7 +131,9 @@ def _videos(folder: RunFolder) -> str:
             found.append(f"<p>{escape(str(file))} is too large to be put in here.</p>")
             continue
         source = _data(file.read_bytes(), "video/mp4")
-        found.append(f"<p class=soft>{escape(file.stem)}</p><video controls muted loop playsinline src='{source}'></video>")
+        found.append(
+            f"<p class=soft>{escape(file.stem)}</p><video controls muted loop playsinline src='{source}'></video>"
+        )
     return "<h2>Video</h2>" + "".join(found) if found else ""
 
 

@@ -143,8 +143,9 @@ class Run:
         algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization)
         loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage, trackers)
 
-        def end(reason: str) -> Exception | None:
-            return finish(self.folder, config, loop.status, reason, STARTED)
+        def end(reason: str, is_whole: bool = False) -> Exception | None:
+            interrupt.is_patient = False
+            return finish(self.task, self.folder, config, loop.status, reason, STARTED, is_whole)
 
         interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
         reason = AN_ERROR
@@ -156,9 +157,10 @@ class Run:
             reason = ENVIRONMENT_FAILED
             raise
         finally:
-            unwritten = end(reason)
+            is_good = reason not in (AN_ERROR, ENVIRONMENT_FAILED)
+            unwritten = end(reason, is_whole=is_good and interrupt.reason is None)
             for tracker in trackers:
-                tracker.finish(is_good=reason not in (AN_ERROR, ENVIRONMENT_FAILED))
+                tracker.finish(is_good)
             if self.storage and loop.status.iteration:
                 unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
             interrupt.exit_soon()

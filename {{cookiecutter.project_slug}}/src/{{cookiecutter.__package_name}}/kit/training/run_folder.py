@@ -15,6 +15,7 @@ from ..files import write_text
 from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, newest_run
 
 CHECKPOINT_FILE = Path(POLICY, FACTS)  # in a checkpoint: what it is of, and how far the run was
+EVALUATION = "evaluation.json"  # what `evaluate --json` prints, of the best checkpoint in the run's own config
 LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
 PACKAGES = ("ray", "gymnasium", "torch", "numpy")
 SETTINGS = ("options", "env_config", "ppo", "vectorization", "versions")  # the parts of config.json that are

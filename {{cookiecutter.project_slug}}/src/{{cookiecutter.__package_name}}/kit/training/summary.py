@@ -1,4 +1,4 @@
-"""What a run leaves behind at its end: summary.json, the curve, and a few lines in the terminal."""
+"""What a run leaves behind at its end: summary.json, and what `outcome.py` makes of the run."""
 
 import math
 import time
@@ -7,23 +7,34 @@ from typing import Any
 
 from ..files import write_json
 from ..policy.find import BEST, LAST
-from .curve import draw_curve
+from ..task import Task
+from .outcome import tell
 from .run_folder import RunFolder
 from .status import FEWEST_EPISODES, Status
 
 
-def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason: str, started: float) -> OSError | None:
-    """Writes summary.json and learning_curve.png, and says where things lie.
+def finish(
+    task: Task,
+    folder: RunFolder,
+    config: Mapping[str, Any],
+    status: Status,
+    reason: str,
+    started: float,
+    is_whole: bool,
+) -> OSError | None:
+    """Writes summary.json, the curve and the report, and says what was learned and where things lie.
 
     Args:
+        task: of the project.
         folder: of the run.
         config: what config.json holds.
         status: how far the run has come.
         reason: what ended it.
         started: when the command was started, by `time.perf_counter`.
+        is_whole: neither a signal nor a failure has ended it, so that there is time to evaluate what was learned.
 
     Returns:
-        Why one of the two could not be written; the other is, if it can be.
+        Why something could not be written; all else is, if it can be.
     """
     stop_return = config["options"]["stop_return"]
     stop_return = None if stop_return is None or math.isinf(stop_return) else stop_return
@@ -47,10 +58,7 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason:
     }
     print(f"{reason}; {status.env_steps:,} steps in {status.seconds:.1f} s", flush=True)
     error = _tried(lambda: write_json(folder.path / "summary.json", summary))
-    if status.iteration:
-        error = _tried(lambda: print(f"learning curve: {draw_curve(folder, stop_return)}")) or error
-        print(f"checkpoint: {summary['checkpoint']}", flush=True)
-    return error
+    return _tried(lambda: tell(task, folder, is_whole)) or error
 
 
 def seconds_to(stop_return: float | None, folder: RunFolder) -> float | None:

@@ -5,7 +5,6 @@ import os
 import queue
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
