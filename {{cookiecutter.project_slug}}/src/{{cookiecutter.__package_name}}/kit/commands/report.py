@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..files import read_json
 from ..policy.find import RUNS
 from ..task import Task
-from ..training.page import RESULTS, shown, write_comparison, write_run
+from ..training.page import RESULTS, read_if_there, shown, write_comparison, write_run
 from ..training.run_folder import RunFolder, settings_of
 
 
@@ -26,7 +26,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     names = list(dict.fromkeys(parser.parse_args(arguments).runs))
     folders = {name: _folder(name) for name in names}
     configs = [read_json(folder.path / "config.json") for folder in folders.values()]
-    results = [read_json(path) if (path := one.path / "summary.json").exists() else {} for one in folders.values()]
+    results = [read_if_there(folder, "summary.json") for folder in folders.values()]
     rows = [["", *names]]
     rows += [[name, *(shown(result.get(name)) for result in results)] for name in RESULTS]
     rows += [[name, *map(shown, values)] for name, values in differences(configs).items()]

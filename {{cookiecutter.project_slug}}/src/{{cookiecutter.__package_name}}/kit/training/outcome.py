@@ -37,11 +37,12 @@ def tell(task: Task, folder: RunFolder, is_whole: bool) -> None:
             then = f"evaluate {name}{' --video' if _can_be_filmed(task) else ''}"
         except KeyboardInterrupt:
             learned = "not evaluated: interrupted"
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             learned = f"not evaluated: {error if isinstance(error, (RunError, UsageError)) else one_line(error)}"
     print(f"learned: {learned}", flush=True)
     page = write_run(folder)
-    print(f"it lies in {folder.path}: {page.name}, learning_curve.png, {find_policy(str(folder.path)).parent.name}")
+    best = find_policy(str(folder.path)).parent.relative_to(folder.path)
+    print(f"it lies in {folder.path}: {page.name}, learning_curve.png, {best}")
     print(f"next: {command} {then}", flush=True)
 
 

@@ -144,7 +144,6 @@ class Run:
         loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage, trackers)
 
         def end(reason: str, is_whole: bool = False) -> Exception | None:
-            interrupt.is_patient = False
             return finish(self.task, self.folder, config, loop.status, reason, STARTED, is_whole)
 
         interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
@@ -157,10 +156,13 @@ class Run:
             reason = ENVIRONMENT_FAILED
             raise
         finally:
+            interrupt.is_patient = False
             is_good = reason not in (AN_ERROR, ENVIRONMENT_FAILED)
-            unwritten = end(reason, is_whole=is_good and interrupt.reason is None)
-            for tracker in trackers:
-                tracker.finish(is_good)
+            try:
+                for tracker in trackers:
+                    tracker.finish(is_good)
+            finally:
+                unwritten = end(reason, is_whole=is_good and interrupt.reason is None)
             if self.storage and loop.status.iteration:
                 unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
             interrupt.exit_soon()

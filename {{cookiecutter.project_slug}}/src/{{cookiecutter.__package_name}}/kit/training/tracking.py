@@ -5,7 +5,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import UsageError
@@ -13,6 +13,7 @@ from ..files import read_json, write_json
 from .run_folder import RunFolder, settings_of
 
 LAST_WAIT_S = 10.0  # at the end, for what is still to be sent
+Remote = tuple[str, Callable[[dict[str, Any]], object], Callable[[bool], object]]  # its id; sends a row; ends it
 # A server that is gone is given up within half a minute; by themselves the clients try for several.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "WANDB_INIT_TIMEOUT": "30"}
 
@@ -40,8 +41,10 @@ class Tracker(threading.Thread):
     def __init__(self, client: str, project: str, folder: RunFolder, config: Mapping[str, Any]) -> None:
         super().__init__(name=client, daemon=True)
         self._file = folder.path / f"{client}.json"
-        self._sent = read_json(self._file) if self._file.exists() else {"id": None, "iteration": 0}
-        self._rows: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._sent: dict[str, Any] = {"id": None, "iteration": 0}
+        if self._file.exists():
+            self._sent = read_json(self._file)
+        self._rows: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._is_open, self._is_good = threading.Event(), False
         self._open = lambda: CLIENTS[client](project, folder, self._sent["id"], settings_of(config))
         for row in folder.rows():
@@ -60,75 +63,57 @@ class Tracker(threading.Thread):
         self._rows.put(None)
         self.join(LAST_WAIT_S)
         if self.is_alive():
-            self._warn(f"is not done after {LAST_WAIT_S:g} s")
+            self._warn(f"not all is sent after {LAST_WAIT_S:g} s")
 
     def run(self) -> None:
         """Opens the remote run, sends each row, and closes it; in a thread of its own."""
         try:
             os.environ.update(PATIENCE | os.environ)
-            client = self._open()
-            self._sent["id"] = client.id
+            self._sent["id"], log, finish = self._open()
             write_json(self._file, self._sent)
             self._is_open.set()
             for row in iter(self._rows.get, None):
-                client.log(row)
+                log(row)
                 self._sent["iteration"] = row["iteration"]
                 write_json(self._file, self._sent)
-            client.finish(self._is_good)
+            finish(self._is_good)
         except Exception as error:
-            self._warn(" ".join(str(error).split())[:300])
+            self._warn(f"{' '.join(str(error).split())[:300]}; --resume sends what is missing")
         finally:
             self._is_open.set()
 
     def _warn(self, what: str) -> None:
-        told = f"WARNING: --track {self.name}: {what}; the run is whole without it, and --resume sends what is missing"
-        print(told, file=sys.stderr, flush=True)
+        print(f"WARNING: --track {self.name}: {what}; the run itself is whole", file=sys.stderr, flush=True)
 
 
-class WandB:
-    """A run of W&B; offline it is kept in the run's folder, for `wandb sync`."""
+def open_wandb(project: str, folder: RunFolder, id: str | None, settings: Mapping[str, Any]) -> Remote:
+    """Begins a run of W&B, or goes on with one; offline it is kept in the run's folder, for `wandb sync`."""
+    import wandb
 
-    def __init__(self, project: str, folder: RunFolder, id: str | None, settings: Mapping[str, Any]) -> None:
-        import wandb
-
-        given = {"project": project, "name": folder.path.name, "dir": str(folder.path)}
-        given = {name: value for name, value in given.items() if f"WANDB_{name.upper()}" not in os.environ}
-        resume: Any = {"id": id, "resume": "allow"} if id else {}
-        self._run = wandb.init(config=dict(settings), allow_val_change=True, **given, **resume)
-        self._run.define_metric("*", step_metric="env_steps")  # W&B's own steps only ever grow
-        self.id = self._run.id
-
-    def log(self, row: Mapping[str, Any]) -> None:
-        """Sends the values of a row."""
-        self._run.log(dict(row))
-
-    def finish(self, is_good: bool) -> None:
-        """Ends the run."""
-        self._run.finish(exit_code=0 if is_good else 1)
+    own = {"project": project, "name": folder.path.name, "dir": str(folder.path)}
+    more: Any = {name: value for name, value in own.items() if f"WANDB_{name.upper()}" not in os.environ}
+    more |= {"id": id, "resume": "allow"} if id else {}
+    run = wandb.init(config=dict(settings), allow_val_change=True, **more)
+    run.define_metric("*", step_metric="env_steps")  # W&B's own steps count calls
+    return run.id, run.log, lambda is_good: run.finish(exit_code=0 if is_good else 1)
 
 
-class MLflow:
-    """A run of MLflow, on the server of MLFLOW_TRACKING_URI or in files here."""
+def open_mlflow(project: str, folder: RunFolder, id: str | None, settings: Mapping[str, Any]) -> Remote:
+    """Begins a run of MLflow, or goes on with one; without MLFLOW_TRACKING_URI in a file here, for `mlflow ui`."""
+    import mlflow
 
-    def __init__(self, project: str, folder: RunFolder, id: str | None, settings: Mapping[str, Any]) -> None:
-        import mlflow
-
-        if not id and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
-            mlflow.set_experiment(project)
-        run = mlflow.start_run(run_id=id, run_name=None if id else folder.path.name)
-        self._mlflow, self.id = mlflow, run.info.run_id
-        known = run.data.params
-        mlflow.log_params({name: value for name, value in settings.items() if name not in known})
-        # a parameter can't change; what --resume has changed is a tag
-        mlflow.set_tags({name: value for name, value in settings.items() if known.get(name, str(value)) != str(value)})
-
-    def log(self, row: Mapping[str, Any]) -> None:
-        """Sends the values of a row."""
-        self._mlflow.log_metrics(dict(row), step=int(row["env_steps"]))
-
-    def finish(self, is_good: bool) -> None:
-        """Ends the run."""
-        self._mlflow.end_run("FINISHED" if is_good else "FAILED")
+    if not id and not {"MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"} & os.environ.keys():
+        mlflow.set_experiment(project)
+    run = mlflow.start_run(run_id=id, run_name=None if id else folder.path.name)
+    known = run.data.params
+    mlflow.log_params({name: value for name, value in settings.items() if name not in known})
+    # a parameter can't change: what --resume has changed is a tag
+    mlflow.set_tags({name: value for name, value in settings.items() if known.get(name, str(value)) != str(value)})
+    return (
+        run.info.run_id,
+        lambda row: mlflow.log_metrics(row, step=int(row["env_steps"])),
+        lambda is_good: mlflow.end_run("FINISHED" if is_good else "FAILED"),
+    )
 
 
-CLIENTS = {"mlflow": MLflow, "wandb": WandB}
+CLIENTS = {"mlflow": open_mlflow, "wandb": open_wandb}
