@@ -11,7 +11,7 @@ COMMANDS = {
     "train": "trains a policy with PPO",
     "evaluate": "measures a trained policy beside a random one",
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
-    "report": "lays runs side by side, with what differs in their settings",
+    "report": "writes the page of a run; lays several side by side, with what differs",
     "replay": "plays an episode again that ended training",
 }
 
