@@ -163,10 +163,10 @@ def rows_with(mean: np.ndarray, below: float = 0.0, above: float = 0.0) -> dict[
 
 def test_first_points_do_not_squash_the_curve() -> None:
     long = rows_with(np.array([-8_000.0, -3_000.0, *np.linspace(-200, 200, 98)]), 100, 50)
-    for random in (-8_000.0, -300.0):
-        bottom, top = y_limits([long], {"stop return": 220.0, "random": random}) or (0, 0)
+    for level in (-8_000.0, -300.0):
+        bottom, top = y_limits([long], {"stop return": 220.0, "random": level}) or (0, 0)
         assert -500 < bottom < -200 and 220 < top < 300
-        assert (bottom < random) == (random == -300.0)  # a level far below is out of the picture
+        assert (bottom < level) == (level == -300.0)  # a level far below is out of the picture
     short = rows_with(np.array([-4.0, -2.0, 0.0]))
     bottom, top = y_limits([short], {}) or (0, 0)
     assert bottom < -4.0 and top > 0.0  # a short run is shown whole

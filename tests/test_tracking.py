@@ -23,7 +23,7 @@ from wandb.proto import wandb_internal_pb2
 
 CONFIG = {"options": {"seed": 3}, "ppo": {"lr": 3e-4, "hidden_units": [64, 64]}}
 BLOCK_BYTES = 32_768
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+QUIET: Any = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def history_of(file: Path) -> list[dict[str, float]]:
     """Returns what an offline run of W&B has logged; its file has the format of LevelDB's logs, after 7 bytes."""
+    record_type: Any = vars(wandb_internal_pb2)["Record"]  # made while it is imported
     data, at, record, found = file.read_bytes(), 7, b"", []
     while at + 7 <= len(data):
         left = BLOCK_BYTES - at % BLOCK_BYTES
@@ -65,7 +66,7 @@ def history_of(file: Path) -> list[dict[str, float]]:
         size, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
         record, at = record + data[at + 7 : at + 7 + size], at + 7 + size
         if kind in (1, 4):  # a whole record, or the last part of one
-            history = wandb_internal_pb2.Record.FromString(record).history
+            history = record_type.FromString(record).history
             items = {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in history.item}
             found.append({name: value for name, value in items.items() if not name.startswith("_")})
             record = b""
@@ -75,7 +76,11 @@ def history_of(file: Path) -> list[dict[str, float]]:
 def test_run_is_tracked_and_resumed_by_both_clients(corridor: BakedProject, server: str) -> None:
     from mlflow import MlflowClient
 
-    environment = QUIET | {"MLFLOW_TRACKING_URI": server, "MLFLOW_EXPERIMENT_NAME": "mine", "WANDB_MODE": "offline"}
+    environment: Any = QUIET | {
+        "MLFLOW_TRACKING_URI": server,
+        "MLFLOW_EXPERIMENT_NAME": "mine",
+        "WANDB_MODE": "offline",
+    }
     options = ("--num-env-runners", "0", "--stop-return", "9", "--name", "tracked")
     both = ("--track", "mlflow", "--track", "wandb", "--max-env-steps", "4000")
     corridor.command("train", *options, *both, check=True, **environment)

@@ -39,15 +39,14 @@ def play(
     if against:
         players["against"], other = load_with_env(task, against, config or policy.facts["env_config"])
         other.close()
-    returns: dict[str, list[float]] = {name: [] for name in players}
+    episodes = []
     for seed in seeds:
-        played = {name: play_episode(env, player, seed, deadline) for name, player in players.items()}
+        episodes.append([play_episode(env, player, seed, deadline) for player in players.values()])
         if time.monotonic() > deadline:
+            episodes.pop()
             break
-        for name, value in played.items():
-            returns[name].append(value)
     env.close()
-    return returns
+    return {name: [one[place] for one in episodes] for place, name in enumerate(players)}
 
 
 def play_episode(env: gym.Env[Any, Any], policy: Any, seed: int, deadline: float = math.inf) -> float:

@@ -1,7 +1,6 @@
 """What has come of a run, in three lines: what was learned, where it lies, what to type next."""
 
 import time
-from typing import Any
 
 from ..errors import RunError, UsageError, one_line
 from ..files import write_json
@@ -20,38 +19,32 @@ def tell(task: Task, folder: RunFolder, is_whole: bool) -> None:
     Args:
         task: of the project.
         folder: of the run.
-        is_whole: there is time to evaluate the policy.
+        is_whole: neither a signal nor a failure has ended it: there is time to evaluate the policy.
 
     Raises:
         OSError: a file can't be written.
     """
-    command, name = f"python -m {task.package}", folder.path.name
     (folder.path / EVALUATION).unlink(missing_ok=True)  # of an earlier start
     if not folder.has_checkpoint():
-        return print("nothing is learned yet: there is no checkpoint", flush=True)
+        print("nothing is learned yet: there is no checkpoint", flush=True)
+        return
+    command, name = f"python -m {task.package}", folder.path.name
     learned, then = f"not evaluated; {command} evaluate {name} does so", f"train --name {name} --resume"
     if is_whole:
         try:
-            report = evaluate(task, folder)
-            learned = verdict(report)
-            then = f"evaluate {name}{' --video' if _can_be_filmed(task) else ''}"
+            learned, then = _evaluate(task, folder), f"evaluate {name}"
         except KeyboardInterrupt:
             learned = "not evaluated: interrupted"
         except (Exception, SystemExit) as error:
             learned = f"not evaluated: {error if isinstance(error, (RunError, UsageError)) else one_line(error)}"
     print(f"learned: {learned}", flush=True)
-    page = write_run(folder)
-    best = find_policy(str(folder.path)).parent.relative_to(folder.path)
+    page, best = write_run(folder), find_policy(str(folder.path)).parent.relative_to(folder.path)
     print(f"it lies in {folder.path}: {page.name}, learning_curve.png, {best}")
     print(f"next: {command} {then}", flush=True)
 
 
-def evaluate(task: Task, folder: RunFolder) -> dict[str, Any]:
-    """Plays a few fresh episodes with the best policy and with random actions; returns what evaluation.json gets.
-
-    Raises:
-        RunError: the episodes are too long for that.
-    """
+def _evaluate(task: Task, folder: RunFolder) -> str:
+    """Plays a few fresh episodes with the best policy and with random actions; returns what is to be said of them."""
     policy = find_policy(str(folder.path))
     returns = play(task, policy, None, None, range(SEED, SEED + EPISODES), time.monotonic() + SECONDS)
     episodes = len(returns["policy"])
@@ -59,9 +52,4 @@ def evaluate(task: Task, folder: RunFolder) -> dict[str, Any]:
         raise RunError(f"two episodes take longer than {SECONDS:g} s")
     report = {"checkpoint": str(policy), "episodes": episodes, "seed": SEED, **compare(returns)}
     write_json(folder.path / EVALUATION, report)
-    return report
-
-
-def _can_be_filmed(task: Task) -> bool:
-    declared = task.env_class.metadata
-    return isinstance(declared, dict) and "rgb_array" in declared.get("render_modes", ())
+    return verdict(report)

@@ -8,21 +8,13 @@ from string import Template
 from typing import Any
 
 from ..files import read_json, write_text
-from ..policy.find import BEST
+from ..policy.find import find_policy
 from .curve import AXES, draw_curve, picture
 from .run_folder import EVALUATION, SETTINGS, RunFolder
 
 TEMPLATE = Path(__file__).with_name("page.html")
-MOST_VIDEO_BYTES = 30_000_000  # of a file that browsers and mail still take
-RESULTS = (
-    "ended_by",
-    "env_steps",
-    "seconds",
-    "steps_per_second",
-    "best_return",
-    "last_return",
-    "seconds_to_stop_return",
-)
+MOST_VIDEO_BYTES = 30_000_000  # a larger one is left where it lies: a page should open, and fit into a mail
+RESULTS = ("ended_by", "env_steps", "seconds", "best_return", "last_return", "seconds_to_stop_return")
 
 
 def write_run(folder: RunFolder) -> Path:
@@ -34,11 +26,10 @@ def write_run(folder: RunFolder) -> Path:
     name = folder.path.name
     parts = [
         f"<p class=soft>{escape(config['env_id'])}, {escape(config['started'].replace('T', ' '))}</p>",
-        f"<p>Learned: {escape(verdict(evaluation))}</p>" if evaluation else "",
         _figure({name: folder}, levels),
-        "<h2>How it went</h2>" + _table([key.replace("_", " "), summary.get(key)] for key in RESULTS),
         _evaluation(evaluation) if evaluation else "",
-        *(_video(file) for file in videos(folder)),
+        *map(_video, _videos(folder)),
+        "<h2>How it went</h2>" + _table([key.replace("_", " "), summary.get(key)] for key in RESULTS),
         "<h2>Settings</h2>",
         f"<div class=parts>{''.join(_table(config.get(part, {}).items(), caption=part) for part in SETTINGS)}</div>",
         f"<h2>Do it again</h2><pre>{escape(config['command'])}</pre>",
@@ -68,13 +59,6 @@ def verdict(evaluation: Mapping[str, Any]) -> str:
     return f"{doubt}mean return {policy} over {evaluation['episodes']} fresh episodes; a random policy gets {chance}"
 
 
-def videos(folder: RunFolder) -> list[Path]:
-    """Lists the videos of the best policy as it is now."""
-    best = folder.checkpoint(BEST)
-    since = best.stat().st_mtime if best.exists() else 0.0
-    return [file for file in sorted(folder.path.glob("videos/*.mp4")) if file.stat().st_mtime >= since]
-
-
 def shown(value: Any) -> str:
     """Formats a value for a table."""
     return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
@@ -82,7 +66,7 @@ def shown(value: Any) -> str:
 
 def _write(path: Path, title: str, parts: Iterable[str]) -> Path:
     template = Template(TEMPLATE.read_text(encoding="utf-8"))
-    write_text(path, template.substitute(title=escape(title), body="\n".join(filter(None, parts))))
+    write_text(path, template.substitute(title=escape(title), body="\n".join(parts)))
     return path
 
 
@@ -93,18 +77,23 @@ def _figure(folders: Mapping[str, RunFolder], levels: Mapping[str, float]) -> st
 
 
 def _evaluation(evaluation: Mapping[str, Any]) -> str:
-    where = f"{evaluation['episodes']} episodes from seed {evaluation['seed']}, {evaluation['checkpoint']}"
-    rows = []
-    for name in ("policy", "random"):
-        mean, (low, high), least, most = (evaluation[name][key] for key in ("mean", "interval", "min", "max"))
-        rows.append([name, f"{mean:.4g}", f"{low:.4g} to {high:.4g}", least, most])
+    where = f"{evaluation['checkpoint']}, from seed {evaluation['seed']}"
+    players = {name: evaluation[name] for name in ("policy", "random")}
+    rows = [
+        [name, p["mean"], " to ".join(map(shown, p["interval"])), p["min"], p["max"]] for name, p in players.items()
+    ]
     table = _table(rows, ["", "mean return", "95 % interval", "lowest", "highest"])
-    return f"<h2>Evaluation</h2><p class=soft>{escape(where)}</p>{table}"
+    return f"<h2>What was learned</h2><p>{escape(verdict(evaluation))}</p>{table}<p class=soft>{escape(where)}</p>"
+
+
+def _videos(folder: RunFolder) -> list[Path]:
+    """Lists the videos of the best policy as it is now."""
+    since = find_policy(str(folder.path)).stat().st_mtime if folder.has_checkpoint() else 0.0
+    found = ((file, file.stat()) for file in sorted(folder.path.glob("videos/*.mp4")))
+    return [file for file, stat in found if stat.st_mtime >= since and stat.st_size <= MOST_VIDEO_BYTES]
 
 
 def _video(file: Path) -> str:
-    if file.stat().st_size > MOST_VIDEO_BYTES:
-        return f"<p>{escape(str(file))} is too large to be put in here.</p>"
     source = _data(file.read_bytes(), "video/mp4")
     return f"<h2>Video: {escape(file.stem)}</h2><video controls muted loop playsinline src='{source}'></video>"
 
@@ -112,11 +101,12 @@ def _video(file: Path) -> str:
 def _table(rows: Iterable[Sequence[Any]], head: Sequence[str] = (), caption: str = "") -> str:
     top = f"<caption>{escape(caption.replace('_', ' '))}</caption>" if caption else ""
     top += "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
-    lines = (
-        f"<tr><th scope=row>{escape(name)}</th>{''.join(f'<td>{escape(shown(value))}</td>' for value in values)}</tr>"
-        for name, *values in rows
-    )
-    return f"<div class=wide><table>{top}{''.join(lines)}</table></div>"
+    body = ""
+    for name, *values in rows:
+        body += (
+            f"<tr><th scope=row>{escape(name)}</th>{''.join(f'<td>{escape(shown(one))}</td>' for one in values)}</tr>"
+        )
+    return f"<div class=wide><table>{top}{body}</table></div>"
 
 
 def _data(content: bytes, kind: str) -> str:
