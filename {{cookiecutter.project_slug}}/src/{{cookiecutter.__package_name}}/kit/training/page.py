@@ -95,7 +95,8 @@ def _videos(folder: RunFolder) -> list[Path]:
 
 def _video(file: Path) -> str:
     source = _data(file.read_bytes(), "video/mp4")
-    return f"<h2>Video: {escape(file.stem)}</h2><video controls muted loop playsinline src='{source}'></video>"
+    film = f"<video controls muted loop playsinline src='{source}'></video>"
+    return f"<section class=film><h2>Video: {escape(file.stem)}</h2>{film}</section>"
 
 
 def _table(rows: Iterable[Sequence[Any]], head: Sequence[str] = (), caption: str = "") -> str:
