@@ -81,6 +81,7 @@ class Interrupt:
 
     def stop_escalating(self) -> None:
         """Gives the run the time that it needs to write what it leaves behind."""
+        self.is_patient = False
         self._is_ending.set()
 
     def exit_soon(self) -> None:

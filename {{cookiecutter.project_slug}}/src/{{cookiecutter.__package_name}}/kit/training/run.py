@@ -23,10 +23,10 @@ from .interrupt import Interrupt
 from .options import TrainOptions
 from .resolve import resolve_run, say_what_is_new
 from .run_folder import versions
-from .tracking import require_clients
+from .tracking import require_clients, tracking
 
 STARTED = time.perf_counter()
-ENVIRONMENT_FAILED, AN_ERROR = "the environment failed", "an error"  # why a run has ended
+ENVIRONMENT_FAILED = "the environment failed"  # why a run has ended
 
 
 class Run:
@@ -126,43 +126,36 @@ class Run:
 
         Raises:
             EnvironmentFailure: the environment is at fault.
-            RunError: training can't go on, or a last file can't be written.
-            OSError: something can't be written.
+            RunError, OSError: training can't go on, or something can't be written.
         """
         from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
         from .loop import Loop
-        from .status import Limits
+        from .status import Limits, reached
         from .summary import finish
-        from .tracking import Tracker
 
         self._interrupt.is_at_once = False
         options, interrupt = self.options, self._interrupt
         config, facts, status = self._begin()
-        trackers = [Tracker(name, self.task.package, self.folder, config) for name in dict.fromkeys(options.track)]
         limits = Limits(options.stop_return, options.max_env_steps, options.max_seconds, options.patience)
         algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization)
-        loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage, trackers)
+        loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage)
 
-        def end(reason: str, is_whole: bool = False) -> Exception | None:
+        def end(reason: str) -> Exception | None:
+            is_whole = reason == reached(limits, loop.status)
             return finish(self.task, self.folder, config, loop.status, reason, STARTED, is_whole)
 
         interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
-        reason = AN_ERROR
+        reason = "an error"
         try:
-            reason = loop.run(interrupt, rewrite=not options.debug)
+            with tracking(options.track, self.task.package, self.folder, config) as loop.trackers:
+                reason = loop.run(interrupt, rewrite=not options.debug)
         except KeyboardInterrupt:
             reason = str(interrupt.reason)
         except EnvironmentFailure:
             reason = ENVIRONMENT_FAILED
             raise
         finally:
-            interrupt.is_patient = False
-            is_good = reason not in (AN_ERROR, ENVIRONMENT_FAILED)
-            try:
-                for tracker in trackers:
-                    tracker.finish(is_good)
-            finally:
-                unwritten = end(reason, is_whole=is_good and interrupt.reason is None)
+            unwritten = end(reason)
             if self.storage and loop.status.iteration:
                 unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
             interrupt.exit_soon()

@@ -5,7 +5,8 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import UsageError
@@ -84,6 +85,20 @@ class Tracker(threading.Thread):
 
     def _warn(self, what: str) -> None:
         print(f"WARNING: --track {self.name}: {what}; the run itself is whole", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def tracking(
+    clients: Sequence[str], project: str, folder: RunFolder, config: Mapping[str, Any]
+) -> Iterator[list[Tracker]]:
+    """Begins what a run is tracked with, and ends it however the run does; the arguments are `Tracker`'s."""
+    trackers, is_good = [Tracker(client, project, folder, config) for client in dict.fromkeys(clients)], False
+    try:
+        yield trackers
+        is_good = True
+    finally:
+        for tracker in trackers:
+            tracker.finish(is_good)
 
 
 def open_wandb(project: str, folder: RunFolder, id: str | None, settings: Mapping[str, Any]) -> Remote:
