@@ -147,7 +147,7 @@ def test_summary_and_curve_can_be_written_without_an_episode(tmp_path: Path) -> 
     write_json(tmp_path / "config.json", {**config, "env_id": "x", "started": "now", "command": "train"})
     task: Any = SimpleNamespace(package="x")
     status = Status(1, STEPS, seconds=1.0, observations_out_of_bounds=3)
-    assert finish(task, folder, config, status, "why", 0.0, is_whole=False) is None
+    assert finish(task, folder, config, Limits(None, 9 * STEPS, None), status, "why", 0.0) is None
     text = (tmp_path / "summary.json").read_text()
     assert '"observations_out_of_bounds": 3' in text
     assert "NaN" not in text and "Infinity" not in text

@@ -47,9 +47,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     report = {"checkpoint": str(folder), "episodes": options.episodes, "seed": options.seed, **compare(returns)}
     if against:
         report["against"]["checkpoint"] = str(against)
-    run = folder.parent.parent.parent
-    if config is None and folder.parent.name == BEST and (run / "config.json").is_file():
-        write_json(run / EVALUATION, report)  # for `report`
+    if config is None and folder.parent.name == BEST and (run := folder.parents[2] / "config.json").is_file():
+        write_json(run.with_name(EVALUATION), report)  # for `report`
     failure = None
     if options.video:
         ranked = sorted(zip(returns["policy"], (seed for share in shares for seed in share), strict=True))

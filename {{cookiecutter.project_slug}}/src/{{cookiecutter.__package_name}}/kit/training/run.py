@@ -130,7 +130,7 @@ class Run:
         """
         from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
         from .loop import Loop
-        from .status import Limits, reached
+        from .status import Limits
         from .summary import finish
 
         self._interrupt.is_at_once = False
@@ -141,8 +141,7 @@ class Run:
         loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage)
 
         def end(reason: str) -> Exception | None:
-            is_whole = reason == reached(limits, loop.status)
-            return finish(self.task, self.folder, config, loop.status, reason, STARTED, is_whole)
+            return finish(self.task, self.folder, config, limits, loop.status, reason, STARTED)
 
         interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
         reason = "an error"

@@ -10,40 +10,46 @@ from ..policy.find import BEST, LAST
 from ..task import Task
 from .outcome import tell
 from .run_folder import RunFolder
-from .status import FEWEST_EPISODES, Status
+from .status import FEWEST_EPISODES, Limits, Status, reached
 
 
 def finish(
     task: Task,
     folder: RunFolder,
     config: Mapping[str, Any],
+    limits: Limits,
     status: Status,
     reason: str,
     started: float,
-    is_whole: bool,
 ) -> OSError | None:
-    """Writes summary.json, the curve and the report, and says what was learned and where things lie.
+    """Writes summary.json, the curve and the report, and says what was learned, where it lies and what is next.
 
     Args:
         task: of the project.
         folder: of the run.
         config: what config.json holds.
+        limits: of the run; where one has ended it, there is time to evaluate what was learned.
         status: how far the run has come.
         reason: what ended it.
         started: when the command was started, by `time.perf_counter`.
-        is_whole: neither a signal nor a failure has ended it, so that there is time to evaluate what was learned.
 
     Returns:
         Why something could not be written; all else is, if it can be.
     """
+    print(f"{reason}; {status.env_steps:,} steps in {status.seconds:.1f} s", flush=True)
+    summary = {"ended_by": reason, "seconds_total": round(time.perf_counter() - started, 3)}
+    summary |= _summary(folder, config, status)
+    error = _tried(lambda: write_json(folder.path / "summary.json", summary))
+    return _tried(lambda: tell(task, folder, is_whole=reason == reached(limits, status))) or error
+
+
+def _summary(folder: RunFolder, config: Mapping[str, Any], status: Status) -> dict[str, Any]:
     stop_return = config["options"]["stop_return"]
     stop_return = None if stop_return is None or math.isinf(stop_return) else stop_return
     which = BEST if folder.checkpoint(BEST).is_dir() else LAST
-    summary = {
-        "ended_by": reason,
+    return {
         "env_steps": status.env_steps,
         "seconds": round(status.seconds, 3),
-        "seconds_total": round(time.perf_counter() - started, 3),
         "steps_per_second": round(status.env_steps / status.seconds, 1) if status.seconds else None,
         "iterations": status.iteration,
         "best_return": status.best_return,
@@ -56,9 +62,6 @@ def finish(
         "vectorization": config["vectorization"],
         "versions": config["versions"],
     }
-    print(f"{reason}; {status.env_steps:,} steps in {status.seconds:.1f} s", flush=True)
-    error = _tried(lambda: write_json(folder.path / "summary.json", summary))
-    return _tried(lambda: tell(task, folder, is_whole)) or error
 
 
 def seconds_to(stop_return: float | None, folder: RunFolder) -> float | None:
