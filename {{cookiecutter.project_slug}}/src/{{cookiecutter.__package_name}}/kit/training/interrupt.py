@@ -71,7 +71,7 @@ class Interrupt:
             failure_report.clear()
         is_met = self._is_met = threading.Event()
         self.failure = None
-        self._poll = failure_report.Poll(failure_report.read, lambda facts: self._failed(facts, is_met))
+        self._poll = failure_report.Poll(lambda facts: self._failed(facts, is_met))
 
     def stop_listening(self) -> None:
         """Leaves it to the loop what to do about a failure."""
