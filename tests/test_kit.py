@@ -26,6 +26,7 @@ LAYERS = [
     {"policy", "vectorization"},
     {"rllib"},
     {"training"},
+    {"search"},
     {"commands"},
 ]
 MOST_LINES = 12_000  # of the whole kit; to be lowered whenever it gets lighter

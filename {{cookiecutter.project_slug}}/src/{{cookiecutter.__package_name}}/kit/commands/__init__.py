@@ -13,7 +13,8 @@ COMMANDS = {
     "play": "plays the environment by hand; a trained policy may take over",
     "export": "writes a trained policy into one ONNX file, which needs neither Ray nor torch",
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
-    "report": "lays runs side by side, with what differs in their settings",
+    "sweep": "searches for better numbers and settings",
+    "report": "writes the page of a run; lays several side by side, with what differs",
     "replay": "plays an episode again that ended training",
 }
 

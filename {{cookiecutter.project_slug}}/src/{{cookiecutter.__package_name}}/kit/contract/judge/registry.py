@@ -145,9 +145,11 @@ class Report:
         return json.dumps(document)
 
 
-def show(failures: Iterable[Failure]) -> None:
-    """Prints findings for people: the place, the message and the fix, a line each."""
+def show(failures: Iterable[Failure], ignored: Mapping[str, str]) -> None:
+    """Prints findings for people: the place, the message and the fix, a line each; then what is ignored, and why."""
     for failure in failures:
         print(f"{failure.severity.upper()} {failure.check}{f'  {failure.where}' if failure.where else ''}")
         print(f"  {failure.message}")
         print(f"  Fix: {failure.fix}\n")
+    if ignored:
+        print(f"{len(ignored)} ignored: {', '.join(f'{name} ({reason})' for name, reason in ignored.items())}")
