@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measures a trained policy beside a random one",
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
     "report": "lays runs side by side, with what differs in their settings",
+    "serve": "answers with a policy's actions over HTTP",
     "replay": "plays an episode again that ended training",
 }
 

@@ -1,0 +1,58 @@
+"""Answers with a policy's actions over HTTP."""
+
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..cli import Parser, whole_number
+from ..errors import RunError, UsageError
+from ..policy.find import find_policy
+from ..task import Task
+
+LARGE = 1_000_000  # weights, from which on a batch is worth more than one CPU
+_SETTINGS: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_level": "error", "access_log": False}
+_LIMITS: dict[str, Any] = {"limit_concurrency": 4096, "timeout_graceful_shutdown": 5}  # connections; seconds
+
+
+def main(task: Task, arguments: Sequence[str] | None = None) -> int:
+    """Serves until Ctrl-C or SIGTERM; returns the exit code."""
+    command = f"python -m {task.package} serve"
+    parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --port 8080")
+    parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, which only this machine reaches")
+    parser.add_argument("--port", type=whole_number(0), default=8000, help="default: %(default)s; 0: any free one")
+    options = parser.parse_args(arguments)
+    try:
+        import uvicorn
+
+        from ..serving import Connection, application
+    except ModuleNotFoundError as error:
+        raise UsageError(f'serve needs {error.name}: pip install -e ".[serve]"') from None
+    folder = find_policy(options.policy)
+    with listen(options.host, options.port) as listening:
+        import torch  # late: a misspelt run is told before
+
+        from ..policy.folder import load_folder
+
+        policy = load_folder(folder)
+        if sum(weights.numel() for weights in policy.actor.parameters()) < LARGE:
+            torch.set_num_threads(1)
+        config = uvicorn.Config(application(policy), http=Connection, **_SETTINGS, **_LIMITS)
+        host, port = listening.getsockname()[:2]
+        if not host.startswith("127.") and host != "::1":
+            print(f"WARNING: no authentication: whoever reaches {host} can use the policy", file=sys.stderr)
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        print(f"{folder} at http://{where}: POST /act, GET /spec, GET /health; Ctrl-C ends it", flush=True)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends in order, then raises the signal again
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a socket that listens there; raises RunError where that can't be."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise RunError(f"can't listen at {host}, port {port}: {error}; give another --port or --host") from None
