@@ -39,11 +39,12 @@ with warnings.catch_warnings():
 
 VECTOR = spaces.Box(-1, 1, (4,), np.float32)
 IMAGE = spaces.Box(0, 255, (10, 8, 3), np.uint8)
+BOOLS = spaces.Box(0, 1, (2,), np.bool_)  # type: ignore[arg-type]
 MASKED = spaces.Dict({"action_mask": spaces.MultiBinary(3), "vector": VECTOR})
 NESTED = spaces.Dict(
     {
         "image": IMAGE,
-        "pair": spaces.Tuple([spaces.Discrete(3, start=-1), spaces.MultiDiscrete([[2, 3], [4, 5]])]),
+        "pair": spaces.Tuple([spaces.Discrete(3, start=-1), spaces.MultiDiscrete(np.array([[2, 3], [4, 5]]))]),
         "text": spaces.Text(3, charset="ab]-^\\"),
         "many": spaces.Sequence(VECTOR),
         "graph": spaces.Graph(VECTOR, spaces.Discrete(3)),
@@ -51,7 +52,7 @@ NESTED = spaces.Dict(
         "scalar": spaces.Box(-np.inf, np.inf, (), np.float64),
     }
 )
-CHOICE = spaces.Discrete(3, start=1)
+CHOICE: Any = spaces.Discrete(3, start=1)
 MIXED = spaces.Tuple(
     [spaces.Dict(a=spaces.Box(np.array([-1, -np.inf]), np.array([1, 0.1]), dtype=np.float64)), spaces.MultiBinary(2)]
 )
@@ -157,7 +158,7 @@ JUNK: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("space", [*ALL_SPACES, NESTED, spaces.Box(0, 1, (2,), np.bool_)], ids=str)
+@pytest.mark.parametrize("space", [*ALL_SPACES, NESTED, BOOLS], ids=str)
 def test_schema_takes_what_act_takes(space: gym.Space[Any]) -> None:
     space = without_float_bounds(space)
     schema = json.loads(json.dumps(schema_of(space), allow_nan=False))
@@ -258,7 +259,8 @@ class Held:
     """A policy whose first batch takes until it is let go; it notes how many observations each batch has."""
 
     def __init__(self, policy: Any) -> None:
-        self.policy, self.sizes, self.go = policy, [], threading.Event()
+        self.policy, self.go = policy, threading.Event()
+        self.sizes: list[int] = []
         self.observation_space, self.action_space = policy.observation_space, policy.action_space
         self.adapters, self.facts = policy.adapters, policy.facts
 

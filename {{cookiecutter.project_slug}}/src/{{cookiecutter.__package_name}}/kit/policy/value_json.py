@@ -39,7 +39,7 @@ def write_value(value: Any) -> Any:
         return {str(key): write_value(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
         return [write_value(part) for part in value]
-    return (value + 0).tolist() if isinstance(value, np.ndarray | np.generic) else value  # + 0: False is 0
+    return np.add(value, 0).tolist() if isinstance(value, np.ndarray | np.generic) else value  # + 0: False is 0
 
 
 def schema_of(space: gym.Space[Any]) -> dict[str, Any]:
@@ -100,20 +100,18 @@ def _read(space: Any, value: Any, path: str) -> Any:
     if isinstance(space, _NUMBERS):
         return _read_numbers(space, value, path)
     if isinstance(space, spaces.Graph):
-        parts, fields = _read(_parts(space), value, path), spaces.GraphInstance._fields
-        is_graph = isinstance(parts, dict) and parts.keys() <= set(fields)
-        return spaces.GraphInstance(*map(parts.get, fields)) if is_graph else value
+        read, fields = _read(_parts(space), value, path), spaces.GraphInstance._fields
+        is_graph = isinstance(read, dict) and read.keys() <= set(fields)
+        return spaces.GraphInstance(*map(read.get, fields)) if is_graph else value
     if isinstance(space, spaces.Dict) and isinstance(value, dict):
-        keys: dict[str, Any] = {str(key): key for key in space}  # JSON's are text
-        named = {keys.get(name, name): part for name, part in value.items()}
-        return {
-            key: _read(space[key], part, f"{path}[{key!r}]") if key in keys.values() else part
-            for key, part in named.items()
-        }
+        parts = {str(key): (key, part) for key, part in space.items()}  # JSON's keys are text
+        known = [(*parts[name], one) for name, one in value.items() if name in parts]
+        read = {key: _read(part, one, f"{path}[{key!r}]") for key, part, one in known}
+        return read | {name: one for name, one in value.items() if name not in parts}
     if isinstance(space, spaces.Sequence):
         if not isinstance(value, list):
             raise ValueError(f"{path}: expected a list, got {short(value)}")
-        items = tuple(_read(space.feature_space, item, f"{path}[{i}]") for i, item in enumerate(value))
+        items = tuple(read_value(space.feature_space, item, f"{path}[{i}]") for i, item in enumerate(value))
         empty = create_empty_array(space.feature_space, len(items))
         return (concatenate(space.feature_space, items, empty) if items else empty) if space.stack else items
     if not isinstance(value, list):
