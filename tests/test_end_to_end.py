@@ -167,7 +167,7 @@ def test_help_of_evaluate_fits_a_screen(trained: BakedProject) -> None:
     lines = trained.command("evaluate", "--help", check=True, COLUMNS="80").stdout.splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
-    assert "example: python -m corridor_demo evaluate first --episodes 20 --video" in text
+    assert "example: python -m corridor_demo evaluate first --against second --video" in text
     assert "default: 100" in text and "default: 1000000" in text
 
 
@@ -203,7 +203,7 @@ def test_evaluation_does_not_depend_on_the_number_of_workers(trained: BakedProje
 
 def test_video_shows_an_episode(trained: BakedProject) -> None:
     report = json.loads(trained.command("evaluate", "first", "--episodes", "2", "--video", "--json", check=True).stdout)
-    assert Path(trained.path, report["video"]).stat().st_size > 0
+    assert Path(trained.path, report["videos"]["best"]).stat().st_size > 0
 
 
 def test_video_of_an_environment_that_does_not_draw_is_refused(filled_in: BakedProject) -> None:

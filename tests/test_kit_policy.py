@@ -19,6 +19,7 @@ from conftest import PACKAGE
 from gymnasium import spaces
 from kit.commands import evaluate
 from kit.errors import RunError, UsageError
+from kit.policy import measure
 from kit.policy.find import find_policy
 from kit.policy.space_json import from_json, to_json
 from kit.spaces import adapt
@@ -125,10 +126,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("runs/first")
 
 
-def save(folder: Path, **facts: Any) -> Any:
-    """Writes a policy for Reader; returns its networks."""
+def save(folder: Path, favourite: int | None = None, **facts: Any) -> Any:
+    """Writes a policy for Reader, that always takes the favourite action if there is one; returns its networks."""
     env = adapt(Reader())
     saved = actor(env.observation_space, env.action_space)
+    if favourite is not None:
+        saved.policy.layers[-1].bias.data[favourite] += 1000
     kept = {"env_id": TASK.env_id, "spaces": folder_module.spaces_of(env), "env_config": {}, "versions": {"kit": "1"}}
     folder_module.save_policy(folder, saved, kept | facts)
     return saved
@@ -164,14 +167,14 @@ def test_actor_can_be_exported_with_any_batch(seen: str, chosen: str) -> None:
         torch.testing.assert_close(our, their)
 
 
-ALL_SPACES = [
+ALL_SPACES: list[Any] = [
     *SEEN.values(),
     *CHOSEN.values(),
     spaces.Box(np.array([-np.inf, 0.1]), np.array([3, np.inf]), dtype=np.float64),
     spaces.Box(-(2**63), 2**63 - 1, (2,), np.int64),
     spaces.Box(0, 1, (), np.float32),
     spaces.Discrete(3, start=-1),
-    spaces.MultiDiscrete([[2, 3], [4, 5]], start=[[1, 1], [0, 0]], dtype=np.int32),
+    spaces.MultiDiscrete(np.array([[2, 3], [4, 5]]), start=np.array([[1, 1], [0, 0]]), dtype=np.int32),
     spaces.MultiBinary([2, 3]),
     spaces.Text(5, min_length=0, charset="bca"),
     spaces.Sequence(VECTOR, stack=True),
@@ -179,7 +182,7 @@ ALL_SPACES = [
     spaces.Graph(VECTOR, None),
     spaces.OneOf([VECTOR, spaces.Discrete(2)]),
     spaces.Dict([("z", VECTOR), ("a", spaces.Tuple([VECTOR, spaces.MultiBinary(2)]))]),
-    spaces.Dict({1: VECTOR, 2: IMAGE}),
+    spaces.Dict([(1, VECTOR), (2, IMAGE)]),  # type: ignore[list-item]
 ]
 
 
@@ -320,16 +323,71 @@ def test_video_without_a_display_is_one_line(run: Path, display: str, capsys: py
 def test_video_lies_in_the_runs_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(run / "checkpoints/best/policy", "sent/policy")
     for given, place in (("first", run), ("sent", Path("sent"))):
-        assert evaluate.main(TASK, [given, "--video", "--episodes", "2", "--seed", "7"]) == 0
-        video = place / "videos/seed-7-episode-0.mp4"
-        assert video.stat().st_size > 0 and str(video) in capsys.readouterr().out
+        assert evaluate.main(TASK, [given, "--video", "--episodes", "3", "--seed", "7"]) == 0
+        told = capsys.readouterr().out
+        for name in ("median", "best"):
+            video = place / f"videos/{name}.mp4"
+            assert video.stat().st_size > 0 and f"video of the {name} episode: {video}" in told
 
 
 def test_class_of_wrappers_is_filmed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("sent").mkdir()
     save(Path("sent/policy"), env_id=OUTER.env_id)
     assert evaluate.main(OUTER, ["sent", "--video", "--episodes", "2", "--seed", "7"]) == 0
-    assert Path("sent/videos/seed-7-episode-0.mp4").stat().st_size > 0
+    assert Path("sent/videos/best.mp4").stat().st_size > 0
+
+
+# Comparing
+
+
+def evaluated(*arguments: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Returns what `evaluate --json` says."""
+    assert evaluate.main(TASK, [*arguments, "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_policies_are_compared_on_the_same_seeds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, favourite in (("worst", 0), ("best", 2)):
+        Path(name).mkdir()
+        save(Path(name, "policy"), favourite)
+    report = evaluated("best", "--against", "worst", "--episodes", "10", capsys=capsys)
+    assert report["policy"]["mean"] == 15 and report["against"]["mean"] == 5  # five steps of reward 3, or 1
+    assert report["against"]["difference"] == {"mean": 10, "interval": [10, 10], "min": 10, "max": 10}
+    assert report["against"]["checkpoint"] == "worst/policy"
+    assert evaluate.main(TASK, ["worst", "--against", "best", "--episodes", "10"]) == 0
+    assert "the policy is worse than best/policy: the difference is -10" in capsys.readouterr().out
+
+
+def test_policy_that_is_not_better_than_random_is_told_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("middle").mkdir()
+    save(Path("middle/policy"), 1)  # as good as random actions on the average
+    assert evaluate.main(TASK, ["middle", "--against", "middle", "--episodes", "40"]) == 0
+    told = capsys.readouterr().out
+    assert "the policy is not better than random actions: the difference is" in told
+    assert "the policy is not better than middle/policy: the difference is 0, 95 % interval 0 to 0" in told
+
+
+def test_workers_change_no_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("first", "--against", "first", "--episodes", "7")
+    alone, shared = evaluated(*command, capsys=capsys), evaluated(*command, "--workers", "3", capsys=capsys)
+    for name in ("policy", "random"):
+        assert alone[name]["mean"] == pytest.approx(shared[name]["mean"])
+        assert alone[name]["max"] == shared[name]["max"]
+    assert alone["random"]["difference"]["interval"] == pytest.approx(shared["random"]["difference"]["interval"])
+
+
+def test_film_shows_the_episodes_that_it_says(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filmed: list[Any] = []
+
+    def spread(function: Any, inputs: Any, hint: str) -> list[Any]:
+        filmed.extend(inputs)
+        return [Path(name) for name, _ in inputs]
+
+    monkeypatch.setattr(evaluate, "spread", spread)
+    assert evaluate.main(TASK, ["first", "--video", "--episodes", "9", "--seed", "20"]) == 0
+    returns = measure.play(TASK, run / "checkpoints/best/policy", None, None, range(20, 29))["policy"]
+    (_, median), (_, best) = filmed
+    assert returns[best - 20] == max(returns) and returns[median - 20] == sorted(returns)[4]
 
 
 # Finding one
@@ -392,7 +450,7 @@ def test_interval_is_students() -> None:
     for count in (2, 3, 5, 30, 100, 10_000):
         returns = np.random.default_rng(count).normal(3.0, 2.0, count).tolist()
         expected = stats.t.interval(0.95, count - 1, loc=np.mean(returns), scale=stats.sem(returns))
-        assert evaluate.statistics(returns)["interval"] == pytest.approx(expected, rel=1e-3)
+        assert measure.statistics(returns)["interval"] == pytest.approx(expected, rel=1e-3)
 
 
 # What is imported

@@ -131,7 +131,7 @@ def evaluate(project: BakedProject, algorithm: Any, folder: Path, episodes: int)
     facts = {"env_id": task.env_id, "spaces": spaces, "env_config": {}, "versions": {}}
     actor = load(project, "kit.rllib.rl_module").trained_actor(algorithm)
     files.save_policy(folder, actor, facts)
-    played = load(project, "kit.commands.evaluate").play(task, folder, None, range(episodes))
+    played = load(project, "kit.policy.measure").play(task, folder, None, None, range(episodes))
     shutil.rmtree(folder)
     return float(np.mean(played["policy"]))
 

@@ -5,12 +5,11 @@ import sys
 from .kit.cli import run
 from .kit.commands import dispatch
 from .registration import TASK
-from .train import main as train
 
 
 def main() -> None:
     """Runs the command that the command line names, and leaves with its exit code."""
-    run(lambda: dispatch(TASK, sys.argv[1:], train))
+    run(lambda: dispatch(TASK, sys.argv[1:]))
 
 
 if __name__ == "__main__":

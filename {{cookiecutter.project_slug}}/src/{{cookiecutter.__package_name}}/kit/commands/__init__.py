@@ -1,7 +1,7 @@
 """The commands: one module each, with a function `main(task, arguments)` that returns the exit code."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..cli import UsageError, did_you_mean
 from ..task import Task
@@ -17,13 +17,12 @@ COMMANDS = {
 }
 
 
-def dispatch(task: Task, arguments: Sequence[str], train: Callable[[Sequence[str]], int]) -> int:
+def dispatch(task: Task, arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code; without a command, lists them.
 
     Args:
         task: of the project.
         arguments: the command's name, then what it takes.
-        train: the project's own command.
 
     Raises:
         UsageError: there is no such command.
@@ -36,6 +35,6 @@ def dispatch(task: Task, arguments: Sequence[str], train: Callable[[Sequence[str
     name, *rest = arguments
     if name not in COMMANDS:
         raise UsageError(f"there is no command {name!r}; {did_you_mean(name, COMMANDS)}")
-    if name == "train":
-        return train(rest)
+    if name == "train":  # the project's own page
+        return int(importlib.import_module(f"{task.package}.train").main(rest))
     return int(importlib.import_module(f"{__name__}.{name}").main(task, rest))

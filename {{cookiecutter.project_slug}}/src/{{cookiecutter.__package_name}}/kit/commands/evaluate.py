@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from ..cli import Parser, add_config_options, read_config_options, whole_number
 from ..errors import RunError, UsageError, one_line
 from ..policy.find import find_policy
+from ..policy.measure import compare, play, play_episode
 from ..task import Task
 
 SEED = 1_000_000  # far from the seeds of training, so that the episodes are new to the policy
@@ -24,26 +24,40 @@ NO_DISPLAY = "without a display or OpenGL, try xvfb-run before the command, or M
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Plays the episodes, prints what they returned, and returns the exit code."""
     command = f"python -m {task.package} evaluate"
-    parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --episodes 20 --video")
+    parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --against second --video")
     parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
+    parser.add_argument("--against", metavar="POLICY", help="another one, compared on the same seeds")
     parser.add_argument("--episodes", type=whole_number(2), default=100, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=whole_number(0), default=SEED, help="of the first episode; default: %(default)s")
     parser.add_argument("--workers", type=whole_number(1), default=1, metavar="N", help="processes; default: 1")
     add_config_options(parser)
-    parser.add_argument("--video", action="store_true", help="film the first episode into the run's folder")
+    parser.add_argument("--video", action="store_true", help="film the median and the best episode")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args(arguments)
     folder, config = find_policy(options.policy), read_config_options(options)
-    report: dict[str, Any] = {"checkpoint": str(folder), "episodes": options.episodes, "seed": options.seed}
-    if options.video:  # in a process of its own, which drawing may end
-        report["video"] = str(spread(partial(film, task, folder, config), [options.seed], f"--video: {NO_DISPLAY}")[0])
-    seeds = range(options.seed, options.seed + options.episodes)
+    against = find_policy(options.against) if options.against else None
+    if options.video:
+        require_frames(task)
+    seeds = list(range(options.seed, options.seed + options.episodes))
     shares = [seeds[i :: options.workers] for i in range(min(options.workers, options.episodes))]
-    measure = partial(play, task, folder, config)
-    returns = [measure(seeds)] if len(shares) == 1 else spread(measure, shares, "leave out --workers to see more")
-    for name in ("policy", "random"):
-        report[name] = statistics([value for share in returns for value in share[name]])
+    measure = partial(play, task, folder, config, against)
+    played = [measure(seeds)] if len(shares) == 1 else spread(measure, shares, "leave out --workers to see more")
+    returns = {name: [value for one in played for value in one[name]] for name in played[0]}
+    report = {"checkpoint": str(folder), "episodes": options.episodes, "seed": options.seed, **compare(returns)}
+    if against:
+        report["against"]["checkpoint"] = str(against)
+    failure = None
+    if options.video:
+        ranked = sorted(zip(returns["policy"], (seed for share in shares for seed in share), strict=True))
+        shown = {"median": ranked[(len(ranked) - 1) // 2][1], "best": ranked[-1][1]}
+        try:  # in a process of its own, which drawing may end
+            filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}")
+            report["videos"] = {name: str(path) for name, path in zip(shown, filmed, strict=True)}
+        except RunError as error:
+            failure = error
     print(json.dumps(report, indent=2) if options.json else as_text(report))
+    if failure:
+        raise failure
     return 0
 
 
@@ -56,47 +70,24 @@ def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str) -> 
         raise RunError(f"the environment has ended its process; {hint}") from None
 
 
-def play(task: Task, folder: Path, config: Mapping[str, Any] | None, seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Plays an episode from each seed with the policy and one with random actions; returns their returns."""
-    import torch  # late: a misspelt run is told before
-
-    from ..policy.folder import load_with_env
-    from ..policy.policy import RandomPolicy
-
-    torch.set_num_threads(1)  # one observation at a time is too little for more
-    policy, env = load_with_env(task, folder, config)
-    players: dict[str, Any] = {"policy": policy, "random": RandomPolicy(policy.adapters)}
-    returns = {name: [play_episode(env, player, seed) for seed in seeds] for name, player in players.items()}
-    env.close()
-    return returns
-
-
-def play_episode(env: gym.Env[Any, Any], policy: Any, seed: int) -> float:
-    """Plays one episode and returns its return."""
-    policy.reset(seed=seed)
-    observation, _ = env.reset(seed=seed)
-    episode_return, ended = 0.0, False
-    while not ended:
-        observation, reward, terminated, truncated, _ = env.step(policy(observation))
-        episode_return += float(reward)
-        ended = terminated or truncated
-    return episode_return
-
-
-def film(task: Task, folder: Path, config: Mapping[str, Any] | None, seed: int) -> Path:
-    """Films an episode of the policy; returns the video's path, in the run's folder or beside the policy's."""
-    from ..policy.folder import load_with_env
-
-    gym.logger.min_level = gym.logger.ERROR  # an older film of the same episode may go
+def require_frames(task: Task) -> None:
+    """Raises UsageError where the environment declares that it draws no pictures."""
     declared = task.env_class.metadata  # by a wrapper only once it is made
     if isinstance(declared, dict) and "rgb_array" not in declared.get("render_modes", ()):
         name = f'{task.env_class.__name__}.metadata["render_modes"]'
         raise UsageError(f'--video needs "rgb_array" in {name}, and a render() that draws')
-    checkpoints = folder.parent.parent
+
+
+def film(task: Task, folder: Path, config: Mapping[str, Any] | None, episode: tuple[str, int]) -> Path:
+    """Films an episode, given by what it is and its seed; returns the video's path, in the run's folder if it has one."""
+    from ..policy.folder import load_with_env
+
+    gym.logger.min_level = gym.logger.ERROR  # an older film of the same episode may go
+    checkpoints, (name, seed) = folder.parent.parent, episode
     videos = (checkpoints.parent if checkpoints.name == "checkpoints" else folder.parent) / "videos"
     try:
         policy, env = load_with_env(task, folder, config, "rgb_array")
-        env = gym.wrappers.RecordVideo(env, str(videos), name_prefix=f"seed-{seed}", disable_logger=True)
+        env = gym.wrappers.RecordVideo(env, str(videos), name_prefix=name, disable_logger=True)
         play_episode(env, policy, seed)
         env.close()
     except UsageError:
@@ -104,23 +95,24 @@ def film(task: Task, folder: Path, config: Mapping[str, Any] | None, seed: int) 
     except Exception as error:
         what = str(error) if isinstance(error, RunError) else one_line(error)
         raise RunError(f"--video: {what}; {NO_DISPLAY}") from None
-    return videos / f"seed-{seed}-episode-0.mp4"
-
-
-def statistics(returns: Sequence[float]) -> dict[str, Any]:
-    """Returns the mean with its 95 % interval (Student's t), the lowest and the highest return."""
-    from scipy.special import stdtrit  # late; scipy.stats would take twice as long
-
-    mean, error = float(np.mean(returns)), float(np.std(returns, ddof=1)) / len(returns) ** 0.5
-    half = float(stdtrit(len(returns) - 1, 0.975)) * error
-    return {"mean": mean, "interval": [mean - half, mean + half], "min": min(returns), "max": max(returns)}
+    return (videos / f"{name}-episode-0.mp4").replace(videos / f"{name}.mp4")
 
 
 def as_text(report: dict[str, Any]) -> str:
     """Formats the report for people."""
     lines = [f"{report['checkpoint']}, {report['episodes']} episodes from seed {report['seed']}"]
-    for name in ("policy", "random"):
-        mean, (low, high), least, most = report[name].values()
-        mean = f"mean return {mean:8.4g}   95 % interval {low:.4g} to {high:.4g}"
-        lines.append(f"{name:8}{mean}   lowest {least:.4g}, highest {most:.4g}")
-    return "\n".join([*lines, f"video: {report['video']}"] if "video" in report else lines)
+    names = [name for name in ("policy", "against", "random") if name in report]
+    for name in names:
+        low, high = report[name]["interval"]
+        mean = f"mean return {report[name]['mean']:8.4g}   95 % interval {low:.4g} to {high:.4g}"
+        lines.append(f"{name:8}{mean}   lowest {report[name]['min']:.4g}, highest {report[name]['max']:.4g}")
+    for name in names[1:]:
+        other = "random actions" if name == "random" else report[name]["checkpoint"]
+        difference = report[name]["difference"]
+        low, high = difference["interval"]
+        verdict = "better than" if low > 0 else "worse than" if high < 0 else "not better than"
+        by = f"the difference is {difference['mean']:.4g}, 95 % interval {low:.4g} to {high:.4g}"
+        lines.append(f"the policy is {verdict} {other}: {by}")
+    return "\n".join(
+        [*lines, *(f"video of the {name} episode: {path}" for name, path in report.get("videos", {}).items())]
+    )
