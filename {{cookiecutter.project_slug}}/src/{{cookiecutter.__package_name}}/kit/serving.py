@@ -16,14 +16,14 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .policy.value_json import read_value, schema_of, write_value
-from .spaces.membership import short
+from .spaces.membership import kind, short
 from .spaces.predicate import without_float_bounds
 
 if TYPE_CHECKING:
     from .policy.policy import Policy
 
 READ_S = 10  # for the head of a request, and again for its body
-MOST_WAITING = 1024  # observations that wait for a batch to end
+MOST_WAITING = 1024  # observations, for a batch to end; and the most of a request
 LEAST_LIMIT = 2**20  # bytes of a body; it may be longer where 16 observations are, at 25 characters a number
 _CLOSE = {"Connection": "close"}  # what is still to come is not read
 _NAMES = {"observation", "observations", "deterministic"}
@@ -41,7 +41,7 @@ class Batches:
 
     async def act(self, observations: list[Any], deterministic: bool) -> list[Any]:
         """Returns the actions for a request's observations, or raises what the policy does."""
-        if self.waiting and self.waiting + len(observations) > MOST_WAITING:
+        if self.waiting + len(observations) > MOST_WAITING:
             raise HTTPException(503, f"{self.waiting} observations are waiting already", {"Retry-After": "1"})
         actions: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._requests[deterministic].append((observations, actions))
@@ -130,8 +130,8 @@ def _parse(body: bytearray, space: Any) -> tuple[list[Any], bool, bool]:
         raise ValueError(f"expected {_FORM}, got {short(content)}")
     if "observation" in names:
         return [read_value(space, content["observation"])], True, deterministic
-    if not isinstance(values := content["observations"], list) or not values:
-        raise ValueError(f"observations: expected a list of at least one, got {short(values)}")
+    if not isinstance(values := content["observations"], list) or not 1 <= len(values) <= MOST_WAITING:
+        raise ValueError(f"observations: expected a list of 1 to {MOST_WAITING:,}, got {kind(values)}")
     return [read_value(space, one, f"observations[{i}]") for i, one in enumerate(values)], False, deterministic
 
 
