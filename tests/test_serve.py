@@ -434,6 +434,13 @@ def test_what_can_not_be_served_is_one_line(run: Path) -> None:
             serve.main(TASK, ["first", "--port", port])
 
 
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with serve.listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize(("host", "warns"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("::", True)])
 def test_host_that_others_reach_is_warned_of(
     run: Path, host: str, warns: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
