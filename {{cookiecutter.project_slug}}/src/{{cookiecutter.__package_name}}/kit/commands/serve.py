@@ -58,5 +58,5 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"argument --port: expected at most 65535, got {port}") from None
     except OSError as error:
         raise RunError(f"can't listen at {host}, port {port}: {error}; give another --port or --host") from None
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer takes 40 ms: asyncio leaves it out
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else an answer may take 40 ms
     return listening
