@@ -339,13 +339,10 @@ def test_error_of_the_policy_is_not_the_end(plain: Any, monkeypatch: pytest.Monk
 
 
 @contextmanager
-def server_of(policy: Any, **settings: Any) -> Iterator[int]:
+def served(policy: Any) -> Iterator[int]:
     """Serves a policy in a thread, as the command does; yields the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(
-            serving.application(policy), http=serving.Connection, **(serve._SETTINGS | serve._LIMITS | settings)
-        )
-        server = uvicorn.Server(config)
+    with serve.listen("127.0.0.1", 0) as listening:
+        server = serving.server_of(policy)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         yield listening.getsockname()[1]
@@ -375,7 +372,7 @@ def test_slow_clients_are_left_and_keep_nobody_waiting(plain: Any, monkeypatch: 
     monkeypatch.setattr(serving, "READ_S", 1)
     head = b"POST /act HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n"
     health = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-    with server_of(plain) as port:
+    with served(plain) as port:
         slow = [
             connect(port, sent) for sent in (b"", b"POST /act HT", head, head + b'{"obs', health + b"GET /hea") * 20
         ]
@@ -390,8 +387,9 @@ def test_slow_clients_are_left_and_keep_nobody_waiting(plain: Any, monkeypatch: 
         assert end.startswith(begin) and bool(end) == bool(begin)
 
 
-def test_server_ends_while_slow_clients_are_connected(plain: Any) -> None:
-    with server_of(plain, timeout_graceful_shutdown=1) as port:
+def test_server_ends_while_slow_clients_are_connected(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "GRACE_S", 1)
+    with served(plain) as port:
         slow = [connect(port, b"POST /act HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"), connect(port, b"GET")]
         assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
     for connection in slow:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 from gymnasium import spaces
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 READ_S = 10  # for the head of a request, and again for its body
 MOST_WAITING = 1024  # observations, for a batch to end; and the most of a request
+MOST_CONNECTIONS = 4096
+GRACE_S = 5  # for the requests at hand, when the server ends
 LEAST_LIMIT = 2**20  # bytes of a body; it may be longer where 16 observations are, at 25 characters a number
 _CLOSE = {"Connection": "close"}  # what is still to come is not read
 _NAMES = {"observation", "observations", "deterministic"}
@@ -152,3 +155,10 @@ class Connection(H11Protocol):
             self.transport.abort()
         elif not self.transport.is_closing():
             self.loop.call_later(READ_S, self._look, self.cycle)
+
+
+def server_of(policy: "Policy") -> uvicorn.Server:
+    """Returns the server of a policy; its `run(sockets=[...])` serves until Ctrl-C or SIGTERM."""
+    settings: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_level": "error", "access_log": False}
+    limits: dict[str, Any] = {"limit_concurrency": MOST_CONNECTIONS, "timeout_graceful_shutdown": GRACE_S}
+    return uvicorn.Server(uvicorn.Config(application(policy), http=Connection, **settings, **limits))

@@ -4,7 +4,6 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ..cli import Parser, whole_number
 from ..errors import RunError, UsageError
@@ -12,8 +11,6 @@ from ..policy.find import find_policy
 from ..task import Task
 
 LARGE = 1_000_000  # weights, from which on a batch is worth more than one CPU
-_SETTINGS: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_level": "error", "access_log": False}
-_LIMITS: dict[str, Any] = {"limit_concurrency": 4096, "timeout_graceful_shutdown": 5}  # connections; seconds
 
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
@@ -25,9 +22,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=whole_number(0), default=8000, help="default: %(default)s; 0: any free one")
     options = parser.parse_args(arguments)
     try:
-        import uvicorn
-
-        from ..serving import Connection, application
+        from ..serving import server_of
     except ModuleNotFoundError as error:
         raise UsageError(f'serve needs {error.name}: pip install -e ".[serve]"') from None
     folder = find_policy(options.policy)
@@ -39,14 +34,13 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         policy = load_folder(folder)
         if sum(weights.numel() for weights in policy.actor.parameters()) < LARGE:
             torch.set_num_threads(1)
-        config = uvicorn.Config(application(policy), http=Connection, **_SETTINGS, **_LIMITS)
         host, port = listening.getsockname()[:2]
         if not host.startswith("127.") and host != "::1":
             print(f"WARNING: no authentication: whoever reaches {host} can use the policy", file=sys.stderr)
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         print(f"{folder} at http://{where}: POST /act, GET /spec, GET /health; Ctrl-C ends it", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends in order, then raises the signal again
-        uvicorn.Server(config).run(sockets=[listening])
+        server_of(policy).run(sockets=[listening])
     return 0
 
 
