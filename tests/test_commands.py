@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from conftest import BakedProject
 
-COMMANDS = ("check", "train", "evaluate", "benchmark", "serve")
+COMMANDS = ("check", "train", "evaluate", "play", "benchmark", "sweep", "serve")
 
 
 def assert_refused(project: BakedProject, message: str, *command: str, code: int = 2) -> None:

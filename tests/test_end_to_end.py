@@ -267,7 +267,9 @@ def test_readme_commands_work(trained: BakedProject) -> None:
         _, *arguments = line.replace(" --debug", " --debug --max-env-steps 1").split()
         if "--stop-return" in arguments or "--set" in arguments:
             arguments += ["--max-env-steps", "3000"]
-        if "--write" in arguments:
+        if "sweep" in arguments:
+            arguments += ["--trials", "1", "--seeds", "2", "--max-env-steps", "2100"]
+        elif "--write" in arguments:
             arguments += ["--seconds", "0.05"]
         trained.run(*arguments, check=True)
 

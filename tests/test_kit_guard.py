@@ -17,10 +17,9 @@ import pytest
 from conftest import PACKAGE
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
-from kit.guard import Guard, calls
+from kit.guard import Guard, VectorGuard, calls
 from kit.guard.child_log import ChildLog, pop_hang_report
 from kit.guard.failure import EnvironmentFailure
-from kit.guard.vector import VectorGuard
 from kit.spaces.membership import problems
 from kit.spaces.predicate import predicate
 
@@ -305,7 +304,10 @@ def test_hang_in_c_code_of_a_helper_process_is_left_for_the_run(log: ChildLog) -
 def test_watchdog_leaves_no_process_behind(number: signal.Signals | None) -> None:
     process = watched(after="time.sleep(1)")
     (reader,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert b"last_resort" in Path(f"/proc/{reader}/cmdline").read_bytes()
+    deadline = time.monotonic() + 10
+    while not (command := Path(f"/proc/{reader}/cmdline").read_bytes()):  # between fork and exec
+        assert time.monotonic() < deadline
+    assert b"last_resort" in command
     if number is not None:
         process.send_signal(number)
     process.communicate(timeout=30)

@@ -55,7 +55,7 @@ print(runner.env.unwrapped.config)
 
 
 BROKEN = """
-from corridors.kit.guard.vector import VectorGuard
+from corridors.kit.guard import VectorGuard
 class Broken(p.CorridorsEnv):
     def step(self, actions):
         observations, rewards, terminated, truncated, infos = super().step(actions)

@@ -134,8 +134,7 @@ class Task:
         Returns:
             One copy; all `num_envs` of the config in a VectorEnv, where the environment is one.
         """
-        from .guard import Guard
-        from .guard.vector import VectorGuard
+        from .guard import Guard, VectorGuard
         from .spaces import adapt, adapt_vector
 
         if self.is_vector:

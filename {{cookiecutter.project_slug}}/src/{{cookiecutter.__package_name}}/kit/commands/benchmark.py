@@ -50,9 +50,9 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         report = grid.report() | {"versions": versions(task.package)} if grid.measured else {}
         if code == 0:
             draw(report)
-        if code == 0 and options.write:
-            write_settings(report["best"], root)
-            report["written"] = str(root / FILE)
+            if options.write:
+                write_settings(report["best"], root)
+                report["written"] = str(root / FILE)
     except EnvironmentFailure as failure:
         raise RunError(str(failure)) from None
     except OSError as error:
@@ -83,20 +83,19 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
             start_ray(None, task)
             from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
 
-            interrupt.listen()
-            for one in track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal):
-                if interrupt.reason:
-                    break
-                grid.train(one, algorithm_config(task, one, seed=0, env_config=env_config))
-    except KeyboardInterrupt as error:
-        if interrupt.failure:
-            raise EnvironmentFailure(interrupt.failure) from error
-    except Exception as error:
+            settings = track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal)
+            with interrupt.listening():
+                for one in settings:
+                    if interrupt.reason:
+                        break
+                    grid.train(one, algorithm_config(task, one, seed=0, env_config=env_config))
+    except (Exception, KeyboardInterrupt) as error:
         from ..rllib import failure_report  # late: Ray
 
         if failure := interrupt.failure or failure_report.read():
             raise EnvironmentFailure(failure) from error
-        raise
+        if not interrupt.reason:
+            raise
     return interrupt.exit_code
 
 
@@ -124,12 +123,10 @@ def draw(report: dict[str, Any]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    labels, speeds = [], []
-    for runners, copies, mode, speed in map(dict.values, reversed(report["settings"])):
-        labels.append(f"{runners} processes x {copies} copies, {mode}")
-        speeds.append(speed)
-    figure, axes = plt.subplots(figsize=(8, 1 + 0.3 * len(speeds)), layout="constrained")
-    axes.barh(labels, speeds)
+    rows = [list(row.values()) for row in reversed(report["settings"])]
+    labels = [f"{runners} processes x {copies} copies, {mode}" for runners, copies, mode, _ in rows]
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.3 * len(rows)), layout="constrained")
+    axes.barh(labels, [speed for *_, speed in rows])
     axes.set_xlabel("environment steps a second, learning included")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120)

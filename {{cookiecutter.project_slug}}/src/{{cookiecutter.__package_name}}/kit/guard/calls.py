@@ -43,20 +43,27 @@ class EnvironmentCalls:
         keep_log(type(env.unwrapped).__module__.partition(".")[0])
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Returns what the environment's `reset` or `step` returns; the watchdog sees how long it takes."""
+        """Returns what the environment's `reset` or `step` returns; the watchdog sees how long it takes.
+
+        Raises:
+            EnvironmentFailure: it raises, exits, or returns an observation that training can't go on with.
+        """
         watchdog = self._watchdog
         watchdog.caller, watchdog.since = threading.get_ident(), time.monotonic()
         try:
-            return function(*arguments, **options)
+            returned = function(*arguments, **options)
         except (Exception, SystemExit) as error:
             raise self._failure("the environment raised an exception", users_traceback(error)) from error
         finally:
             watchdog.since = None
+        if not self._is_inside(returned[0]):
+            self._judge(returned[0])
+        return returned
 
     def _judge(self, observation: Any) -> None:
         """Counts an observation of floats out of bounds, which the policy normalises; raises for all that is worse.
 
-        To be called for what `_is_inside` says no to. Another dtype is converted by the adapters.
+        Another dtype is no fault: the adapters convert it.
         """
         if not self._is_sound(observation) or self._is_strict:
             for problem in problems(self._space, observation, self._name):
@@ -74,6 +81,15 @@ class EnvironmentCalls:
 
     def _number_out_of_bounds(self, observation: Any) -> int:
         return 1
+
+    def _watch_length(self, steps: int) -> None:
+        """Warns of an episode that may never end; to be called with the steps of the longest one."""
+        if steps == LONG_EPISODE_STEPS:
+            log_once(
+                LONG_EPISODE,
+                f"an episode has taken {LONG_EPISODE_STEPS:,} steps; {LONG_EPISODE} "
+                "No return is known before it does. A time limit (max_episode_steps) would end it",
+            )
 
     def _failure(self, what: str, details: str = "") -> EnvironmentFailure:
         """Returns the exception, with all that is known of how to see the failure again."""
@@ -94,12 +110,3 @@ def log_once(mark: str, text: str) -> None:
     if mark not in _logged:
         _logged.add(mark)
         logger.warning(text)
-
-
-def warn_of_long_episode() -> None:
-    """Says that an episode may never end."""
-    log_once(
-        LONG_EPISODE,
-        f"an episode has taken {LONG_EPISODE_STEPS:,} steps; {LONG_EPISODE} "
-        "No return is known before it does. A time limit (max_episode_steps) would end it",
-    )

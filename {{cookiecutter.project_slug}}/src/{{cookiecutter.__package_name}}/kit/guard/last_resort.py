@@ -7,7 +7,7 @@ The stacks must come twice: a process that was suspended (Ctrl-Z, a closed lapto
 import os
 import sys
 
-ALIVE = b"alive\n"
+ALIVE = "alive\n"
 
 
 def watch(process: int, calls: str, path: str) -> None:
@@ -16,24 +16,17 @@ def watch(process: int, calls: str, path: str) -> None:
     Args:
         process: its number.
         calls: the file that is in the stack while the environment is called.
-        path: where the stack goes; "" is the terminal.
+        path: where the report goes; "" is the terminal.
     """
-    dump: list[str] = []
-    for line in sys.stdin.buffer:
-        if line == ALIVE:
-            dump = []
-            continue
-        text = "".join(dump)
-        if line.startswith(b"Timeout (") and calls in text:
-            if path:
-                with open(f"{path}.new", "w", encoding="utf-8") as file:
-                    file.write(text)
-                os.rename(f"{path}.new", path)
-            else:
-                print(f"ERROR: the environment hangs in a call that does not let Python run\n{text}", file=sys.stderr)
+    dump = ""
+    for line in sys.stdin:
+        if line.startswith("Timeout (") and calls in dump:
+            with open(path or sys.stderr.fileno(), "w", encoding="utf-8") as file:
+                file.write("" if path else "ERROR: ")
+                file.write(f"the environment hangs in a call that does not let Python run\n{dump}")
             os.kill(process, 9)
             return
-        dump.append(line.decode(errors="replace"))
+        dump = "" if line == ALIVE else dump + line
 
 
 if __name__ == "__main__":

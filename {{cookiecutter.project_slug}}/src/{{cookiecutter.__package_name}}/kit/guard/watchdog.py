@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from traceback import extract_stack
@@ -36,6 +37,7 @@ class Watchdog(threading.Thread):
     Attributes:
         since: when the call that is under way began, by `time.monotonic`; None between calls.
         caller: its thread.
+        report: is told where a call is that has taken too long; an env runner puts its own in the place of this one.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -43,9 +45,10 @@ class Watchdog(threading.Thread):
         self._seconds = seconds
         self.since: float | None = None
         self.caller = 0
+        self.report: Callable[[str], object] = child_log.end_for_hang
         if math.isfinite(seconds):
             self._tick = min(1.0, seconds / 4)
-            arguments = (last_resort.__file__, str(os.getpid()), CALLS, child_log.stack_path())
+            arguments = (last_resort.__file__, str(os.getpid()), CALLS, str(child_log.hang_path() or ""))
             self._reader = subprocess.Popen(
                 [sys.executable, "-I", "-S", *arguments], stdin=subprocess.PIPE, start_new_session=True
             )  # out of reach of Ctrl-C
@@ -59,10 +62,10 @@ class Watchdog(threading.Thread):
         with _forking:
             faulthandler.dump_traceback_later(seconds, repeat=True, file=pipe)
         with suppress(OSError):  # the reader has been killed
-            os.write(pipe.fileno(), last_resort.ALIVE)
+            os.write(pipe.fileno(), last_resort.ALIVE.encode())
 
     def run(self) -> None:
-        """Looks at the clock, and leaves a report of where a call is that has taken too long.
+        """Looks at the clock, and reports where a call is that has taken too long.
 
         A call into C code that keeps Python's global lock stops this thread, too. `faulthandler` has one that needs no
         lock: it writes the stacks again and again, unless it is put off. `last_resort` reads them.
@@ -76,12 +79,12 @@ class Watchdog(threading.Thread):
             if now - asleep > self._tick + GRACE_SECONDS:
                 resumed = now
             if since is not None and since != reported and now - max(since, resumed) > self._seconds:
-                child_log.report_hang(self._report())
+                stack = users_stack(extract_stack(sys._current_frames()[self.caller]))
+                self.report(
+                    f"the environment hangs: a reset or step has not returned for {self._seconds:g} s. "
+                    f"It is here:\n{stack}"
+                )
                 reported = since
-
-    def _report(self) -> str:
-        lines = users_stack(extract_stack(sys._current_frames()[self.caller]))
-        return f"the environment hangs: a reset or step has not returned for {self._seconds:g} s. It is here:\n{lines}"
 
 
 @cache

@@ -1,6 +1,5 @@
 """RLlib's configuration for a task: what the kit needs of it, then the numbers that the project's ppo.py sets."""
 
-import inspect
 import json
 import os
 import sys
@@ -20,17 +19,12 @@ from .learner import PPOLearner, unsupported
 from .rl_module import ActorCritic
 
 _NETWORK = ("hidden_units", "image_features")
-# What `training` takes, of PPO and of every algorithm, but for RLlib's old names and what is no number.
-_LEARNING = {
-    name
-    for owner in (PPOConfig, AlgorithmConfig)
-    for name in inspect.signature(owner.training).parameters
-    if isinstance(getattr(PPOConfig(), name, ()), int | float | str | list | None)
-} - {
-    *("num_sgd_iter", "train_batch_size", "vf_share_layers", "learner_class"),
-    *("add_default_connectors_to_learner_pipeline", "num_aggregator_actors_per_learner"),
-    *("max_requests_in_flight_per_aggregator_actor", "max_requests_in_flight_per_sampler_worker"),
-}
+# What decides how PPO learns, beside its networks.
+_LEARNING = (
+    *("lr", "gamma", "lambda_", "use_gae", "use_critic", "clip_param", "vf_clip_param", "vf_loss_coeff"),
+    *("entropy_coeff", "kl_target", "kl_coeff", "use_kl_loss", "grad_clip", "grad_clip_by"),
+    *("train_batch_size_per_learner", "minibatch_size", "num_epochs", "shuffle_batch_per_epoch"),
+)
 
 
 def algorithm_config(
@@ -58,17 +52,19 @@ def algorithm_config(
         config = task.configured(config)
     except Exception as error:
         raise RunError(one_line(error)) from None
-    _check(config, RunError, os.path.relpath(sys.modules[task.algorithm.partition(":")[0]].__file__ or "ppo.py"))
-    if changed:
-        _change(config, changed)
-        _check(config, UsageError, "--set")
+    if mistake := _mistake(config):
+        file = sys.modules[task.algorithm.partition(":")[0]].__file__ or "ppo.py"
+        raise RunError(f"{os.path.relpath(file)}: {mistake}")
+    _change(config, changed or {})
+    if changed and (mistake := _mistake(config)):
+        raise UsageError(f"--set: {mistake}")
     return config
 
 
 def numbers(config: AlgorithmConfig) -> dict[str, Any]:
-    """Returns what decides how a policy learns, by name, as JSON values; infinity as text."""
+    """Returns what decides how a policy learns, by name, as JSON values; infinity as the text "inf"."""
     values = {name: getattr(config, name, None) for name in sorted(_LEARNING)} | _network(config)
-    return {name: json.loads(json.dumps(_plain(value), default=str)) for name, value in values.items()}
+    return json.loads(json.dumps(values, default=str), parse_constant=lambda text: str(float(text)))
 
 
 def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mapping[str, Any]) -> PPOConfig:
@@ -95,8 +91,8 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
 
 def _change(config: PPOConfig, changed: Mapping[str, Any]) -> None:
     for name in changed:
-        if name not in _LEARNING and name not in _NETWORK:
-            hint = did_you_mean(name, sorted(_LEARNING | {*_NETWORK}))
+        if name not in _LEARNING + _NETWORK:
+            hint = did_you_mean(name, sorted(_LEARNING + _NETWORK))
             raise UsageError(f"--set {name}: PPO has no such number; {hint}")
     config.training(**{name: value for name, value in changed.items() if name in _LEARNING})
     config.rl_module(model_config=_network(config) | {n: value for n, value in changed.items() if n in _NETWORK})
@@ -106,31 +102,23 @@ def _network(config: AlgorithmConfig) -> dict[str, Any]:
     return {name: config.model_config.get(name) for name in _NETWORK}
 
 
-def _check(config: PPOConfig, error: type[Exception], where: str) -> None:
-    """Raises the error, with a line that says what is wrong, unless the values can be used."""
-    network = _network(config)
-    units, features = network["hidden_units"], network["image_features"]
-    if (
-        not isinstance(units, list | tuple)
-        or not units
-        or not all(isinstance(unit, int) and unit > 0 for unit in units)
-    ):
-        raise error(f"{where}: hidden_units is {units!r}; write a list with the size of each layer, such as [64, 64]")
+def _mistake(config: PPOConfig) -> str | None:
+    """Returns a line on a value that can't be used, with what to write instead, or None."""
+    units, features = _network(config).values()
+    if not (isinstance(units, list | tuple) and units and all(isinstance(one, int) and one > 0 for one in units)):
+        return f"hidden_units is {units!r}; write a list with the size of each layer, such as [64, 64]"
     if not isinstance(features, int) or features < 1:
-        raise error(f"{where}: image_features is {features!r}; write a whole number such as 256")
+        return f"image_features is {features!r}; write a whole number such as 256"
     for name in ("lr", "gamma", "lambda_", "clip_param", "vf_loss_coeff", "train_batch_size_per_learner", "num_epochs"):
         value = getattr(config, name)
         if name == "lr" and isinstance(value, list):
             continue  # a schedule
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            raise error(f"{where}: {name} is {value!r}; write a number of at least 0")
+            return f"{name} is {value!r}; write a number of at least 0"
     if line := unsupported(config):
-        raise error(f"{where}: {line}")
+        return line
     try:
         config.copy(copy_frozen=False).validate()
-    except Exception as problem:
-        raise error(f"{where}: {' '.join(str(problem).split()).partition(' To suppress')[0]}") from None
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+    except Exception as error:
+        return " ".join(str(error).split()).partition(" To suppress")[0]
+    return None

@@ -1,5 +1,6 @@
 """RLlib's env runner with what training one's own environment needs: seeds that differ, and loud failures."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from ..guard.child_log import ChildLog, pop_hang_report
 from ..guard.failure import EnvironmentFailure
+from ..guard.watchdog import watchdog_of
 from ..tracebacks import users_traceback
 from . import failure_report, quieten
 from .sampled import SAMPLED, EpisodeCounter
@@ -30,7 +32,7 @@ class EnvRunner(BatchedEnvRunner):
         quieten()
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
         self._child_log = ChildLog()
-        self._hang = failure_report.Poll(self._child_log.hang, self._report)
+        watchdog_of(os.getpid()).report = self._report  # of this process; those of `async` copies end theirs
         super().__init__(**kwargs)
         self._counter = EpisodeCounter()
         self.seed_envs(restart_count=0)
@@ -93,7 +95,6 @@ class EnvRunner(BatchedEnvRunner):
 
     def stop(self) -> None:
         """Closes the copies."""
-        self._hang.stop()
         if self.config.gym_env_vectorize_mode == "async" and self.env is not None:
             self.env.close(timeout=CLOSE_SECONDS)  # the copies may be busy
         super().stop()

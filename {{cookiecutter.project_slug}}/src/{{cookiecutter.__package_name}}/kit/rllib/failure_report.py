@@ -7,6 +7,7 @@ into the key-value store that Ray has anyway, and the driver looks there.
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -39,24 +40,21 @@ def clear() -> None:
 
 
 class Poll(threading.Thread):
-    """Calls `look` every POLL_SECONDS, and once it returns something, `found` with it; then ends."""
+    """Looks for what failed every POLL_SECONDS, and once there is something, calls `found` with it; then ends."""
 
-    def __init__(self, look: Callable[[], Any], found: Callable[[Any], object]) -> None:
+    def __init__(self, found: Callable[[dict[str, Any]], object]) -> None:
         super().__init__(daemon=True)
-        self._look, self._found = look, found
-        self._is_over = threading.Event()
+        self._found, self._is_over = found, threading.Event()
         self.start()
 
     def run(self) -> None:
         """Runs until something is found or `stop` is called."""
-        while not self._is_over.wait(POLL_SECONDS):
-            try:
-                result = self._look()
-            except Exception:  # Ray is starting or ending
-                continue
-            if result is not None:
-                self._found(result)
-                return
+        failure = None
+        while failure is None and not self._is_over.wait(POLL_SECONDS):
+            with suppress(Exception):  # Ray is starting or ending
+                failure = read()
+        if failure is not None:
+            self._found(failure)
 
     def stop(self) -> None:
         """Ends the looking."""

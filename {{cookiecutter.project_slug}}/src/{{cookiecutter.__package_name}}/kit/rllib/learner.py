@@ -69,32 +69,22 @@ class PPOLearner(PPOTorchLearner):
         adam = torch.optim.Adam(params, lr=config.lr if schedule is None else 0.0, fused=True)
         self.register_optimizer(module_id=module_id, optimizer=adam, params=params, lr_or_lr_schedule=schedule)
 
-    def update(
-        self,
-        *,
-        training_data: Any,
-        timesteps: dict[str, Any],
-        num_epochs: int = 1,
-        minibatch_size: int | None = None,
-        **_: Any,
-    ) -> Any:
-        """Learns from a batch of episodes; returns RLlib's metrics."""
-        self.before_gradient_based_update(timesteps=timesteps)
-        training_data.solve_refs()
-        self._weights_seq_no += 1
-        batch = self._make_batch_if_necessary(training_data)
-        for module_id, columns in batch.policy_batches.items():
-            if self.should_module_be_updated(module_id, batch):
-                metrics = self._update_module(module_id, columns, num_epochs, minibatch_size)
-                self.metrics.log_dict(metrics, key=module_id, window=1)
-        self._log_steps_trained_metrics(batch)
-        self.after_gradient_based_update(timesteps=timesteps)
-        return self.metrics.reduce()
+    def update(self, *, num_epochs: int = 1, minibatch_size: int | None = None, **kwargs: Any) -> Any:
+        """Learns from a batch of episodes; returns RLlib's metrics. RLlib hands the batch over in one piece."""
+        self._epochs, self._minibatch_size = num_epochs, minibatch_size
+        return super().update(num_epochs=1, minibatch_size=None, **kwargs)
 
-    def _update_module(
-        self, module_id: str, batch: dict[str, Any], num_epochs: int, minibatch_size: int | None
-    ) -> dict[str, float]:
-        """Passes `num_epochs` times over the batch of one module; returns the means of the last pass."""
+    def _update(self, batch: dict[str, Any], **kwargs: Any) -> tuple[dict, dict[str, float], dict]:
+        """Passes over the batch of each module; returns outputs, losses and metrics, of which RLlib reads the losses."""
+        losses = {}
+        for module_id, columns in batch.items():
+            metrics = self._update_module(module_id, columns)
+            losses[module_id] = metrics.pop(Learner.TOTAL_LOSS_KEY)
+            self.metrics.log_dict(metrics, key=module_id, window=1)
+        return {}, losses, {}
+
+    def _update_module(self, module_id: str, batch: dict[str, Any]) -> dict[str, float]:
+        """Passes over the batch of one module; returns the means of the last pass."""
         columns = {name: batch[name] for name in _COLUMNS}
         if Columns.LOSS_MASK in batch:  # leave out the rows that only served to estimate advantages
             columns = tree.map_structure(lambda column: column[batch[Columns.LOSS_MASK]], columns)
@@ -105,8 +95,8 @@ class PPOLearner(PPOTorchLearner):
         module.observe_returns(targets)
         variance = float(module.return_statistics.deviation) ** 2
         flat = tree.flatten(columns)
-        minibatches = max(1, round(len(targets) / (minibatch_size or len(targets))))
-        for _ in range(num_epochs):
+        minibatches = max(1, round(len(targets) / (self._minibatch_size or len(targets))))
+        for _ in range(self._epochs):
             seen = []
             for rows in torch.randperm(len(targets), device=targets.device).tensor_split(minibatches):
                 minibatch = tree.unflatten_as(columns, [column[rows] for column in flat])

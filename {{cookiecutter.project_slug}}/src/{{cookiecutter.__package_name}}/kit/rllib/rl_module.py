@@ -2,24 +2,17 @@
 
 from typing import Any
 
-import gymnasium as gym
 import torch
-from gymnasium import spaces
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.distribution.torch.torch_distribution import (
-    TorchCategorical,
-    TorchDiagGaussian,
-    TorchMultiCategorical,
-    TorchMultiDistribution,
-)
+from ray.rllib.core.models.catalog import Catalog
 from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
-from ..policy.actor import Actor, choices, require_finite
+from ..policy.actor import Actor, require_finite
 from ..policy.networks import Network
 from ..policy.normalization import RunningStatistics
 
@@ -36,7 +29,7 @@ class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
         self.value = Network(self.observation_space, 1, **self.actor.model_config, head_gain=1.0)
         nn.init.zeros_(self.value.layers[-1].weight)  # the first returns are measured without a guess of their scale
         self.return_statistics = RunningStatistics()
-        self.action_dist_cls = _distribution(self.action_space)
+        self.action_dist_cls = Catalog._get_dist_cls_from_action_space(self.action_space, framework="torch")
 
     def get_non_inference_attributes(self) -> list[str]:
         """Leaves the value network out where actions are only computed."""
@@ -80,19 +73,3 @@ def trained_actor(algorithm: Algorithm) -> Actor:
     """Returns what the learner of an algorithm has made of the policy, to save it."""
     results = algorithm.learner_group.foreach_learner(lambda learner: learner.module[DEFAULT_MODULE_ID].unwrapped())
     return next(iter(results)).get().actor
-
-
-def _distribution(action_space: gym.Space[Any]) -> Any:
-    logits, reals = choices(action_space)
-    if isinstance(action_space, spaces.Discrete):
-        return TorchCategorical
-    if not logits:
-        return TorchDiagGaussian
-    discrete = TorchMultiCategorical.get_partial_dist_cls(space=action_space, input_lens=logits)
-    if not reals:
-        return discrete
-    return TorchMultiDistribution.get_partial_dist_cls(
-        space=action_space,
-        child_distribution_cls_struct=(discrete, TorchDiagGaussian),
-        input_lens=(sum(logits), 2 * reals),
-    )

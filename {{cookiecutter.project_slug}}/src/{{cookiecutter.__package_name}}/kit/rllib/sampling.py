@@ -38,56 +38,49 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         )
         if self.module is not None:
             self.module.eval()  # for good, so that RLlib doesn't switch to it and back at every step
-        self._observations: Any = None  # of all copies, from the last step; None where RLlib has sampled since
-        self._infos: list[dict[str, Any]] = []  # likewise
-        self._ended: set[int] = set()  # copies whose next step starts an episode
+        self._record: _Record | None = None  # of what the copies did last; None where RLlib has sampled since
 
     def _sample(self, *, num_timesteps: int | None = None, explore: bool, **kwargs: Any) -> list[SingleAgentEpisode]:
         if not self._is_plain or num_timesteps is None or kwargs.get("random_actions"):
-            self._observations = None
+            self._record = None
             return super()._sample(num_timesteps=num_timesteps, explore=explore, **kwargs)
-        if self._observations is None or self._needs_initial_reset or kwargs.get("force_reset"):
+        if self._record is None or self._needs_initial_reset or kwargs.get("force_reset"):
             self._reset_envs_and_episodes(explore)
-            self._observations = tree.map_structure(lambda part: part.numpy(), self._cached_to_module[Columns.OBS])
-            self._infos = [episode.infos[-1] for episode in self._ongoing_episodes]
-            self._ended = set()
-        record = _Record(self._observations, self._infos, self.num_envs)
-        done, count = [], 0
+            observations = tree.map_structure(lambda part: part.numpy(), self._cached_to_module[Columns.OBS])
+            self._record = _Record(observations, [episode.infos[-1] for episode in self._ongoing_episodes], set())
+        record, done, count = self._record, [], 0
         while count < num_timesteps:
             step = self._act(record.observations[-1], explore)
             *results, infos = self.env.step(step[Columns.ACTIONS])
             observations, step[Columns.REWARDS], terminated, truncated = results
             record.append(step, observations, infos)
-            count += self.num_envs - len(self._ended)
-            for copy in self._ended:
+            count += self.num_envs - len(record.ended)
+            for copy in record.ended:
                 record.starts[copy] = len(record.steps)
                 first = tree.map_structure(lambda part, i=copy: part[i], record.observations[-1])
                 self._ongoing_episodes[copy].add_env_reset(first, infos[copy])
                 self._make_on_episode_callback("on_episode_start", copy, self._ongoing_episodes)
-            self._ended = set(np.flatnonzero(terminated | truncated).tolist())
-            for copy in self._ended:
+            record.ended = set(np.flatnonzero(terminated | truncated).tolist())
+            for copy in record.ended:
                 episode = record.cut(copy, self._ongoing_episodes[copy], bool(terminated[copy]), bool(truncated[copy]))
                 self._ongoing_episodes[copy] = episode
                 self._make_on_episode_callback("on_episode_end", copy, self._ongoing_episodes)
                 done.append(episode)
                 self._new_episode(copy)
-        self._observations, self._infos = record.observations[-1], record.infos[-1]
         self._done_episodes_for_metrics.extend(done)
         self._log_env_steps(metric=self._metrics_num_env_steps_sampled, num_steps=count)
         self._increase_sampled_metrics(count, len(done))
+        self._record = _Record(record.observations[-1], record.infos[-1], record.ended)
         return done + self._cut_ongoing(record)
 
     def _act(self, observations: Any, explore: bool) -> dict[str, Any]:
         """Returns the actions for the observations of all copies, with what the learner needs to know of them."""
         batch = {Columns.OBS: _map(torch.from_numpy, observations)}
         with torch.no_grad():
-            if explore:
-                inputs = self.module.forward_exploration(batch)[Columns.ACTION_DIST_INPUTS]
-                distribution = self.module.get_exploration_action_dist_cls().from_logits(inputs)
-            else:
-                inputs = self.module.forward_inference(batch)[Columns.ACTION_DIST_INPUTS]
-                distribution = self.module.get_inference_action_dist_cls().from_logits(inputs).to_deterministic()
-            actions = distribution.sample()
+            forward = self.module.forward_exploration if explore else self.module.forward_inference
+            inputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
+            distribution = self.module.get_exploration_action_dist_cls().from_logits(inputs)
+            actions = (distribution if explore else distribution.to_deterministic()).sample()
             step = {Columns.ACTIONS: _map(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: inputs.numpy()}
             if explore:
                 step[Columns.ACTION_LOGP] = distribution.logp(actions).numpy()
@@ -97,7 +90,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         """Returns what has been sampled of the episodes that go on, and leaves their last observation to go on from."""
         chunks = []
         for copy, ongoing in enumerate(self._ongoing_episodes):
-            if copy not in self._ended and record.starts[copy] < len(record.steps):
+            if copy not in record.ended and record.starts[copy] < len(record.steps):
                 chunk = record.cut(copy, ongoing, terminated=False, truncated=False)
                 self._ongoing_episodes_for_metrics[chunk.id_].append(chunk)
                 self._ongoing_episodes[copy] = chunk.cut()
@@ -106,13 +99,18 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
 
 class _Record:
-    """What all copies have seen and done since sampling began."""
+    """What all copies have seen and done since sampling began.
 
-    def __init__(self, observations: Any, infos: list[dict[str, Any]], num_envs: int) -> None:
-        self.observations = [observations]
-        self.infos = [infos]
+    Args:
+        observations: of all copies, to go on from.
+        infos: likewise.
+        ended: the copies whose next step starts an episode.
+    """
+
+    def __init__(self, observations: Any, infos: list[dict[str, Any]], ended: set[int]) -> None:
+        self.observations, self.infos, self.ended = [observations], [infos], ended
         self.steps: list[dict[str, Any]] = []
-        self.starts = [0] * num_envs  # where each copy's current episode begins
+        self.starts = [0] * len(infos)  # where each copy's current episode begins
 
     def append(self, step: dict[str, Any], observations: Any, infos: list[dict[str, Any]]) -> None:
         """Adds a step of all copies; copies the observations, which the environment may write over."""
