@@ -93,7 +93,8 @@ def test_corridor_reaches_its_threshold(trained: BakedProject) -> None:
 def test_run_folder_holds_what_it_promises(trained: BakedProject) -> None:
     run = trained.path / "runs" / "first"
     names = {path.name for path in run.iterdir() if not path.name.startswith("events.out.tfevents")}
-    files = {".lock", "progress.csv", "learning_curve.png", "config.json", "summary.json"}
+    files = {".lock", "progress.csv", "learning_curve.png", "report.html"}
+    files |= {"config.json", "summary.json", "evaluation.json"}
     assert names == files | {"checkpoints"}
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "last"}
     assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")

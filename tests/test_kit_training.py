@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -144,21 +145,34 @@ def test_summary_and_curve_can_be_written_without_an_episode(tmp_path: Path) -> 
     folder = RunFolder(tmp_path)
     folder.append_row(progress_row(Status(1, STEPS, seconds=1.0), 10.0, LEARNER))
     config = {"options": {"stop_return": float("inf"), "seed": 0}, "vectorization": {}, "versions": {}}
-    assert finish(folder, config, Status(1, STEPS, seconds=1.0, observations_out_of_bounds=3), "why", 0.0) is None
+    write_json(tmp_path / "config.json", {**config, "env_id": "x", "started": "now", "command": "train"})
+    task: Any = SimpleNamespace(package="x")
+    status = Status(1, STEPS, seconds=1.0, observations_out_of_bounds=3)
+    assert finish(task, folder, config, TrainOptions(max_env_steps=9 * STEPS), status, "why", 0.0) is None
     text = (tmp_path / "summary.json").read_text()
     assert '"observations_out_of_bounds": 3' in text
     assert "NaN" not in text and "Infinity" not in text
-    assert draw_curve(folder, 5.0).read_bytes().startswith(b"\x89PNG")
+    assert draw_curve(folder, {"stop return": 5.0}).read_bytes().startswith(b"\x89PNG")
+
+
+def rows_with(mean: np.ndarray, below: float = 0.0, above: float = 0.0) -> dict[str, np.ndarray]:
+    """Returns the columns of a run that has enough episodes for a mean."""
+    returns = {"mean": mean, "min": mean - below, "max": mean + above}
+    columns = {f"episode_return_{name}": values for name, values in returns.items()}
+    return columns | {"episodes": np.full(len(mean), 50)}
 
 
 def test_first_points_do_not_squash_the_curve() -> None:
-    mean = np.array([-8_000.0, -3_000.0, *np.linspace(-200, 200, 98)])
-    bottom, top = y_limits(mean, mean - 100, mean + 50, 220.0) or (0, 0)
-    assert -500 < bottom < -200 and 220 < top < 300
-    few = np.array([-4.0, -2.0, 0.0])
-    bottom, top = y_limits(few, few, few, None) or (0, 0)
+    long = rows_with(np.array([-8_000.0, -3_000.0, *np.linspace(-200, 200, 98)]), 100, 50)
+    for level in (-8_000.0, -300.0):
+        bottom, top = y_limits([long], {"stop return": 220.0, "random": level}) or (0, 0)
+        assert -500 < bottom < -200 and 220 < top < 300
+        assert (bottom < level) == (level == -300.0)  # a level far below is out of the picture
+    short = rows_with(np.array([-4.0, -2.0, 0.0]))
+    bottom, top = y_limits([short], {}) or (0, 0)
     assert bottom < -4.0 and top > 0.0  # a short run is shown whole
-    assert y_limits(np.ones(3), np.ones(3), np.ones(3), None) is None
+    assert (y_limits([long, short], {}) or (0, 0))[1] > 200
+    assert y_limits([rows_with(np.ones(3))], {}) is None and y_limits([], {"stop return": 3.0}) is None
 
 
 def test_names_with_dots_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

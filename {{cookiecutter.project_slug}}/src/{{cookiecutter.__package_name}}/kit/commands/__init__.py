@@ -13,7 +13,7 @@ COMMANDS = {
     "play": "plays the environment by hand; a trained policy may take over",
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
     "sweep": "searches for better numbers and settings",
-    "report": "lays runs side by side, with what differs in their settings",
+    "report": "writes the page of a run; lays several side by side, with what differs",
     "serve": "answers with a policy's actions over HTTP",
     "replay": "plays an episode again that ended training",
 }

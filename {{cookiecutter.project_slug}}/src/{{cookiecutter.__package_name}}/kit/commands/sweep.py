@@ -57,8 +57,6 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
                 print("there is nothing to write into ppo.py")
         except KeyboardInterrupt:
             print(f"{interrupt.reason}; the same command goes on", flush=True)
-        finally:
-            interrupt.stop_escalating()
     return interrupt.exit_code
 
 

@@ -81,6 +81,7 @@ class Interrupt:
 
         What comes after is cut short by the end of the process if there was a signal: Ray may have got it, too.
         """
+        self.is_patient = False
         self._is_ending.set()
         yield
         self.finish = lambda: None

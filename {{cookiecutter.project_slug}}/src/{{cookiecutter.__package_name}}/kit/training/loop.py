@@ -24,6 +24,7 @@ from .progress import Progress
 from .run_folder import RunFolder
 from .status import Status, plateau_hint, reached, seconds_left
 from .storage import Storage
+from .tracking import Tracker
 
 MOST_RESTARTS = 3  # without a finished iteration in between; then something breaks every time
 
@@ -39,6 +40,7 @@ class Loop:
         status: of the last checkpoint, where training begins.
         facts: what each checkpoint says of itself besides the status.
         storage: gets a copy of the folder now and then.
+        trackers: get each row.
     """
 
     algorithm: RestartableAlgorithm
@@ -47,6 +49,7 @@ class Loop:
     status: Status
     facts: Mapping[str, Any]
     storage: Storage | None = None
+    trackers: Sequence[Tracker] = ()
     _restarts: int = field(default=0, init=False)  # since the last finished iteration
 
     def run(self, interrupt: Interrupt) -> str:
@@ -108,6 +111,8 @@ class Loop:
             self.folder.save_checkpoint(BEST, save)
         self.folder.save_checkpoint(LAST, save)
         self.status = status
+        for tracker in self.trackers:
+            tracker.log(row)
         if self.storage and self.storage.is_due() and (error := self.storage.copy(self.folder, status.iteration)):
             self._progress.say(f"WARNING: {error}")
         self._progress.show(row, seconds_left(self.options, status))

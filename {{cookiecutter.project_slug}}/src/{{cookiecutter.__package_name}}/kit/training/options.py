@@ -42,6 +42,11 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 _RUNNERS = f'processes that step copies of the environment; 0: the training one. Goes before {FILE}, "auto" fits'
+_TRACKER = {
+    "action": "append",
+    "choices": ("wandb", "mlflow"),
+    "help": "send settings and progress there, too; repeatable",
+}
 _SETTING = {"action": "append", "metavar": "K=V", "type": _setting}
 
 
@@ -79,6 +84,7 @@ class TrainOptions:
     hang_seconds: float = _option(
         300.0, "S", positive_seconds, "a reset or step that takes longer ends the run; default: {default:g}"
     )
+    track: Sequence[str] = field(default=(), metadata=_TRACKER)
     set: Mapping[str, Any] = field(
         default_factory=dict,
         metadata=_SETTING | {"help": "one of PPO's numbers in ppo.py, e.g. lr=1e-4; repeatable"},
@@ -113,6 +119,8 @@ class TrainOptions:
                 words += ["--config", json.dumps(value)] if value else []
             elif name == "set":
                 words += [word for key, number in value.items() for word in ("--set", f"{key}={number!r}")]
+            elif name == "track":
+                words += [word for client in value for word in ("--track", client)]
             elif name == "stop_return":
                 words += [flag(name), "none" if value is None else str(value)]
             elif value is True:

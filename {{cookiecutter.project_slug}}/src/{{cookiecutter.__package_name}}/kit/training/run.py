@@ -23,6 +23,7 @@ from .interrupt import Interrupt
 from .options import TrainOptions
 from .resolve import resolve_run, say_what_is_new
 from .run_folder import versions
+from .tracking import require_clients, tracking
 
 STARTED = time.perf_counter()
 ENVIRONMENT_FAILED = "the environment failed"  # why a run has ended
@@ -41,6 +42,7 @@ class Run:
     def __init__(self, task: Task, options: TrainOptions) -> None:
         self.task, self.exit_code = task, 0
         self.folder, self.storage, self.options, self.saved = resolve_run(options)
+        require_clients(self.options.track)
         self.vectorization: Vectorization
         self._interrupt = Interrupt()
         self._interrupt.finish = lambda: print(self._interrupt.reason)
@@ -121,8 +123,7 @@ class Run:
 
         Raises:
             EnvironmentFailure: the environment is at fault.
-            RunError: training can't go on, or a last file can't be written.
-            OSError: something can't be written.
+            RunError, OSError: training can't go on, or something can't be written.
         """
         from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
         from .loop import Loop
@@ -135,12 +136,13 @@ class Run:
         loop = Loop(algorithm, self.folder, self.options, status, facts, self.storage)
 
         def end(reason: str) -> Exception | None:
-            return finish(self.folder, config, loop.status, reason, STARTED)
+            return finish(self.task, self.folder, config, self.options, loop.status, reason, STARTED)
 
         interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
         reason = "an error"
         try:
-            reason = loop.run(interrupt)
+            with tracking(self.options.track, self.task.package, self.folder, config) as loop.trackers:
+                reason = loop.run(interrupt)
         except KeyboardInterrupt:
             reason = str(interrupt.reason)
         except EnvironmentFailure:

@@ -14,8 +14,10 @@ from ..cli import UsageError
 from ..files import read_json, write_text
 from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, SWEEP, newest_run
 
+EVALUATION = "evaluation.json"  # what `evaluate --json` prints, of the best checkpoint in the run's own config
 LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
 PACKAGES = ("ray", "gymnasium", "torch", "numpy")
+SETTINGS = ("options", "env_config", "ppo", "vectorization", "versions")  # the parts of config.json that are
 
 
 class RunFolder:
@@ -165,3 +167,8 @@ def versions(package: str) -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):  # a cluster's job may run this project from its source
             found[name] = metadata.version(name)
     return found
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what config.json holds of settings, each by a name such as "ppo.lr"."""
+    return {f"{part}.{name}": value for part in SETTINGS for name, value in config.get(part, {}).items()}
