@@ -24,7 +24,7 @@ LAYERS = [
     {"contract", "guard"},
     {"task"},
     {"policy", "vectorization"},
-    {"rllib"},
+    {"rllib", "serving"},
     {"training"},
     {"search"},
     {"commands"},

@@ -15,6 +15,7 @@ COMMANDS = {
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
     "sweep": "searches for better numbers and settings",
     "report": "writes the page of a run; lays several side by side, with what differs",
+    "serve": "answers with a policy's actions over HTTP",
     "replay": "plays an episode again that ended training",
 }
 
