@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from conftest import BakedProject
 
-COMMANDS = ("check", "train", "evaluate", "benchmark")
+COMMANDS = ("check", "train", "evaluate", "play", "benchmark", "sweep")
 
 
 def assert_refused(project: BakedProject, message: str, *command: str, code: int = 2) -> None:

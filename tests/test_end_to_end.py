@@ -93,7 +93,8 @@ def test_corridor_reaches_its_threshold(trained: BakedProject) -> None:
 def test_run_folder_holds_what_it_promises(trained: BakedProject) -> None:
     run = trained.path / "runs" / "first"
     names = {path.name for path in run.iterdir() if not path.name.startswith("events.out.tfevents")}
-    files = {".lock", "progress.csv", "learning_curve.png", "config.json", "summary.json"}
+    files = {".lock", "progress.csv", "learning_curve.png", "report.html"}
+    files |= {"config.json", "summary.json", "evaluation.json"}
     assert names == files | {"checkpoints"}
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "last"}
     assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
@@ -267,7 +268,9 @@ def test_readme_commands_work(trained: BakedProject) -> None:
         _, *arguments = line.replace(" --debug", " --debug --max-env-steps 1").split()
         if "--stop-return" in arguments or "--set" in arguments:
             arguments += ["--max-env-steps", "3000"]
-        if "--write" in arguments:
+        if "sweep" in arguments:
+            arguments += ["--trials", "1", "--seeds", "2", "--max-env-steps", "2100"]
+        elif "--write" in arguments:
             arguments += ["--seconds", "0.05"]
         trained.run(*arguments, check=True)
 

@@ -26,9 +26,10 @@ LAYERS = [
     {"policy", "vectorization"},
     {"rllib"},
     {"training"},
+    {"search"},
     {"commands"},
 ]
-MOST_LINES = 10_008  # of the whole kit; to be lowered whenever it gets lighter
+MOST_LINES = 11_908  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 4_150
 
 
@@ -71,7 +72,7 @@ def test_kit_has_nothing_to_render() -> None:
 def test_kit_keeps_to_its_weight() -> None:
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES.values()}
     assert sum(lines.values()) <= MOST_LINES
-    assert sum(count for path, count in lines.items() if "contract" in path.parts) <= MOST_CONTRACT_LINES
+    assert sum(count for path, count in lines.items() if KIT / "contract" in path.parents) <= MOST_CONTRACT_LINES
 
 
 def test_readme_of_the_kit_names_every_room() -> None:

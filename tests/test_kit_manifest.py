@@ -35,7 +35,7 @@ def test_check_warns_of_a_kit_that_was_edited(corridor: BakedProject) -> None:
     assert "WARNING kit_unchanged" in output and "README.md" in output
 
 
-def test_pyprojects_ignored_checks_are_honoured_by_check_and_the_tests(corridor: BakedProject) -> None:
+def test_pyprojects_ignored_checks_are_honoured_by_check_train_and_the_tests(corridor: BakedProject) -> None:
     path = corridor.path / "pyproject.toml"
     text, env = path.read_text(encoding="utf-8"), corridor.source / "env.py"
     source = env.read_text(encoding="utf-8")
@@ -43,8 +43,14 @@ def test_pyprojects_ignored_checks_are_honoured_by_check_and_the_tests(corridor:
     try:
         env.write_text(source.replace("length], np.float32)", "length], np.float32).tolist()"), encoding="utf-8")
         assert "ERROR observation_type" in corridor.command("check").stdout
+        no_more_than_preflight = ("train", "--name", "ignoring", "--num-env-runners", "9999")
+        refused = corridor.command(*no_more_than_preflight)
+        assert refused.returncode == 1 and "ERROR observation_type" in refused.stdout
         path.write_text(text + table, encoding="utf-8")
         assert "1 ignored: observation_type (lists are meant)" in corridor.command("check", check=True).stdout
+        passed = corridor.command(*no_more_than_preflight)
+        assert passed.stdout == "1 ignored: observation_type (lists are meant)\n"
+        assert passed.returncode == 2 and "num_env_runners = 9999" in passed.stderr
         tests = corridor.run(
             "-m", "pytest", "-q", "-rs", "-k", "observation_type", "tests/test_contract.py", check=True
         )

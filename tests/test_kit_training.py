@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,16 @@ from kit.training.algorithm import RestartableAlgorithm
 from kit.training.curve import draw_curve, y_limits
 from kit.training.interrupt import Interrupt
 from kit.training.loop import Loop, progress_row
+from kit.training.options import TrainOptions
 from kit.training.run_folder import RunFolder
-from kit.training.status import Limits, Status, plateau_hint, reached
+from kit.training.status import Status, plateau_hint, reached
 from kit.training.storage import Storage
 from kit.training.summary import finish, seconds_to
 from ray.exceptions import ActorDiedError
 
 STEPS = 100  # of each iteration
 LEARNER = {name: 0.5 for name in ("policy_loss", "vf_loss", "vf_explained_var", "entropy", "mean_kl_loss")}
-NEVER = Limits(None, 10 * STEPS, None)
+SHORT = TrainOptions(max_env_steps=10 * STEPS)
 
 
 def result(*sampled: Sampled) -> dict[str, Any]:
@@ -108,21 +110,21 @@ def test_status_moves_on_without_changing_the_one_before() -> None:
 
 
 def test_patience_ends_a_run_that_no_longer_improves() -> None:
-    limits = Limits(None, 1_000_000, None, patience=300)
+    options = TrainOptions(patience=300)
     status = Status(best_return=0.5, best_env_steps=1_000, env_steps=1_299)
-    assert reached(limits, status) is None
-    assert reached(limits, replace(status, env_steps=1_300)) == "no better return than 0.5 for 300 environment steps"
-    assert reached(limits, Status(env_steps=5_000)) is None  # nothing to compare with yet
+    assert reached(options, status) is None
+    assert reached(options, replace(status, env_steps=1_300)) == "no better return than 0.5 for 300 environment steps"
+    assert reached(options, Status(env_steps=5_000)) is None  # nothing to compare with yet
 
 
 def test_plateau_is_said_without_patience_only() -> None:
     status = Status(best_return=0.5, best_env_steps=1_000, env_steps=201_000)
     hint = "no better return for 200,000 steps: Ctrl-C keeps the best; --patience 200000 would end it"
-    assert plateau_hint(Limits(None, 1_000_000, None), status) == hint
-    assert plateau_hint(Limits(None, 1_000_000, None), replace(status, env_steps=200_999)) is None
-    assert plateau_hint(Limits(None, 1_000_000, None, patience=300_000), status) is None
-    assert plateau_hint(Limits(None, 10_000, None), replace(status, env_steps=100_999)) is None
-    assert "100,000" in str(plateau_hint(Limits(None, 10_000, None), replace(status, env_steps=101_000)))
+    assert plateau_hint(TrainOptions(), status) == hint
+    assert plateau_hint(TrainOptions(), replace(status, env_steps=200_999)) is None
+    assert plateau_hint(TrainOptions(patience=300_000), status) is None
+    assert plateau_hint(TrainOptions(max_env_steps=10_000), replace(status, env_steps=100_999)) is None
+    assert "100,000" in str(plateau_hint(TrainOptions(max_env_steps=10_000), replace(status, env_steps=101_000)))
 
 
 def test_what_is_no_number_is_empty() -> None:
@@ -143,21 +145,34 @@ def test_summary_and_curve_can_be_written_without_an_episode(tmp_path: Path) -> 
     folder = RunFolder(tmp_path)
     folder.append_row(progress_row(Status(1, STEPS, seconds=1.0), 10.0, LEARNER))
     config = {"options": {"stop_return": float("inf"), "seed": 0}, "vectorization": {}, "versions": {}}
-    assert finish(folder, config, Status(1, STEPS, seconds=1.0, observations_out_of_bounds=3), "why", 0.0) is None
+    write_json(tmp_path / "config.json", {**config, "env_id": "x", "started": "now", "command": "train"})
+    task: Any = SimpleNamespace(package="x")
+    status = Status(1, STEPS, seconds=1.0, observations_out_of_bounds=3)
+    assert finish(task, folder, config, TrainOptions(max_env_steps=9 * STEPS), status, "why", 0.0) is None
     text = (tmp_path / "summary.json").read_text()
     assert '"observations_out_of_bounds": 3' in text
     assert "NaN" not in text and "Infinity" not in text
-    assert draw_curve(folder, 5.0).read_bytes().startswith(b"\x89PNG")
+    assert draw_curve(folder, {"stop return": 5.0}).read_bytes().startswith(b"\x89PNG")
+
+
+def rows_with(mean: np.ndarray, below: float = 0.0, above: float = 0.0) -> dict[str, np.ndarray]:
+    """Returns the columns of a run that has enough episodes for a mean."""
+    returns = {"mean": mean, "min": mean - below, "max": mean + above}
+    columns = {f"episode_return_{name}": values for name, values in returns.items()}
+    return columns | {"episodes": np.full(len(mean), 50)}
 
 
 def test_first_points_do_not_squash_the_curve() -> None:
-    mean = np.array([-8_000.0, -3_000.0, *np.linspace(-200, 200, 98)])
-    bottom, top = y_limits(mean, mean - 100, mean + 50, 220.0) or (0, 0)
-    assert -500 < bottom < -200 and 220 < top < 300
-    few = np.array([-4.0, -2.0, 0.0])
-    bottom, top = y_limits(few, few, few, None) or (0, 0)
+    long = rows_with(np.array([-8_000.0, -3_000.0, *np.linspace(-200, 200, 98)]), 100, 50)
+    for level in (-8_000.0, -300.0):
+        bottom, top = y_limits([long], {"stop return": 220.0, "random": level}) or (0, 0)
+        assert -500 < bottom < -200 and 220 < top < 300
+        assert (bottom < level) == (level == -300.0)  # a level far below is out of the picture
+    short = rows_with(np.array([-4.0, -2.0, 0.0]))
+    bottom, top = y_limits([short], {}) or (0, 0)
     assert bottom < -4.0 and top > 0.0  # a short run is shown whole
-    assert y_limits(np.ones(3), np.ones(3), np.ones(3), None) is None
+    assert (y_limits([long, short], {}) or (0, 0))[1] > 200
+    assert y_limits([rows_with(np.ones(3))], {}) is None and y_limits([], {"stop return": 3.0}) is None
 
 
 def test_names_with_dots_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +195,9 @@ def test_names_with_dots_do_not_share_a_folder(tmp_path: Path, monkeypatch: pyte
 class Scripted(RestartableAlgorithm):
     """Trains as a script says: by the number of the call, what happens in `train` or when a checkpoint is saved."""
 
+    folder: Any = None
+    configure: Any = None
+    vectorization: Any = None
     in_train: dict[int, Callable[[], None]] = field(default_factory=dict)
     in_save: dict[int, Callable[[], None]] = field(default_factory=dict)
     builds: list[tuple[int, bool]] = field(default_factory=list)
@@ -202,7 +220,7 @@ class Scripted(RestartableAlgorithm):
         write_json(path / POLICY / POLICY_FACTS, {"format": FORMAT, "model_config": {}, **facts})
         self.in_save.get(self.saved, lambda: None)()
 
-    def stop_to_build_anew(self) -> None:
+    def stop(self) -> None:
         self.algorithm = None
 
 
@@ -224,6 +242,32 @@ def folder(tmp_path: Path) -> RunFolder:
     return made
 
 
+def test_checkpoint_between_its_two_names_is_found_and_put_back(folder: RunFolder) -> None:
+    """As `kill -9` leaves it where one was moved aside and the next had not its name yet."""
+    for which in (BEST, LAST):
+        folder.save_checkpoint(which, lambda path: (path / POLICY).mkdir(parents=True))
+        write_json(folder.checkpoint(which) / POLICY / POLICY_FACTS, {"iteration": 7})
+        folder.checkpoint(which).rename(folder.checkpoint(which).with_suffix(".old"))
+    assert folder.has_checkpoint() and folder.facts(LAST) == folder.facts(BEST) == {"iteration": 7}
+    folder.recover()
+    assert {path.name for path in (folder.path / "checkpoints").iterdir()} == {BEST, LAST}
+    assert folder.facts(LAST) == {"iteration": 7}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks as Unix has them")
+def test_copy_of_a_run_leaves_it_locked(folder: RunFolder, tmp_path: Path) -> None:
+    """A process loses its lock when it closes the file, also after it has only read it."""
+    folder.append_row({"iteration": 1})
+    storage = Storage(str(tmp_path / "kept"), "run")
+    assert storage.is_due() and storage.copy(folder, 1) is None and not storage.is_due()
+    (copy,) = tmp_path.glob("kept/run/1-*")
+    assert [path.name for path in copy.iterdir()] == ["progress.csv"]
+    code = "from kit.training.run_folder import RunFolder, Path; import sys; RunFolder(Path(sys.argv[1])).make()"
+    other = [sys.executable, "-c", code, str(folder.path)]
+    done = subprocess.run(other, cwd=PACKAGE, capture_output=True, text=True, timeout=60)
+    assert "another process trains in" in done.stderr
+
+
 FACTS = {
     "env_id": "Env-v0",
     "env_config": {},
@@ -232,9 +276,9 @@ FACTS = {
 }
 
 
-def make_loop(folder: RunFolder, algorithm: Scripted, keep_going: bool = False, limits: Limits = NEVER) -> Loop:
+def make_loop(folder: RunFolder, algorithm: Scripted, options: TrainOptions = SHORT) -> Loop:
     """Returns a loop that begins a run."""
-    return Loop(algorithm, folder, limits, Status(), FACTS, keep_going)
+    return Loop(algorithm, folder, replace(options, debug=True), Status(), FACTS)
 
 
 @pytest.fixture
@@ -262,7 +306,7 @@ def test_fault_while_a_checkpoint_is_saved_is_recovered_from(
     """Whichever of the saves fails, of the best or the last: the run is as if that iteration had never been."""
     algorithm = Scripted(in_save={call: lose_a_process})
     loop = make_loop(folder, algorithm)
-    assert loop.run(interrupt, rewrite=False).startswith("the limit of 1,000 environment steps")
+    assert loop.run(interrupt).startswith("the limit of 1,000 environment steps")
     assert numbers(folder) == list(range(1, 11))
     assert [row["env_steps"] for row in folder.rows()] == [STEPS * number for number in range(1, 11)]
     assert loop.status.episodes == 100 and algorithm.trained == 11
@@ -275,7 +319,7 @@ def test_each_restart_has_seeds_of_its_own(
 ) -> None:
     """Also where no checkpoint came in between, which would remember the last one."""
     algorithm = Scripted(in_train={number: lose_a_process for number in (3, 4, 5)})
-    make_loop(folder, algorithm).run(interrupt, rewrite=False)
+    make_loop(folder, algorithm).run(interrupt)
     assert [restart for restart, _ in algorithm.builds] == [0, 1, 2, 3]
 
 
@@ -287,7 +331,7 @@ def test_failure_posted_while_the_iteration_finishes_ends_the_run_with_it(
         wait_for(lambda: interrupt.failure is not None)
 
     with pytest.raises(EnvironmentFailure, match="the environment hangs"):
-        make_loop(folder, Scripted(in_train={2: fail_unnoticed})).run(interrupt, rewrite=False)
+        make_loop(folder, Scripted(in_train={2: fail_unnoticed})).run(interrupt)
     assert (folder.path / "environment.log").read_text() == "the last line\n"
     assert interrupt.reason is None
 
@@ -304,7 +348,7 @@ def test_failures_under_keep_going_are_recovered_from_each_time(
         raise EnvironmentFailure(failures[0])
 
     algorithm = Scripted(in_train={2: fail_unnoticed, 5: fail, 6: fail, 7: fail_unnoticed})
-    reason = make_loop(folder, algorithm, keep_going=True).run(interrupt, rewrite=False)
+    reason = make_loop(folder, algorithm, options=replace(SHORT, keep_going=True)).run(interrupt)
     assert reason.startswith("the limit of 1,000")
     printed = capsys.readouterr().out
     assert printed.count("the environment hangs\ngoing on after iteration") == 2
@@ -323,7 +367,9 @@ def test_ctrl_c_after_a_failure_ends_a_run_that_keeps_going(
         time.sleep(0.1)
 
     algorithm = Scripted(in_train={2: fail_then_interrupt})
-    assert make_loop(folder, algorithm, keep_going=True).run(interrupt, rewrite=False) == "interrupted by Ctrl-C"
+    assert (
+        make_loop(folder, algorithm, options=replace(SHORT, keep_going=True)).run(interrupt) == "interrupted by Ctrl-C"
+    )
     assert interrupt.exit_code == 130
     assert len(algorithm.builds) == 1 and numbers(folder) == [1, 2]
 
@@ -337,7 +383,7 @@ def test_second_ctrl_c_gives_the_iteration_up_with_its_row(
             time.sleep(0.1)
 
     loop = make_loop(folder, Scripted(in_save={5: interrupt_twice}))
-    assert loop.run(interrupt, rewrite=False) == "interrupted by Ctrl-C"
+    assert loop.run(interrupt) == "interrupted by Ctrl-C"
     assert numbers(folder) == list(range(1, loop.status.iteration + 1)) and loop.status.iteration
     assert folder.checkpoint(LAST).is_dir() and not folder.checkpoint(LAST).with_suffix(".new").exists()
 
@@ -347,14 +393,14 @@ def test_iteration_without_a_step_is_an_error(
 ) -> None:
     monkeypatch.setattr(Scripted, "train", lambda self: {"env_runners": {}})
     with pytest.raises(Exception, match="iteration 1 ended without a single step of the environment"):
-        make_loop(folder, Scripted()).run(interrupt, rewrite=False)
+        make_loop(folder, Scripted()).run(interrupt)
 
 
 def test_best_is_the_checkpoint_of_the_best_return(
     folder: RunFolder, interrupt: Interrupt, failures: list[dict[str, Any]]
 ) -> None:
-    loop = make_loop(folder, Scripted(), limits=Limits(6.0, 10_000, None))
-    assert loop.run(interrupt, rewrite=False) == "solved: the mean return 6 has reached 6"
+    loop = make_loop(folder, Scripted(), options=TrainOptions(stop_return=6.0))
+    assert loop.run(interrupt) == "solved: the mean return 6 has reached 6"
     best = (folder.checkpoint(BEST) / POLICY / POLICY_FACTS).read_text()
     assert '"best_return": 6.0' in best and f'"best_env_steps": {loop.status.env_steps}' in best
 
@@ -379,7 +425,7 @@ def end():
     os.kill(os.getpid(), signal.SIGTERM)
 
 def deaf_from_here_on():
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    signal.pthread_sigmask(signal.SIG_BLOCK, [module.NUDGE])
     time.sleep(99)
 
 def hang_in_c():
@@ -408,8 +454,8 @@ with interrupt:
         {work}
     except KeyboardInterrupt:
         print("raised")
-    interrupt.stop_escalating()
-    interrupt.exit_soon()
+    with interrupt.ending():
+        pass
     {last}
 sys.exit(interrupt.exit_code)
 """

@@ -348,7 +348,7 @@ def test_storage_keeps_a_whole_copy(faulty: BakedProject) -> None:
 def test_storage_that_fails_does_not_end_the_run(faulty: BakedProject) -> None:
     options = ("--storage", "unreliable", "--num-env-runners", "0", "--max-env-steps", "20000")
     process = start(faulty, "lonely", *options)
-    wait_for_iteration(faulty, "lonely", 1)
+    wait_for_iteration(faulty, "lonely", 2)  # the copy of the first is whole
     shutil.rmtree(faulty.path / "unreliable", ignore_errors=True)
     (faulty.path / "unreliable").write_text("a file where the folder was")
     done = end(faulty, "lonely", process)

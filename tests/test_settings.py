@@ -178,7 +178,7 @@ def test_wrong_value_in_ppo_is_said_in_one_line(project: BakedProject, old: str,
 
 def test_commands_are_listed_and_guessed(project: BakedProject) -> None:
     listed = project.run("-m", project.package, check=True).stdout
-    for name in ("check", "train", "evaluate", "benchmark", "report", "replay"):
+    for name in ("check", "train", "evaluate", "benchmark", "report", "replay", "sweep"):
         assert f"\n  {name} " in listed
     done = project.command("trian")
     assert (done.returncode, done.stderr) == (2, "ERROR: there is no command 'trian'; did you mean 'train'?\n")

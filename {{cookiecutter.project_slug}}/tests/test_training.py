@@ -39,7 +39,7 @@ def command(folder: Path, name: str, *arguments: str) -> str:
 def test_run_leaves_everything_it_promises(folder: Path) -> None:
     run = folder / "runs" / "first"
     names = {path.name for path in run.iterdir()}
-    assert {"progress.csv", "checkpoints", "learning_curve.png", "config.json", "summary.json"} <= names
+    assert {"progress.csv", "checkpoints", "learning_curve.png", "config.json", "summary.json", "report.html"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     summary = json.loads((run / "summary.json").read_text())
     assert summary["env_steps"] >= 4000

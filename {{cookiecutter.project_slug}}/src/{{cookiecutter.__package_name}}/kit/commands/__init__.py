@@ -10,8 +10,10 @@ COMMANDS = {
     "check": "says what is wrong with the environment, where, and what to write instead",
     "train": "trains a policy with PPO",
     "evaluate": "measures a trained policy beside a random one",
+    "play": "plays the environment by hand; a trained policy may take over",
     "benchmark": "measures which processes, copies and mode train fastest on this machine",
-    "report": "lays runs side by side, with what differs in their settings",
+    "sweep": "searches for better numbers and settings",
+    "report": "writes the page of a run; lays several side by side, with what differs",
     "replay": "plays an episode again that ended training",
 }
 

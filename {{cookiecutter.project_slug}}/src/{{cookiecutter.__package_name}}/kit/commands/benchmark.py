@@ -83,11 +83,12 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
             start_ray(None, task)
             from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
 
-            interrupt.listen()
-            for one in track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal):
-                if interrupt.reason:
-                    break
-                grid.train(one, algorithm_config(task, one, seed=0, env_config=env_config))
+            settings = track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal)
+            with interrupt.listening():
+                for one in settings:
+                    if interrupt.reason:
+                        break
+                    grid.train(one, algorithm_config(task, one, seed=0, env_config=env_config))
     except (Exception, KeyboardInterrupt) as error:
         from ..rllib import failure_report  # late: Ray
 

@@ -35,13 +35,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(report.to_json())
         return 0 if report.ok else 1
-    show(report.failures)
+    show(report.failures, report.ignored)
     errors = sum(failure.severity == "error" for failure in report.failures)
     warnings = len(report.failures) - errors
     counts = [f"{errors} error{'s' * (errors != 1)}", f"{warnings} warning{'s' * (warnings != 1)}"]
     counts += [f"{len(report.skipped)} not judged"] if report.skipped else []
     print(f"{report.target}: {report.checks_run} checks in {report.seconds:.1f} s, {', '.join(counts)}")
-    if report.ignored:
-        reasons = ", ".join(f"{name} ({reason})" for name, reason in report.ignored.items())
-        print(f"{len(report.ignored)} ignored: {reasons}")
     return 0 if report.ok else 1

@@ -13,11 +13,12 @@ import gymnasium as gym
 
 from ..cli import Parser, add_config_options, read_config_options, whole_number
 from ..errors import RunError, UsageError, one_line
-from ..policy.find import find_policy
-from ..policy.measure import compare, play, play_episode
+from ..files import write_json
+from ..policy.find import BEST, find_policy
+from ..policy.measure import SEED, compare, play, play_episode
 from ..task import Task
+from ..training.run_folder import EVALUATION
 
-SEED = 1_000_000  # far from the seeds of training, so that the episodes are new to the policy
 NO_DISPLAY = "without a display or OpenGL, try xvfb-run before the command, or MUJOCO_GL=egl for MuJoCo"
 
 
@@ -46,6 +47,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     report = {"checkpoint": str(folder), "episodes": options.episodes, "seed": options.seed, **compare(returns)}
     if against:
         report["against"]["checkpoint"] = str(against)
+    if config is None and folder.parent.name == BEST and (run := folder.parents[2] / "config.json").is_file():
+        write_json(run.with_name(EVALUATION), report)  # for `report`
     failure = None
     if options.video:
         ranked = sorted(zip(returns["policy"], (seed for share in shares for seed in share), strict=True))

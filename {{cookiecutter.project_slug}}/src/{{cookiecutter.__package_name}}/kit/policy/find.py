@@ -6,6 +6,7 @@ from pathlib import Path
 from ..errors import UsageError
 
 RUNS = Path("runs")
+SWEEP = "sweep.lock"  # in the folder of a sweep, whose runs lie in it
 BEST, LAST = "best", "last"  # the checkpoints of a run
 POLICY = "policy"  # the folder in a checkpoint
 FACTS, WEIGHTS = "policy.json", "policy.safetensors"  # its files

@@ -1,5 +1,7 @@
 """Measures policies: the same episodes for each of them, and the statistics of their returns."""
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,22 @@ import numpy as np
 
 from ..task import Task
 
+SEED = 1_000_000  # of the first episode: far from the seeds of training, so that they are new to the policy
+
 
 def play(
-    task: Task, folder: Path, config: Mapping[str, Any] | None, against: Path | None, seeds: Sequence[int]
+    task: Task,
+    folder: Path,
+    config: Mapping[str, Any] | None,
+    against: Path | None,
+    seeds: Sequence[int],
+    deadline: float = math.inf,
 ) -> dict[str, list[float]]:
     """Plays an episode from each seed with the policy, one with random actions, and one with the policy `against`.
 
     Returns:
-        The return of each episode, in the order of the seeds, by who has played it.
+        The return of each episode, in the order of the seeds, by who has played it; of those that all have ended
+        before the `deadline`, by `time.monotonic`.
     """
     import torch  # late: a misspelt run is told before
 
@@ -29,17 +39,22 @@ def play(
     if against:
         players["against"], other = load_with_env(task, against, config or policy.facts["env_config"])
         other.close()
-    returns = {name: [play_episode(env, player, seed) for seed in seeds] for name, player in players.items()}
+    episodes = []
+    for seed in seeds:
+        episodes.append([play_episode(env, player, seed, deadline) for player in players.values()])
+        if time.monotonic() > deadline:
+            episodes.pop()
+            break
     env.close()
-    return returns
+    return {name: [one[place] for one in episodes] for place, name in enumerate(players)}
 
 
-def play_episode(env: gym.Env[Any, Any], policy: Any, seed: int) -> float:
-    """Plays one episode and returns its return."""
+def play_episode(env: gym.Env[Any, Any], policy: Any, seed: int, deadline: float = math.inf) -> float:
+    """Plays one episode, to the `deadline` at most, and returns its return."""
     policy.reset(seed=seed)
     observation, _ = env.reset(seed=seed)
     episode_return, ended = 0.0, False
-    while not ended:
+    while not ended and time.monotonic() < deadline:
         observation, reward, terminated, truncated, _ = env.step(policy(observation))
         episode_return += float(reward)
         ended = terminated or truncated

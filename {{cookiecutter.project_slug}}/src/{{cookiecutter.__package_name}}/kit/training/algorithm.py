@@ -1,7 +1,7 @@
-"""The algorithm of a run: built, restored, and built anew from the last checkpoint when a machine has failed."""
+"""The algorithm of a run: built, restored from a checkpoint, saved, and stopped."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,23 @@ from .cluster import cluster_cpus
 from .run_folder import RunFolder
 
 RL_MODULE = f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}"  # the networks in the state of the learners
-MOST_ATTEMPTS = 3  # without a finished iteration in between; then something breaks every time
 
 
+@dataclass
 class RestartableAlgorithm:
-    """Holds RLlib's algorithm, which may be another one after a fault.
+    """Holds RLlib's algorithm, which is another one after a fault.
 
-    Args:
+    Attributes:
         folder: where the last checkpoint lies.
         configure: returns RLlib's configuration for processes and copies to sample with.
         vectorization: the same; fewer processes are used when the cluster has lost some of its CPUs.
+        algorithm: RLlib's, between `build` and `stop`.
     """
 
-    def __init__(
-        self, folder: RunFolder, configure: Callable[[Vectorization], AlgorithmConfig], vectorization: Vectorization
-    ) -> None:
-        self.algorithm: Algorithm | None = None
-        self._folder, self._configure, self._vectorization = folder, configure, vectorization
-        self._attempts = 0  # since the last finished iteration
+    folder: RunFolder
+    configure: Callable[[Vectorization], AlgorithmConfig]
+    vectorization: Vectorization
+    algorithm: Algorithm | None = None
 
     def build(self, restart_count: int, from_checkpoint: bool) -> None:
         """Builds the algorithm.
@@ -49,12 +48,12 @@ class RestartableAlgorithm:
         Raises:
             RunError: the checkpoint is damaged.
         """
-        runners = self._vectorization.num_env_runners
+        runners = self.vectorization.num_env_runners
         runners = min(runners, cluster_cpus(wanted=runners))
-        self.algorithm = self._configure(replace(self._vectorization, num_env_runners=runners)).build_algo()
+        self.algorithm = self.configure(replace(self.vectorization, num_env_runners=runners)).build_algo()
         group = self.algorithm.env_runner_group
         if from_checkpoint:
-            self._restore(self.algorithm, self._folder.checkpoint(LAST))
+            restore(self.algorithm, self.folder.checkpoint(LAST))
             # RLlib sends the weights, too, but drops them where an env runner is still busy with its first ones: it would
             # sample a batch with a new policy. Without their number they are taken in any case.
             weights = self.algorithm.learner_group.get_state(components=[RL_MODULE], inference_only=True)
@@ -63,23 +62,10 @@ class RestartableAlgorithm:
         if restart_count:
             group.foreach_env_runner(lambda runner: runner.seed_envs(restart_count))
 
-    def _restore(self, algorithm: Algorithm, checkpoint: Path) -> None:
-        try:
-            algorithm.restore_from_path(str(checkpoint.resolve()))
-        except RayError:
-            raise
-        except Exception as error:  # unpickling raises all kinds of them
-            raise RunError(
-                f"{checkpoint} is damaged ({type(error).__name__}: {str(error)[:100]}); "
-                f"put {checkpoint.with_name(BEST)} in its place, or start a new run"
-            ) from None
-
     def train(self) -> Mapping[str, Any]:
         """Samples a batch and learns from it; returns RLlib's result."""
         assert self.algorithm is not None
-        result = self.algorithm.train()
-        self._attempts = 0
-        return result
+        return self.algorithm.train()
 
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:
         """Writes a checkpoint into a folder: RLlib's own state to go on from, and the policy with what it is of."""
@@ -87,26 +73,25 @@ class RestartableAlgorithm:
         self.algorithm.save_to_path(str(path))
         save_policy(path / POLICY, trained_actor(self.algorithm), facts)
 
-    def stop_to_build_anew(self) -> None:
-        """Stops what is left of the algorithm after a fault.
-
-        Raises:
-            RunError: it was built anew several times, and failed each time before an iteration was finished.
-        """
-        self._attempts += 1
-        self.stop()
-        if self._attempts > MOST_ATTEMPTS:
-            raise RunError(
-                f"training was started anew {MOST_ATTEMPTS} times and failed each time within one iteration; a crash "
-                "in the environment's own C code looks like that: run it in this process by --debug to see it"
-            )
-
     def stop(self) -> None:
         """Ends the env runners at once, also those that are busy, and closes the rest."""
         algorithm, self.algorithm = self.algorithm, None
         if algorithm is not None:
             algorithm.env_runner_group.reset([])  # kills them; RLlib's `stop` waits for their samples
             algorithm.stop()
+
+
+def restore(algorithm: Algorithm, checkpoint: Path) -> None:
+    """Reads RLlib's own state; raises RunError where it is damaged."""
+    try:
+        algorithm.restore_from_path(str(checkpoint.resolve()))
+    except RayError:
+        raise
+    except Exception as error:  # unpickling raises all kinds of them
+        raise RunError(
+            f"{checkpoint} is damaged ({type(error).__name__}: {str(error)[:100]}); "
+            f"put {checkpoint.with_name(BEST)} in its place, or start a new run"
+        ) from None
 
 
 def is_machines_fault(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..cli import RunError
 from ..guard import calls, child_log, watchdog
@@ -46,11 +47,11 @@ def start_ray(address: str | None, task: Task) -> None:
         RunError: it does not start, or there is no cluster at the address.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small networks more threads cost more than they bring
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # it would abort this process on SIGTERM
     if address is None:
         # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # it would abort this process on SIGTERM
-    import ray.rllib  # noqa: F401  its import sets the levels that `quieten` sets
+    import ray.rllib  # its import sets the levels that `quieten` sets
     import torch
 
     quieten()
@@ -58,7 +59,7 @@ def start_ray(address: str | None, task: Task) -> None:
     sigterm = signal.getsignal(signal.SIGTERM)
     _is_starting.set()
     try:
-        _init(address, task)
+        ray.init(logging_level=logging.CRITICAL, **(_there(address, task) if address else _here()))
     except Exception as error:  # Ray raises plain ones, too
         where = f"at --address {address}" if address else "on this machine"
         raise RunError(f"Ray does not start {where}: {str(error).strip().splitlines()[0]}") from None
@@ -70,31 +71,23 @@ def start_ray(address: str | None, task: Task) -> None:
         signal.signal(signal.SIGTERM, sigterm)
 
 
-def _init(address: str | None, task: Task) -> None:
-    import ray
-
-    if address is None:
-        ray.init(
-            num_cpus=max(1, available_cpus()),
-            include_dashboard=False,
-            logging_level=logging.CRITICAL,
-            _node_ip_address="127.0.0.1",
-        )
-        return
-    _reach(address)
-    # The machines of a cluster need not have this package installed: it is sent there.
-    package = {
-        "py_modules": [str(Path(sys.modules[task.package].__file__ or "").parent)],
-        "env_vars": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
-    }
-    ray.init(address=address, logging_level=logging.CRITICAL, runtime_env=package)
+def _here() -> dict[str, Any]:
+    """Returns what `ray.init` is told to start Ray on this machine."""
+    return {"num_cpus": max(1, available_cpus()), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
 
 
-def _reach(address: str) -> None:
-    """Raises OSError where nobody listens at "host:port"; Ray would go on trying for minutes."""
+def _there(address: str, task: Task) -> dict[str, Any]:
+    """Returns what `ray.init` is told to join a cluster, whose machines need not have the package: it is sent there.
+
+    Raises:
+        OSError: nobody listens at "host:port"; Ray would go on trying for minutes.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    package = Path(sys.modules[task.package].__file__ or "").parent
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {"address": address, "runtime_env": {"py_modules": [str(package)], "env_vars": passed_on}}
 
 
 def cluster_cpus(wanted: int = 1) -> int:

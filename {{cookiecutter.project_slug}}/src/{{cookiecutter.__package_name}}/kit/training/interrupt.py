@@ -5,7 +5,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -15,6 +16,7 @@ GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, 
 FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
 KILL_AFTER_S = 3.0  # for code that Python can't interrupt, and for Ray to end; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+NUDGE: Any = getattr(signal, "SIGURG", None)  # interrupts the main thread; Windows has none
 
 if hasattr(os, "register_at_fork"):  # what a child process receives is no signal to the run
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
@@ -39,68 +41,59 @@ class Interrupt:
         self.is_patient = self.is_at_once = False
         self.finish: Callable[[], object] = lambda: None
         self._is_ending = threading.Event()  # the loop has come to its end
-        self._is_met = threading.Event()  # the loop has met the failure, if there is one
-        self._nudged: threading.Event | None = None  # what a SIGINT of our own was sent for the lack of
-        self._nudges = 0  # of our own that are still to come out of the socket
+        self._awaited: threading.Event | None = None  # what the main thread was nudged for the lack of
         self._before: dict[signal.Signals, Any] = {}
-        self._poll: Any = None
         self._reading, self._writing = socket.socketpair()
 
     def __enter__(self) -> "Interrupt":
-        self._before = {number: signal.signal(number, self._received) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._received) for number in (*SIGNALS, NUDGE) if number}
         self._writing.setblocking(False)
         signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop_listening()
-        self.stop_escalating()
-        self.exit_soon()
+        with self.ending():
+            pass
         signal.set_wakeup_fd(-1)
         self._writing.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def listen(self) -> None:
-        """Looks for the failures that env runners report, from now on; earlier ones are forgotten."""
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Looks for failures that env runners report, and interrupts what is done meanwhile; forgets earlier ones."""
         from ..rllib import failure_report  # late: Ray takes a while to import, and a signal may come before
 
-        if self._poll is not None:
-            self._poll.join()
-            failure_report.clear()
-        is_met = self._is_met = threading.Event()
-        self.failure = None
-        self._poll = failure_report.Poll(lambda facts: self._failed(facts, is_met))
+        failure_report.clear()
+        self.failure, is_met = None, threading.Event()
+        poll = failure_report.Poll(lambda facts: self._failed(facts, is_met))
+        try:
+            yield
+        finally:  # now it is left to the caller what to do about a failure
+            is_met.set()
+            poll.stop()
+            poll.join(timeout=1.0)  # it may be waiting for a Ray that has gone
 
-    def stop_listening(self) -> None:
-        """Leaves it to the loop what to do about a failure."""
-        self._is_met.set()
-        if self._poll is not None:
-            self._poll.stop()
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Gives the run the time that it needs to write what it leaves behind.
 
-    def stop_escalating(self) -> None:
-        """Gives the run the time that it needs to write what it leaves behind."""
+        What comes after is cut short by the end of the process if there was a signal: Ray may have got it, too.
+        """
+        self.is_patient = False
         self._is_ending.set()
-
-    def exit_soon(self) -> None:
-        """After a signal, ends the process even if Ray doesn't: its processes may have got the signal, too."""
+        yield
         self.finish = lambda: None
         if self.reason is not None:
             timer = threading.Timer(KILL_AFTER_S, self.end_process)
             timer.daemon = True
             timer.start()
 
-    def _failed(self, facts: dict[str, Any], is_met: threading.Event) -> None:
-        """Ends the iteration at hand because of the environment; called from the thread that polls."""
-        if self.reason is None and not is_met.is_set():
-            self.failure = facts
-            self._escalate(FAILURE_GRACE_S, is_met)
-
     def _received(self, number: int, frame: FrameType | None) -> None:
-        nudged, self._nudged = self._nudged, None
-        if nudged is not None:
-            if not nudged.is_set():
+        """Handles a signal in the main thread, as soon as Python can."""
+        if number == NUDGE:
+            if self._awaited is not None and not self._awaited.is_set():
                 raise KeyboardInterrupt
             return
         if self.reason is not None:
@@ -115,22 +108,26 @@ class Interrupt:
         self.exit_code = 128 + number
         self.reason = "interrupted by Ctrl-C" if number == signal.SIGINT else "ended by SIGTERM"
 
+    def _failed(self, facts: dict[str, Any], is_met: threading.Event) -> None:
+        """Ends the iteration at hand because of the environment; called from the thread that polls."""
+        if self.reason is None and not is_met.is_set():
+            self.failure = facts
+            self._escalate(FAILURE_GRACE_S, is_met)
+
     def _watch(self) -> None:
         """Sees to it that a signal ends the run, also while code in C keeps Python from calling the handler."""
         while number := self._reading.recv(1):
-            if number[0] == signal.SIGINT and self._nudges:
-                self._nudges -= 1
-            elif number[0] in SIGNALS:
+            if number[0] in SIGNALS:
                 return self._escalate(GRACE_S, self._is_ending, number[0])
 
     def _escalate(self, seconds: float, is_over: threading.Event, number: int | None = None) -> None:
-        """Waits for the end, then raises KeyboardInterrupt in the loop, then ends the process."""
+        """Waits for the end, then raises KeyboardInterrupt in the main thread, then ends the process."""
         if is_over.wait(seconds):
             return
         if number is not None and self.reason is None:
             self._note(number)
-        self._nudged, self._nudges = is_over, self._nudges + 1
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        self._awaited = is_over
+        signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
         if not is_over.wait(KILL_AFTER_S):
             self.end_process()
 

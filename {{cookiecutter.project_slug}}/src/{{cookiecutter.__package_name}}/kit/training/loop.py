@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,14 @@ from ..rllib import failure_report
 from ..rllib.sampled import Sampled
 from .algorithm import RestartableAlgorithm, is_machines_fault
 from .interrupt import Interrupt
+from .options import TrainOptions
 from .progress import Progress
 from .run_folder import RunFolder
-from .status import Limits, Status, plateau_hint, reached, seconds_left
+from .status import Status, plateau_hint, reached, seconds_left
 from .storage import Storage
+from .tracking import Tracker
+
+MOST_RESTARTS = 3  # without a finished iteration in between; then something breaks every time
 
 
 @dataclass
@@ -32,51 +36,42 @@ class Loop:
     Attributes:
         algorithm: is built here.
         folder: gets a row, TensorBoard values and a checkpoint with every iteration.
-        limits: what ends the run.
+        options: what ends the run, and whether it goes on after a failure of the environment.
         status: of the last checkpoint, where training begins.
         facts: what each checkpoint says of itself besides the status.
-        keep_going: starts training anew after the environment's failures, too.
         storage: gets a copy of the folder now and then.
+        trackers: get each row.
     """
 
     algorithm: RestartableAlgorithm
     folder: RunFolder
-    limits: Limits
+    options: TrainOptions
     status: Status
     facts: Mapping[str, Any]
-    keep_going: bool = False
     storage: Storage | None = None
-    _said: set[str] = field(default_factory=set, init=False)  # what is said once
+    trackers: Sequence[Tracker] = ()
+    _restarts: int = field(default=0, init=False)  # since the last finished iteration
 
-    def run(self, interrupt: Interrupt, rewrite: bool) -> str:
-        """Returns what ended the run, in words.
-
-        Args:
-            interrupt: what ends the run from outside.
-            rewrite: shows the progress in one line of the terminal.
+    def run(self, interrupt: Interrupt) -> str:
+        """Returns what ended the run, in words; `interrupt` is what ends it from outside.
 
         Raises:
             EnvironmentFailure: the environment is at fault.
             RunError: an iteration ended without a step, or training fails again and again.
             OSError: something can't be written.
         """
-        try:
-            with Progress(rewrite) as self._progress:
-                while True:
-                    interrupt.listen()
-                    try:
+        with Progress(rewrite=not self.options.debug) as self._progress:
+            while True:
+                try:
+                    with interrupt.listening():
                         return self._train(interrupt)
-                    except (Exception, KeyboardInterrupt) as error:
-                        interrupt.stop_listening()
-                        interrupt.is_patient = False
-                        with suppress(OSError):  # a full disk
-                            self.folder.drop_rows_after(self.status.iteration)
-                        if interrupt.reason is not None:
-                            return interrupt.reason
-                        self._recover(error, interrupt.failure or failure_report.read())
-        finally:
-            interrupt.stop_listening()
-            interrupt.stop_escalating()
+                except (Exception, KeyboardInterrupt) as error:
+                    interrupt.is_patient = False
+                    with suppress(OSError):  # a full disk
+                        self.folder.drop_rows_after(self.status.iteration)
+                    if interrupt.reason is not None:
+                        return interrupt.reason
+                    self._recover(error, interrupt.failure or failure_report.read())
 
     def _train(self, interrupt: Interrupt) -> str:
         """Trains from the last checkpoint on, until something ends the run; returns what."""
@@ -86,7 +81,7 @@ class Loop:
             while (reason := interrupt.reason) is None:
                 if interrupt.failure is not None:
                     raise EnvironmentFailure(interrupt.failure)
-                if reason := reached(self.limits, self.status):
+                if reason := reached(self.options, self.status):
                     break
                 if self.algorithm.algorithm is None:
                     self._progress.waiting_for("building the networks and the env runners")
@@ -103,6 +98,7 @@ class Loop:
         seconds, sampled = time.perf_counter() - start, Sampled.of(result)
         if not sampled.env_steps:
             raise RunError(f"iteration {self.status.iteration + 1} ended without a single step of the environment")
+        self._restarts = 0
         status = self.status.after(sampled, seconds)
         self._log(sampled.log_lines)
         row = progress_row(status, sampled.env_steps / seconds, result["learners"][DEFAULT_MODULE_ID])
@@ -115,42 +111,42 @@ class Loop:
             self.folder.save_checkpoint(BEST, save)
         self.folder.save_checkpoint(LAST, save)
         self.status = status
-        if self.storage:
-            self.storage.copy(self.folder, status.iteration)
-        self._progress.show(row, seconds_left(self.limits, status))
-        if (hint := plateau_hint(self.limits, status)) and self._is_new(hint):
-            self._progress.say(hint)
+        for tracker in self.trackers:
+            tracker.log(row)
+        if self.storage and self.storage.is_due() and (error := self.storage.copy(self.folder, status.iteration)):
+            self._progress.say(f"WARNING: {error}")
+        self._progress.show(row, seconds_left(self.options, status))
+        if hint := plateau_hint(self.options, status):
+            self._progress.say(hint, once=hint)
 
     def _recover(self, error: BaseException, failure: Mapping[str, Any] | None) -> None:
         """Prepares to go on from the last checkpoint after a fault, as --resume does; raises what must end the run."""
         if failure is not None:
             self._log(failure["log"])
-            if not self.keep_going:
+            if not self.options.keep_going:
                 raise EnvironmentFailure(failure) from error
             what = str(failure["message"])
         elif is_machines_fault(error):
             what = f"a process that trains was lost ({type(error).__name__})"
         else:
             raise error
-        self.algorithm.stop_to_build_anew()
-        restarts = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
-        self.status = Status.of_last_checkpoint(self.folder, self.facts)
-        self.status.restart_count = restarts
+        self.algorithm.stop()
+        self._restarts += 1
+        if self._restarts > MOST_RESTARTS:
+            raise RunError(
+                f"training was started anew {MOST_RESTARTS} times and failed each time within one iteration; a crash "
+                "in the environment's own C code looks like that: run it in this process by --debug to see it"
+            )
+        restart_count = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
+        self.status = replace(Status.of_last_checkpoint(self.folder, self.facts), restart_count=restart_count)
         self._progress.say(f"{what}\ngoing on after iteration {self.status.iteration}")
 
     def _log(self, lines: Sequence[str]) -> None:
         """Shows what was logged in the environments, and appends it to environment.log."""
         for line in lines:
             mark = next((mark for mark in ONCE_A_RUN if mark in line), None)  # each process says it
-            if mark is None or self._is_new(mark):
-                self._progress.say(line)
+            if self._progress.say(line, once=mark):
                 self.folder.append_log(line)
-
-    def _is_new(self, text: str) -> bool:
-        """Tells whether something has not been said before; it is from now on."""
-        is_new = text not in self._said
-        self._said.add(text)
-        return is_new
 
 
 def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, Any]) -> dict[str, float | None]:

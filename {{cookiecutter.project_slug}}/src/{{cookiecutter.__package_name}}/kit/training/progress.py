@@ -22,6 +22,7 @@ class Progress:
         self.console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self.console, auto_refresh=False) if rewrite and self.console.is_terminal else None
         self._last_line = -QUIET_SECONDS
+        self._said: set[str] = set()
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -32,40 +33,36 @@ class Progress:
         if self._live:
             self._live.stop()
 
+    def say(self, line: str, once: str | None = None) -> bool:
+        """Prints something above the line that moves, unless it is said `once` and was; returns whether it is printed."""
+        if once in self._said:
+            return False
+        if once is not None:
+            self._said.add(once)
+        self.console.print(line, markup=False)
+        return True
+
     def waiting_for(self, what: str) -> None:
         """Says what takes a while now."""
         if self._live:
             self._live.update(Text(what), refresh=True)
         else:
-            self.console.print(what)
+            self.say(what)
 
-    def say(self, line: str) -> None:
-        """Prints something above the line that moves."""
-        self.console.print(line, markup=False)
-
-    def show(self, row: Mapping[str, Any], seconds_left: float | None) -> None:
+    def show(self, row: Mapping[str, Any], seconds_left: float) -> None:
         """Shows a row of progress.csv and the time that is left at most."""
-        line = progress_line(row, seconds_left)
-        if self._live:
-            self._live.update(Text(line), refresh=True)
-        elif time.monotonic() - self._last_line >= QUIET_SECONDS:
+        if self._live or time.monotonic() - self._last_line >= QUIET_SECONDS:
             self._last_line = time.monotonic()
-            self.console.print(line)
+            self.waiting_for(progress_line(row, seconds_left))
 
 
-def progress_line(row: Mapping[str, Any], seconds_left: float | None) -> str:
+def progress_line(row: Mapping[str, Any], seconds_left: float) -> str:
     """Formats one iteration, e.g. `iteration 7 | 14,336 steps | 5,200/s | return 0.1 (-2 to 0.5) | best 0.1 | ...`."""
     mean, low, high = (row[f"episode_return_{name}"] for name in ("mean", "min", "max"))
     returns = "no episode has ended yet" if mean is None else f"return {mean:.4g} ({low:.4g} to {high:.4g})"
-    parts = [
-        f"iteration {row['iteration']}",
-        f"{row['env_steps']:,} steps",
-        f"{row['steps_per_second']:,.0f}/s",
-        returns,
-    ]
-    if row["best_return"] is not None:
-        parts.append(f"best {row['best_return']:.4g}")
-    if seconds_left is not None:
-        minutes, seconds = divmod(round(seconds_left), 60)
-        parts.append(f"at most {minutes}:{seconds:02d} left")
-    return " | ".join(parts)
+    best = "" if row["best_return"] is None else f" | best {row['best_return']:.4g}"
+    minutes, seconds = divmod(round(seconds_left), 60)
+    return (
+        f"iteration {row['iteration']} | {row['env_steps']:,} steps | {row['steps_per_second']:,.0f}/s | "
+        f"{returns}{best} | at most {minutes}:{seconds:02d} left"
+    )

@@ -1,26 +1,20 @@
 """Finds the run that a command line speaks of: its folder, its storage, and what an earlier start of it has saved."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..files import read_json
 from ..policy.find import LAST
-from .options import TrainOptions, read_saved, resumed
-from .run_folder import CHECKPOINT_FILE, RunFolder
+from .options import TrainOptions
+from .run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from .storage import Storage
 
 
-class Resolved(NamedTuple):
-    """The folder of a run, its Storage or None, its options, and what config.json held before this start."""
-
-    folder: RunFolder
-    storage: Any
-    options: TrainOptions
-    saved: dict[str, Any]
-
-
-def resolve_run(options: TrainOptions) -> Resolved:
-    """Returns the run to start, or to go on with.
+def resolve_run(options: TrainOptions) -> tuple[RunFolder, "Storage | None", TrainOptions, dict[str, Any]]:
+    """Returns the run to start or to go on with: its folder, storage and options, and its config.json until now.
 
     Raises:
         UsageError: the run to resume is not there, the name of a new one is taken, or its limit is reached already.
@@ -35,16 +29,16 @@ def resolve_run(options: TrainOptions) -> Resolved:
         if options.resume:
             storage.fetch(folder)
             saved = _saved(folder, options)
-        elif storage.has_copy():
+        elif storage.whole:
             raise UsageError(f"{storage.where} exists; go on with it by --resume, or choose another --name")
     if options.resume and not folder.path.is_dir():
         raise UsageError(f"there is no run {folder.path}; start it without --resume")
-    last = folder.checkpoint(LAST) / CHECKPOINT_FILE
-    steps = read_json(last)["env_steps"] if saved and last.exists() else 0
-    if "max_env_steps" in options.given and options.max_env_steps <= steps:
-        most = options.max_env_steps
-        raise UsageError(f"{folder.path} has {steps:,} steps already; --max-env-steps {most:,} must be above")
-    return Resolved(folder, storage, resumed(options, saved) if saved else options, saved)
+    if saved:
+        steps, most = folder.facts(LAST).get("env_steps", 0), options.max_env_steps
+        if "max_env_steps" in options.given and most <= steps:
+            raise UsageError(f"{folder.path} has {steps:,} steps already; --max-env-steps {most:,} must be above")
+        options = options.over(saved)
+    return folder, storage, options, saved
 
 
 def say_what_is_new(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -63,5 +57,11 @@ def say_what_is_new(folder: RunFolder, then: Mapping[str, Any], now: Mapping[str
 
 
 def _saved(folder: RunFolder, options: TrainOptions) -> dict[str, Any]:
+    """Reads config.json of the run to resume, if it is there; raises UsageError where it can't be used."""
     path = folder.path / "config.json"
-    return read_saved(path) if options.resume and path.exists() else {}
+    if not options.resume or not path.exists():
+        return {}
+    saved = read_json(path)
+    if not saved.keys() >= {"options", "vectorization", "ppo"}:
+        raise UsageError(f"{path} was written by an older version; start a new run with another --name")
+    return saved

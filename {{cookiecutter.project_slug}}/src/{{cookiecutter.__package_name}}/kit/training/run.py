@@ -23,6 +23,7 @@ from .interrupt import Interrupt
 from .options import TrainOptions
 from .resolve import resolve_run, say_what_is_new
 from .run_folder import versions
+from .tracking import require_clients, tracking
 
 STARTED = time.perf_counter()
 ENVIRONMENT_FAILED = "the environment failed"  # why a run has ended
@@ -39,16 +40,12 @@ class Run:
     """
 
     def __init__(self, task: Task, options: TrainOptions) -> None:
-        self.task = task
+        self.task, self.exit_code = task, 0
         self.folder, self.storage, self.options, self.saved = resolve_run(options)
+        require_clients(self.options.track)
         self.vectorization: Vectorization
         self._interrupt = Interrupt()
         self._interrupt.finish = lambda: print(self._interrupt.reason)
-
-    @property
-    def exit_code(self) -> int:
-        """What the command ends with, where no error does."""
-        return self._interrupt.exit_code
 
     def __enter__(self) -> "Run":
         self._interrupt.__enter__()
@@ -62,6 +59,7 @@ class Run:
             self._interrupt.end_process()  # Ray may be half started: its own end would take long, or crash
         child_log.clean()
         self._interrupt.__exit__()
+        self.exit_code = self._interrupt.exit_code
         if isinstance(error, EnvironmentFailure) and not self.options.debug:
             self.folder.make()
             raise RunError(write_failure(self.folder.path, error.facts, self.task.package)) from None
@@ -79,7 +77,8 @@ class Run:
         report = run_checks(self.task.target, dict(self.options.config), quick=True, ignore=ignored(self.task.package))
         if report.todo:
             raise RunError(report.todo)
-        show(replace(one, severity="error" if one.blocks_training else "warning") for one in report.failures)
+        judged = [replace(one, severity="error" if one.blocks_training else "warning") for one in report.failures]
+        show(judged, report.ignored)
         if report.blocking:
             raise RunError("the environment can't be trained, see above; the command `check` looks at all of it")
 
@@ -124,38 +123,36 @@ class Run:
 
         Raises:
             EnvironmentFailure: the environment is at fault.
-            RunError: training can't go on, or a last file can't be written.
-            OSError: something can't be written.
+            RunError, OSError: training can't go on, or something can't be written.
         """
         from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
         from .loop import Loop
-        from .status import Limits
         from .summary import finish
 
-        self._interrupt.is_at_once = False
-        options, interrupt = self.options, self._interrupt
+        interrupt = self._interrupt
+        interrupt.is_at_once = False
         config, facts, status = self._begin()
-        limits = Limits(options.stop_return, options.max_env_steps, options.max_seconds, options.patience)
         algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization)
-        loop = Loop(algorithm, self.folder, limits, status, facts, options.keep_going, self.storage)
+        loop = Loop(algorithm, self.folder, self.options, status, facts, self.storage)
 
         def end(reason: str) -> Exception | None:
-            return finish(self.folder, config, loop.status, reason, STARTED)
+            return finish(self.task, self.folder, config, self.options, loop.status, reason, STARTED)
 
         interrupt.finish = lambda: end(interrupt.reason or ENVIRONMENT_FAILED)
         reason = "an error"
         try:
-            reason = loop.run(interrupt, rewrite=not options.debug)
+            with tracking(self.options.track, self.task.package, self.folder, config) as loop.trackers:
+                reason = loop.run(interrupt)
         except KeyboardInterrupt:
             reason = str(interrupt.reason)
         except EnvironmentFailure:
             reason = ENVIRONMENT_FAILED
             raise
         finally:
-            unwritten = end(reason)
-            if self.storage and loop.status.iteration:
-                unwritten = self.storage.finish(self.folder, loop.status.iteration) or unwritten
-            interrupt.exit_soon()
+            with interrupt.ending():
+                unwritten = end(reason)
+                if self.storage and loop.status.iteration:
+                    unwritten = self.storage.copy(self.folder, loop.status.iteration) or unwritten
             algorithm.stop()
         if unwritten:
             raise unwritten

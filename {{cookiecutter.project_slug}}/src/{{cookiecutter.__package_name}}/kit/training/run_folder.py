@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..cli import UsageError
-from ..files import write_text
-from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, newest_run
+from ..files import read_json, write_text
+from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, SWEEP, newest_run
 
-CHECKPOINT_FILE = Path(POLICY, FACTS)  # in a checkpoint: what it is of, and how far the run was
+EVALUATION = "evaluation.json"  # what `evaluate --json` prints, of the best checkpoint in the run's own config
 LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
 PACKAGES = ("ray", "gymnasium", "torch", "numpy")
+SETTINGS = ("options", "env_config", "ppo", "vectorization", "versions")  # the parts of config.json that are
 
 
 class RunFolder:
@@ -35,7 +36,8 @@ class RunFolder:
             UsageError: the name is taken, or is no name of a folder.
         """
         path = RUNS / (name or datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-        if path.parent != RUNS or path.name in ("", ".."):
+        is_of_a_sweep = (path.parent / SWEEP).is_file()
+        if not (path.parent == RUNS or is_of_a_sweep) or path.name in ("", ".."):
             raise UsageError(f"--name {name} is not the name of a folder below {RUNS}; write one without a slash")
         folder = cls(path)
         if folder.has_checkpoint() or (path.exists() and any(path.iterdir()) and not (path / LOCK).exists()):
@@ -47,10 +49,6 @@ class RunFolder:
         """Names the folder of an earlier run; without a name, the newest."""
         return cls(RUNS / name if name else newest_run())
 
-    def has_checkpoint(self) -> bool:
-        """Tells whether the run has come so far that there is something to go on from."""
-        return any(self.checkpoint(LAST).with_suffix(suffix).is_dir() for suffix in ("", ".old"))
-
     def make(self) -> None:
         """Makes the folder or, of an earlier run, takes it; what a run without a checkpoint has left is removed.
 
@@ -61,7 +59,7 @@ class RunFolder:
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock()
+            self._lock_file = lock(self.path / LOCK)
             if self.has_checkpoint():
                 return
             for left in set(self.path.iterdir()) - {self.path / LOCK}:
@@ -70,23 +68,20 @@ class RunFolder:
         except OSError as error:
             raise UsageError(f"{self.path} can't be made: {error.strerror}; work in a folder you may write") from None
 
-    def _lock(self) -> None:
-        """Takes the folder for this process until its end, however it ends."""
-        self._lock_file = (self.path / LOCK).open("w")
-        if sys.platform == "win32":
-            return
-        import fcntl
-
-        try:
-            fcntl.lockf(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"another process trains in {self.path}; wait for it, or choose another --name") from None
-        except OSError:  # a file system without locks
-            return
-
     def checkpoint(self, which: str) -> Path:
-        """Returns the folder of the best or the last checkpoint."""
-        return self.path / "checkpoints" / which
+        """Returns the folder of the best or the last checkpoint, also where a crash left it between its two names."""
+        final = self.path / "checkpoints" / which
+        old = final.with_suffix(".old")
+        return old if old.is_dir() and not final.is_dir() else final
+
+    def has_checkpoint(self) -> bool:
+        """Tells whether the run has come so far that there is something to go on from."""
+        return self.checkpoint(LAST).is_dir()
+
+    def facts(self, which: str) -> dict[str, Any]:
+        """Returns what a checkpoint is of, and how far the run was; nothing where there is none."""
+        path = self.checkpoint(which) / POLICY / FACTS
+        return read_json(path) if path.exists() else {}
 
     def save_checkpoint(self, which: str, save: Callable[[Path], Any]) -> None:
         """Writes a whole checkpoint next to the old one, then puts it in its place.
@@ -95,26 +90,25 @@ class RunFolder:
             which: BEST or LAST.
             save: writes the checkpoint's files into the absolute path that it is given.
         """
-        final = self.checkpoint(which)
+        final = self.path / "checkpoints" / which
         new, old = final.with_suffix(".new"), final.with_suffix(".old")
-        for litter in (new, old):  # of a crash
-            shutil.rmtree(litter, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)  # of a crash
         try:
             save(new.resolve())
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)  # makes room on a full disk, too
             raise
         if final.exists():
+            shutil.rmtree(old, ignore_errors=True)
             final.rename(old)
         new.rename(final)
         shutil.rmtree(old, ignore_errors=True)
 
     def recover(self) -> None:
-        """Puts back a checkpoint that a crash left between its two names."""
-        for which in (BEST, LAST):
-            final = self.checkpoint(which)
-            if not final.exists() and final.with_suffix(".old").exists():
-                final.with_suffix(".old").rename(final)
+        """Gives a checkpoint that a crash left between its two names the one that it should have."""
+        for found in (self.checkpoint(BEST), self.checkpoint(LAST)):
+            if found.is_dir():
+                found.rename(found.with_suffix(""))
 
     def append_row(self, row: Mapping[str, Any]) -> None:
         """Adds one iteration to progress.csv."""
@@ -146,6 +140,26 @@ class RunFolder:
         write_text(self.progress, "".join(lines[:1] + kept))
 
 
+def lock(path: Path) -> TextIO:
+    """Takes the folder of a file for this process, until its end or the file's, however it ends.
+
+    Raises:
+        UsageError: another process has it.
+    """
+    file = path.open("w")
+    if sys.platform == "win32":
+        return file
+    import fcntl
+
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(f"another process trains in {path.parent}; wait for it, or choose another --name") from None
+    except OSError:  # a file system without locks
+        pass
+    return file
+
+
 def versions(package: str) -> dict[str, str]:
     """Returns the installed version of each distribution that decides what a run does, the project's own among them."""
     found = {}
@@ -153,3 +167,8 @@ def versions(package: str) -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):  # a cluster's job may run this project from its source
             found[name] = metadata.version(name)
     return found
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what config.json holds of settings, each by a name such as "ppo.lr"."""
+    return {f"{part}.{name}": value for part in SETTINGS for name, value in config.get(part, {}).items()}

@@ -6,29 +6,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..cli import UsageError
-from ..files import read_json
 from ..policy.find import BEST, LAST, find_policy
 from ..policy.folder import read_facts
 from ..rllib.sampled import Sampled
-from .run_folder import CHECKPOINT_FILE, RunFolder
+from .options import TrainOptions
+from .run_folder import RunFolder
 
 WINDOW_EPISODES = 50  # the returns that are shown, compared and stopped on are means over so many episodes
 FEWEST_EPISODES = 20  # a mean over fewer is not compared with anything
 PLATEAU_STEPS = 100_000  # a run is not said to have stopped learning before
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What ends a run; None never does.
-
-    Attributes:
-        patience: steps of the environment without a better return.
-    """
-
-    stop_return: float | None
-    max_env_steps: int
-    max_seconds: float | None
-    patience: int | None = None
 
 
 @dataclass
@@ -68,8 +54,7 @@ class Status:
                 )
             status = cls(**{f.name: last[f.name] for f in fields(cls)})
             status.restart_count += 1
-            if folder.checkpoint(BEST).is_dir():  # a crash can leave one that is newer than the last
-                best = read_json(folder.checkpoint(BEST) / CHECKPOINT_FILE)
+            if best := folder.facts(BEST):  # a crash can leave one that is newer than the last
                 status.best_return, status.best_env_steps = best["best_return"], best["best_env_steps"]
         folder.drop_rows_after(status.iteration)
         return status
@@ -107,31 +92,31 @@ class Status:
         return 0 if self.best_return is None else self.env_steps - self.best_env_steps
 
 
-def reached(limits: Limits, status: Status) -> str | None:
+def reached(options: TrainOptions, status: Status) -> str | None:
     """Returns the limit that ends the run, in words, or None."""
     mean = status.comparable_return
-    if limits.stop_return is not None and mean is not None and mean >= limits.stop_return:
-        return f"solved: the mean return {mean:.4g} has reached {limits.stop_return:g}"
-    if status.env_steps >= limits.max_env_steps:
-        return f"the limit of {limits.max_env_steps:,} environment steps is reached"
-    if limits.max_seconds is not None and status.seconds >= limits.max_seconds:
-        return f"the limit of {limits.max_seconds:g} seconds is reached"
-    if limits.patience is not None and status.steps_since_best >= limits.patience:
-        return f"no better return than {status.best_return:.4g} for {limits.patience:,} environment steps"
+    if options.stop_return is not None and mean is not None and mean >= options.stop_return:
+        return f"solved: the mean return {mean:.4g} has reached {options.stop_return:g}"
+    if status.env_steps >= options.max_env_steps:
+        return f"the limit of {options.max_env_steps:,} environment steps is reached"
+    if options.max_seconds is not None and status.seconds >= options.max_seconds:
+        return f"the limit of {options.max_seconds:g} seconds is reached"
+    if options.patience is not None and status.steps_since_best >= options.patience:
+        return f"no better return than {status.best_return:.4g} for {options.patience:,} environment steps"
     return None
 
 
-def plateau_hint(limits: Limits, status: Status) -> str | None:
+def plateau_hint(options: TrainOptions, status: Status) -> str | None:
     """Returns what to say of a run that no longer improves and has no limit for that, or None."""
-    long = max(PLATEAU_STEPS, limits.max_env_steps // 5)
-    if limits.patience is not None or status.steps_since_best < long:
+    long = max(PLATEAU_STEPS, options.max_env_steps // 5)
+    if options.patience is not None or status.steps_since_best < long:
         return None
     return f"no better return for {long:,} steps: Ctrl-C keeps the best; --patience {long} would end it"
 
 
-def seconds_left(limits: Limits, status: Status) -> float:
+def seconds_left(options: TrainOptions, status: Status) -> float:
     """Returns how long the run may still take before a limit other than the stop return ends it."""
-    left = (limits.max_env_steps - status.env_steps) * status.seconds / status.env_steps
-    if limits.max_seconds is not None:
-        left = min(left, limits.max_seconds - status.seconds)
+    left = (options.max_env_steps - status.env_steps) * status.seconds / status.env_steps
+    if options.max_seconds is not None:
+        left = min(left, options.max_seconds - status.seconds)
     return max(left, 0.0)

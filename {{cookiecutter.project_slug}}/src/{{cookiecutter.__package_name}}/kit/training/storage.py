@@ -2,20 +2,17 @@
 
 import secrets
 import shutil
-import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 
 from pyarrow import fs
 
 from ..cli import RunError, UsageError
-from ..files import read_json
 from ..policy.find import LAST
-from .run_folder import CHECKPOINT_FILE, RunFolder
+from .run_folder import LOCK, RunFolder
 
 EVERY_SECONDS = 60.0  # between two copies; cheap environments make a checkpoint several times a second
+MOST_TIME = 0.05  # of a run that its copies may take, where the storage is slow
 LATEST = "latest"  # a file with the name of the copy that is whole
 
 
@@ -29,29 +26,24 @@ class Storage:
         uri: a folder, or what pyarrow knows, e.g. "s3://bucket/path" or "gs://bucket/path".
         name: of the run.
 
+    Attributes:
+        where: the place, for people.
+        whole: the name of the copy that an earlier start has left here, or None.
+
     Raises:
         UsageError: there is no such place, or nothing may be written there.
     """
 
     def __init__(self, uri: str, name: str) -> None:
         self.where = f"{uri.rstrip('/')}/{name}"
-        self._thread: threading.Thread | None = None
-        self._last_time = -EVERY_SECONDS
-        self._error: Exception | None = None
+        self._due = 0.0  # by `time.monotonic`
         try:
-            if "://" in uri:
-                self._files, base = fs.FileSystem.from_uri(uri)
-            else:
-                self._files, base = fs.LocalFileSystem(), str(Path(uri).resolve())
-            self._base = f"{base}/{name}"
-            self._files.create_dir(self._base)
-            self._whole = self._read_latest()  # the copy to go on from
+            files, base = fs.FileSystem.from_uri(uri if "://" in uri else Path(uri).resolve())
+            files.create_dir(f"{base}/{name}")
+            self._files = fs.SubTreeFileSystem(f"{base}/{name}", files)
+            self.whole = self._read_latest()
         except (OSError, ValueError) as error:
             raise UsageError(f"--storage {uri} can't be used: {_line(error)}") from None
-
-    def has_copy(self) -> bool:
-        """Tells whether an earlier run of this name has left a copy here."""
-        return self._whole is not None
 
     def fetch(self, folder: RunFolder) -> None:
         """Copies the run from here to where it is not yet.
@@ -60,11 +52,11 @@ class Storage:
             UsageError: the one here has come further than the one in the folder.
             OSError: it can't be read.
         """
-        if self._whole is None:
+        if self.whole is None:
             return
-        iteration = int(self._whole.split("-")[0])
+        iteration = int(self.whole.split("-")[0])
         if folder.has_checkpoint():
-            here = read_json(folder.checkpoint(LAST) / CHECKPOINT_FILE)["iteration"]
+            here = folder.facts(LAST).get("iteration", 0)
             if iteration > here:
                 raise UsageError(
                     f"{self.where} is at iteration {iteration}, {folder.path} only at {here}; "
@@ -73,68 +65,41 @@ class Storage:
             return
         new = folder.path.with_name(f"{folder.path.name}.new")
         shutil.rmtree(new, ignore_errors=True)
-        fs.copy_files(
-            f"{self._base}/{self._whole}", str(new), source_filesystem=self._files, destination_filesystem=_HERE
-        )
+        fs.copy_files(self.whole, str(new.resolve()), source_filesystem=self._files)
         shutil.rmtree(folder.path, ignore_errors=True)
         new.rename(folder.path)
         print(f"{folder.path} is from {self.where}; a checkpoint holds pickled code: only from people you trust")
 
-    def copy(self, folder: RunFolder, iteration: int) -> None:
-        """Copies the run's folder in the background, unless it was done a moment ago; warns if that has failed."""
-        if self._thread is not None and self._thread.is_alive():
-            return
-        if self._error is not None:
-            print(f"WARNING: {self.where} could not be written: {_line(self._error)}", file=sys.stderr)
-            self._error = None
-        if time.monotonic() - self._last_time >= EVERY_SECONDS:
-            self._start(folder, iteration)
+    def is_due(self) -> bool:
+        """Tells whether it is time for another copy."""
+        return time.monotonic() >= self._due
 
-    def finish(self, folder: RunFolder, iteration: int) -> RunError | None:
-        """Makes the last copy, waits for it, and returns why it can't be made, if so."""
-        if self._thread is not None:
-            self._thread.join()
-        self._error = None
-        self._start(folder, iteration).join()
-        if self._error is None:
-            return None
-        return RunError(f"{folder.path} is whole, but {self.where} could not be written: {_line(self._error)}")
-
-    def _start(self, folder: RunFolder, iteration: int) -> threading.Thread:
-        self._last_time = time.monotonic()
-        still = Path(tempfile.mkdtemp())  # the folder itself changes while it is sent
-        ignored = shutil.ignore_patterns(".*", "*.new", "*.old")
-        shutil.copytree(folder.path, still, ignore=ignored, dirs_exist_ok=True)
-        self._thread = threading.Thread(target=self._send, args=[still, iteration], daemon=True)
-        self._thread.start()
-        return self._thread
-
-    def _send(self, still: Path, iteration: int) -> None:
-        name = f"{iteration}-{secrets.token_hex(4)}"
+    def copy(self, folder: RunFolder, iteration: int) -> RunError | None:
+        """Copies the run's folder; returns why it can't be done, if so."""
+        start, name = time.monotonic(), f"{iteration}-{secrets.token_hex(4)}"
         try:
-            fs.copy_files(
-                str(still), f"{self._base}/{name}", source_filesystem=_HERE, destination_filesystem=self._files
-            )
-            with self._files.open_output_stream(f"{self._base}/{LATEST}.new") as stream:
+            self._files.create_dir(name)
+            for part in folder.path.resolve().iterdir():
+                if part.name != LOCK:  # whose lock this process would lose by closing it
+                    fs.copy_files(str(part), f"{name}/{part.name}", destination_filesystem=self._files)
+            with self._files.open_output_stream(f"{LATEST}.new") as stream:
                 stream.write(name.encode())
-            self._files.move(f"{self._base}/{LATEST}.new", f"{self._base}/{LATEST}")
-            for entry in self._files.get_file_info(fs.FileSelector(self._base)):
+            self._files.move(f"{LATEST}.new", LATEST)
+            for entry in self._files.get_file_info(fs.FileSelector("")):
                 if entry.type == fs.FileType.Directory and entry.base_name != name:
                     self._files.delete_dir(entry.path)
-        except Exception as error:  # the run goes on; the next call tells
-            self._error = error
+        except Exception as error:  # of whatever is behind pyarrow; the run goes on
+            return RunError(f"{folder.path} is whole, but {self.where} could not be written: {_line(error)}")
         finally:
-            shutil.rmtree(still, ignore_errors=True)
+            now = time.monotonic()
+            self._due = now + max(EVERY_SECONDS, (now - start) / MOST_TIME)
+        return None
 
     def _read_latest(self) -> str | None:
-        path = f"{self._base}/{LATEST}"
-        if self._files.get_file_info(path).type != fs.FileType.File:
+        if self._files.get_file_info(LATEST).type != fs.FileType.File:
             return None
-        with self._files.open_input_stream(path) as stream:
+        with self._files.open_input_stream(LATEST) as stream:
             return bytes(stream.read()).decode()
-
-
-_HERE = fs.LocalFileSystem()
 
 
 def _line(error: Exception) -> str:

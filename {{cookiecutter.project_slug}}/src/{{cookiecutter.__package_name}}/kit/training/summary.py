@@ -1,4 +1,4 @@
-"""What a run leaves behind at its end: summary.json, the curve, and a few lines in the terminal."""
+"""What a run leaves behind at its end: summary.json, and what `outcome.py` makes of the run."""
 
 import math
 import time
@@ -7,32 +7,50 @@ from typing import Any
 
 from ..files import write_json
 from ..policy.find import BEST, LAST
-from .curve import draw_curve
+from ..task import Task
+from .options import TrainOptions
+from .outcome import tell
 from .run_folder import RunFolder
-from .status import FEWEST_EPISODES, Status
+from .status import FEWEST_EPISODES, Status, reached
 
 
-def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason: str, started: float) -> OSError | None:
-    """Writes summary.json and learning_curve.png, and says where things lie.
+def finish(
+    task: Task,
+    folder: RunFolder,
+    config: Mapping[str, Any],
+    options: TrainOptions,
+    status: Status,
+    reason: str,
+    started: float,
+) -> OSError | None:
+    """Writes summary.json, the curve and the report, and says what was learned, where it lies and what is next.
 
     Args:
+        task: of the project.
         folder: of the run.
         config: what config.json holds.
+        options: of the run; where one of its limits has ended it, there is time to evaluate what was learned.
         status: how far the run has come.
         reason: what ended it.
         started: when the command was started, by `time.perf_counter`.
 
     Returns:
-        Why one of the two could not be written; the other is, if it can be.
+        Why something could not be written; all else is, if it can be.
     """
+    print(f"{reason}; {status.env_steps:,} steps in {status.seconds:.1f} s", flush=True)
+    summary = {"ended_by": reason, "seconds_total": round(time.perf_counter() - started, 3)}
+    summary |= _summary(folder, config, status)
+    error = _tried(lambda: write_json(folder.path / "summary.json", summary))
+    return _tried(lambda: tell(task, folder, is_whole=reason == reached(options, status))) or error
+
+
+def _summary(folder: RunFolder, config: Mapping[str, Any], status: Status) -> dict[str, Any]:
     stop_return = config["options"]["stop_return"]
     stop_return = None if stop_return is None or math.isinf(stop_return) else stop_return
     which = BEST if folder.checkpoint(BEST).is_dir() else LAST
-    summary = {
-        "ended_by": reason,
+    return {
         "env_steps": status.env_steps,
         "seconds": round(status.seconds, 3),
-        "seconds_total": round(time.perf_counter() - started, 3),
         "steps_per_second": round(status.env_steps / status.seconds, 1) if status.seconds else None,
         "iterations": status.iteration,
         "best_return": status.best_return,
@@ -45,12 +63,6 @@ def finish(folder: RunFolder, config: Mapping[str, Any], status: Status, reason:
         "vectorization": config["vectorization"],
         "versions": config["versions"],
     }
-    print(f"{reason}; {status.env_steps:,} steps in {status.seconds:.1f} s", flush=True)
-    error = _tried(lambda: write_json(folder.path / "summary.json", summary))
-    if status.iteration:
-        error = _tried(lambda: print(f"learning curve: {draw_curve(folder, stop_return)}")) or error
-        print(f"checkpoint: {summary['checkpoint']}", flush=True)
-    return error
 
 
 def seconds_to(stop_return: float | None, folder: RunFolder) -> float | None:

@@ -59,7 +59,7 @@ class {{cookiecutter.__class_name}}(gym.Env[np.ndarray, int]):
     v0: first version.
     """
 
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 10}
+    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 10, "keys_to_action": {"left": 0, "right": 1}}
 
     def __init__(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> None:
         self.config = read_config(EnvConfig, config)

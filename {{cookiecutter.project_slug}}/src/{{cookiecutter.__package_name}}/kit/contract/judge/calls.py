@@ -1,4 +1,4 @@
-"""The calls of `reset` and `step`: their arguments, what they return, and the action that is the caller's."""
+"""The calls of `reset` and `step`: their arguments, what they return, the info, and the action that is the caller's."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,10 @@ from ...spaces.membership import short
 from ..record.compare import difference
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
-from .registry import Finding, Findings, check
+from .registry import Finding, Findings, check, faults
 
 ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
+LARGE_INFO_BYTES = 100_000
 SIGNATURE = "write def reset(self, *, seed=None, options=None) and start with super().reset(seed=seed)"
 FIVE = "step() must return five values (observation, reward, terminated, truncated, info)"
 ADVICE = (  # what an exception's text tells
@@ -39,15 +40,6 @@ def reset_signature(record: EnvRecord) -> Findings:
             yield Finding(text, severity="warning")
 
 
-@check(fix="write options = options or {} and read it with .get", at="reset",
-       after="implemented reset_signature reset_works")  # fmt: skip
-def reset_takes_options(record: EnvRecord) -> Findings:
-    """`reset(options={})` works: evaluation and curricula pass options."""
-    error = record.seeding.get("options")
-    if error is not None:
-        yield Finding(f"reset(seed=1, options={{}}) raises {error.text}", where=error.where)
-
-
 def _raised(record: EnvRecord, call: str) -> Iterator[tuple[Episode, CallError, str | None]]:
     """Yields the exceptions of a call, each line and type once, with advice."""
     seen = set()
@@ -67,6 +59,14 @@ def reset_works(record: EnvRecord) -> Findings:
         yield Finding(f"reset() raises {error.text} in {episode.name}", advice, error.where)
 
 
+@check(fix="write options = options or {} and use .get", at="reset", after="implemented reset_signature reset_works")
+def reset_takes_options(record: EnvRecord) -> Findings:
+    """`reset(options={})` works: evaluation and curricula pass options."""
+    error = record.seeding.get("options")
+    if error is not None:
+        yield Finding(f"reset(seed=1, options={{}}) raises {error.text}", where=error.where)
+
+
 @check(fix="write return observation, {}", at="reset", blocks=True)
 def reset_returns(record: EnvRecord) -> Findings:
     """`reset` returns the tuple (observation, info); the old API returned the observation alone."""
@@ -80,18 +80,15 @@ def _wrapper_unpacks(error: CallError) -> bool:
     return "values to unpack" in error.text and "gymnasium" in (error.where or "")
 
 
-@check(fix="write return observation, reward, terminated, truncated, info", at="step", blocks=True)
+@check(fix="write return observation, reward, terminated, truncated, info", at="step", blocks=True, once=True)
 def step_returns(record: EnvRecord) -> Findings:
     """`step` returns the tuple (observation, reward, terminated, truncated, info); the old API had four values."""
     for episode in record.resets:
         if episode.error is not None and _wrapper_unpacks(episode.error):
             yield f"{FIVE}, but a wrapper says: {episode.error.text}"
-            return
-        got = episode.malformed.get("step")
-        if got is not None:
+        elif (got := episode.malformed.get("step")) is not None:
             old = " (the old step API: observation, reward, done, info)" if got == "4 values" else ""
             yield f"{FIVE}, got {got}{old}"
-            return
 
 
 @check(fix="step() must work for every action in every state", at="step", after="implemented", blocks=True)
@@ -106,12 +103,9 @@ def step_works(record: EnvRecord) -> Findings:
 @check(fix="work on a copy: action = np.clip(action, low, high), without out= and without action[...] =", at="step")
 def action_unchanged(record: EnvRecord) -> Findings:
     """`step` does not write into the action it gets: PPO learns from the same array."""
-    for episode in record.played:
-        for number, step in enumerate(episode.steps, 1):
-            if step.action_after is not None:
-                was, now = short(step.action), short(step.action_after)
-                yield f"step() changes the caller's action in place: from {was} to {now} {episode.at(number)}"
-                return
+    for step, place in record.first_step(lambda step: step.action_after is not None):
+        was, now = short(step.action), short(step.action_after)
+        yield f"step() changes the caller's action in place: from {was} to {now} {place}"
 
 
 @check(fix="check how step() reads the action", at="step", mild=True)
@@ -138,7 +132,7 @@ def action_has_effect(record: EnvRecord) -> Findings:
     yield Finding(text, f"check how step() reads the action: it gets {example}, not a label")
 
 
-@check(fix="return one 0 or 1 for each action, at least one of them 1", at="step")
+@check(fix="return one 0 or 1 for each action, at least one of them 1", at="step", once=True)
 def action_mask_leaves_choice(record: EnvRecord) -> Findings:
     """An `action_mask` fits the action space and always allows an action; else the loss becomes NaN."""
     space = record.space("action_space")
@@ -148,7 +142,39 @@ def action_mask_leaves_choice(record: EnvRecord) -> Findings:
                 continue
             if mask.shape != (int(space.n),):
                 yield f"action_mask has shape {mask.shape} {episode.at(number)}; expected ({int(space.n)},)"
-                return
             if not mask.any() and not (number == len(episode.steps) and episode.ended):
                 yield f"action_mask is all zeros {episode.at(number)}: no action is allowed, but the episode goes on"
-                return
+
+
+@check(fix="return {} where there is nothing to tell", blocks=True, once=True)
+def info_type(record: EnvRecord) -> Findings:
+    """`reset` and `step` return a dict as info, which vector environments merge key by key."""
+    return faults(record, "info type")
+
+
+@check(fix="put only small numbers into info; write frames in render()", mild=True, once=True)
+def info_small(record: EnvRecord) -> Findings:
+    """An info weighs less than 100 kB: RLlib keeps those of whole episodes and sends them to the learner."""
+    for episode in record.resets:
+        size, key, number = episode.info_largest
+        if size > LARGE_INFO_BYTES:
+            text = f"info has {size / 1e6:.1f} MB {episode.at(number)}, most of it in key {key!r}"
+            yield Finding(f"{text}; 4,000 steps are {size * 4e-6:.1f} GB", at="step" if number else "reset")
+
+
+@check(fix="put numbers, texts and arrays into info, no functions, locks or open files", once=True)
+def info_picklable(record: EnvRecord) -> Findings:
+    """Infos can be pickled: they travel from the env runners to the learner."""
+    return faults(record, "info unpicklable")
+
+
+@check(fix="build a new dict each time, with copies of arrays", mild=True, once=True)
+def info_not_overwritten(record: EnvRecord) -> Findings:
+    """A returned info does not change afterwards: RLlib stores it by reference."""
+    return faults(record, "info overwritten")
+
+
+@check(fix="use texts as keys, and leave a key out where there is no value", mild=True, once=True)
+def info_keys_plain(record: EnvRecord) -> Findings:
+    """Info keys are texts, and a key holds one type: vector environments keep an array for each."""
+    return faults(record, "info keys")

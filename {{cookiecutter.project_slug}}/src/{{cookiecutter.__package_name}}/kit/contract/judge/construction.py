@@ -2,8 +2,7 @@
 
 from ...spaces.membership import short
 from ..record.env_record import EnvRecord
-from ..record.model import NotJudged
-from ..record.sections import Build
+from ..record.model import Build, NotJudged
 from .registry import Finding, Findings, check
 
 SLOW_SECONDS = 1.0
@@ -55,7 +54,7 @@ def constructor_gives_env(record: EnvRecord) -> Findings:
         yield f"expected a gymnasium.Env, got {bases[0]}, which does not inherit from it ({', '.join(bases)})"
 
 
-@check(fix='write config.get("key", default)', at="__init__", mild=True, quick=False)
+@check(fix='write config.get("key", default)', at="__init__", mild=True)
 def constructor_has_defaults(record: EnvRecord) -> Findings:
     """The constructor works without keys in the config, as `gymnasium.make` and notebooks call it."""
     if record.builds["context"].error and record.builds["plain"].error:

@@ -1,6 +1,8 @@
 """Several copies in one process and in others: they can be made, share nothing, and agree."""
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import iterate
 
 from ...spaces.membership import kind, short
 from ..record.compare import difference
@@ -39,16 +41,16 @@ def copies_do_not_interfere(record: EnvRecord) -> Findings:
     for alone, mixed in pairs:
         found = difference(alone, mixed)
         if found is not None and found.rounding is not None:
-            yield rounding("an episode stepped in turns with another copy", found, alone)
+            yield rounding("an episode stepped in turns with another copy", found)
         elif found is not None:
             names = ", ".join(record.about.shared[:5])
             hint = f"class-level or global: {names}?" if names else "class attribute, module global, file?"
-            shown = found.shown(alone, "alone", "in turns")
+            shown = found.shown("alone", "in turns")
             yield f"copies share state ({hint}): stepped in turns with another instance, one gives another {shown}"
             return
 
 
-@check(fix="close only what this instance opened itself", at="close", quick=False)
+@check(fix="close only what this instance opened itself", at="close")
 def copies_close_alone(record: EnvRecord) -> Findings:
     """Closing one copy leaves the others working: `pygame.quit()` in `close` takes it from all."""
     error = record.closed_alone
@@ -56,14 +58,14 @@ def copies_close_alone(record: EnvRecord) -> Findings:
         yield Finding(f"closing one copy breaks another: {error.call}() raises {error.text}", where=error.where)
 
 
-@check(fix="put a unique name into the path (tempfile.mkdtemp())", at="__init__", mild=True, quick=False)
+@check(fix="put a unique name into the path (tempfile.mkdtemp())", at="__init__", mild=True)
 def copies_write_own_files(record: EnvRecord) -> Findings:
     """Two copies do not write to the same file: they would overwrite each other's data."""
     for path in record.shared_files[:1]:
         yield f"all copies write to the same file {path}: they overwrite each other's data"
 
 
-@check(fix="PPO does not need it; else drop it in __getstate__", at="__init__", mild=True, quick=False)
+@check(fix="PPO does not need it; else drop it in __getstate__", at="__init__", mild=True)
 def env_can_be_pickled(record: EnvRecord) -> Findings:
     """The environment holds no lock or open file; tree search would need to copy it, PPO does not."""
     if record.unpicklable is not None:
@@ -71,7 +73,7 @@ def env_can_be_pickled(record: EnvRecord) -> Findings:
         yield f"the environment cannot be pickled because of {culprit}: {why}"
 
 
-@check(fix="use no state of this process, machine or directory", quick=False,
+@check(fix="use no state of this process, machine or directory",
        after="implemented reset_signature reset_works step_works step_returns copies_can_be_made")  # fmt: skip
 def works_elsewhere(record: EnvRecord) -> Findings:
     """The environment can be made in another process and directory, where Ray starts env runners."""
@@ -101,11 +103,11 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
     return (f"{error.call}()", error.text, error.where) if error is not None and error.step <= 1 else None
 
 
-@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", quick=False)
+@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step")
 def vector_batches(record: EnvRecord) -> Findings:
     """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector
-    if not vector.is_inside:
+    if not vector.observation_space.contains(vector.first[0]):
         space = short(vector.observation_space)
         yield f"the batch of observations, {kind(vector.first[0])}, is not in observation_space {space}"
     for name, dtype, value in zip(("rewards", "terminated", "truncated"), "fbb", vector.first[1:], strict=True):
@@ -114,40 +116,39 @@ def vector_batches(record: EnvRecord) -> Findings:
             yield f"{name} must be an array of shape ({vector.num_envs},) and dtype {dtype}, got {kind(value)}"
 
 
-@check(fix="seed one generator for each copy from its seed", at="reset", quick=False)
+@check(fix="seed one generator for each copy from its seed", at="reset")
 def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
     """Copies with different seeds differ, and a list of seeds is honoured copy by copy."""
     vector = record.vector
     if vector.num_envs < 2 or len(set(record.starts.seeded)) < 3:
         raise NotJudged("one copy, or episodes do not depend on the seed")
     if not same(*vector.seeded):
-        yield f"reset(seed={short(vector.seeds)}) gave different observations the second time: not reproducible"
-    if vector.num_envs >= 4 and all(same(vector.rows[0], row) for row in vector.rows):
+        yield "reset(seed=[...]) with the same seeds gave different observations the second time: not reproducible"
+    first, *others = iterate(vector.observation_space, vector.seeded[0])
+    if vector.num_envs >= 4 and all(same(first, other) for other in others):
         yield f"all {vector.num_envs} copies start alike although their seeds differ: they repeat the same episode"
 
 
-@check(fix="in that step ignore the action, reset the copy and return reward 0 and False", at="step", quick=False)
+@check(fix="in that step only reset the copy, and return reward 0 and False", at="step", once=True)
 def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
     """`metadata["autoreset_mode"]` is set, and the copies are reset in that way: RLlib reads it."""
     vector, before = record.vector, np.zeros(record.vector.num_envs, bool)
-    if vector.mode is None:
-        text = f'metadata["autoreset_mode"] is {vector.mode_text}; expected a gymnasium.vector.AutoresetMode'
+    if not isinstance(vector.mode, AutoresetMode):
+        text = f'metadata["autoreset_mode"] is {short(vector.mode)}; expected a gymnasium.vector.AutoresetMode'
         yield Finding(text, 'write metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, ...}', at="__init__")
     for number, (rewards, done, has_final) in enumerate(vector.steps, 1):
         wrong = before & (done | (rewards != 0))
-        if vector.mode == "NEXT_STEP" and wrong.any():
+        if vector.mode is AutoresetMode.NEXT_STEP and wrong.any():
             index = int(np.argmax(wrong))
             got = f"reward {rewards[index]} and done={bool(done[index])} at step {number}"
             yield f"autoreset_mode is NEXT_STEP, but copy {index}, whose episode had ended, got {got}; expected 0, False"
-            return
-        if vector.mode == "SAME_STEP" and done.any() and not has_final:
+        if vector.mode is AutoresetMode.SAME_STEP and done.any() and not has_final:
             text = f'autoreset_mode is SAME_STEP, but infos has no "final_obs" at step {number}, where an episode ended'
             yield Finding(text, 'put the last observations into infos["final_obs"]')
-            return
         before = done
 
 
-@check(fix="the exception tells which value of the copies could not be merged", at="step", after=ANY, quick=False)
+@check(fix="the exception tells which value of the copies could not be merged", at="step", after=ANY)
 def vector_works(record: EnvRecord) -> Findings:
     """Copies can be stepped together: their infos merge and their observations stack, as training needs it."""
     if record.stacked is not None:

@@ -11,8 +11,8 @@ from ...spaces.membership import Problem, problems
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from ..record.values import digest, leaves, same, size_in_bytes
-from ..record.vector import parts
-from .registry import Finding, Findings, check
+from .registry import Finding, Findings, check, faults
+from .spaces import parts
 
 SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e3, 1e5, 20, 4, 1_000_000
 
@@ -29,7 +29,7 @@ def _judge_kind(name: str, kind: str, doc: str) -> None:
     """Registers the check of one kind of problem: the first observation with it for each path, and how often."""
 
     def judge(record: EnvRecord) -> Findings:
-        space = dict(parts(record.space("observation_space"), "observation"))
+        space = parts(record.space("observation_space"), "observation")
         for problem, episode, number, count in _problems(record).values():
             if problem.kind == kind:
                 part = space.get(problem.path)
@@ -64,14 +64,10 @@ _judge_kind("observation_bounds", "bounds", "Observations lie within the space's
 _judge_kind("observation_keys", "keys", "Dict observations have the keys of the space at every step.")
 
 
-@check(fix="return a copy: self._buffer.copy(), or build a new array each time", at="step")
+@check(fix="return a copy: self._buffer.copy(), or build a new array each time", once=True)
 def observation_not_overwritten(record: EnvRecord) -> Findings:
     """A returned observation does not change afterwards: RLlib stores it by reference until the batch is built."""
-    for episode in record.played:
-        if episode.overwritten is not None:
-            text = f"the observation returned {episode.at(episode.overwritten)} was overwritten in place afterwards"
-            yield Finding(text, at="step" if episode.overwritten else "reset")
-            return
+    return faults(record, "observation overwritten")
 
 
 @check(fix="make images smaller (84 x 84), use uint8, send features", at="step", mild=True)
@@ -90,7 +86,7 @@ def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
             for path, leaf in leaves(obs):
                 if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fiu":
                     columns.setdefault(path, []).append(leaf)
-    for path, part in parts(record.space("observation_space")):
+    for path, part in parts(record.space("observation_space"), "").items():
         rows = columns.get(path, [])
         if isinstance(part, spaces.Box) and rows and len({row.shape for row in rows}) == 1:
             yield path, part, np.stack(rows[:1500])

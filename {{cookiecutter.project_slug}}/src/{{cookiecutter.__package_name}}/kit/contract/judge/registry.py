@@ -1,16 +1,29 @@
-"""What a check is, and how all of them look at a record."""
+"""What a check is, how all of them look at a record, and the report of what they found."""
 
-import inspect
+import json
 import traceback
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, NamedTuple
 
 from ..record.env_record import EnvRecord
 from ..record.locations import described, shorten
 from ..record.model import NotJudged
-from .report import Failure
 
-ANY = "any"  # in `after`: every check before
+ANY = "any"  # in `after`: every check before this one
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that a check found."""
+
+    check: str
+    severity: str  # "error" for what breaks or silently corrupts training, "warning" for what may be intended
+    message: str  # what was expected and what came, at which step of which episode
+    fix: str  # what to write instead
+    where: str | None = None  # "file:line" in the user's code, if there is such a line
+    blocks_training: bool = False  # training is impossible or meaningless with it, beyond doubt
 
 
 class Finding(NamedTuple):
@@ -29,69 +42,114 @@ Judge = Callable[[EnvRecord], Findings]
 
 
 class Check(NamedTuple):
-    """A named check."""
+    """A named check: the function, and what `@check` declares of it."""
 
-    name: str  # the function's
-    doc: str  # its docstring: which mistake it catches, and what that does to training
-    function: Judge
+    function: Judge  # its docstring says which mistake it catches, and what that does to training
     fix: str  # what to write instead
-    at: str  # the method of the user's to point at: "__init__", "reset", "step", "render" or "close"
-    severity: str
-    after: list[str]  # checks whose error makes this one moot, declared as one text; ANY for all
-    quick: bool  # it belongs to the checks that fit into the first second of `train`
-    blocks: bool  # its errors end `train`
+    at: str = ""  # the method of the user's to point at: "__init__", "reset", "step", "render" or "close"
+    mild: bool = False  # what it finds may be intended: warnings
+    after: str = ""  # checks before this one whose error makes it moot; ANY for all
+    blocks: bool = False  # its errors end `train`
+    once: bool = False  # its first finding is enough
 
     def failure(self, found: str | Finding, record: EnvRecord) -> Failure:
         """Returns what was found, with what the check declares filled in."""
         finding = found if isinstance(found, Finding) else Finding(found)
         where = shorten(finding.where or record.where(finding.at or self.at))
-        severity = finding.severity or self.severity
+        severity = finding.severity or ("warning" if self.mild else "error")
         blocks = self.blocks and severity == "error" if finding.blocks is None else finding.blocks
-        return Failure(self.name, severity, finding.message, finding.fix or self.fix, where, blocks)
+        return Failure(self.function.__name__, severity, finding.message, finding.fix or self.fix, where, blocks)
 
 
 CHECKS: dict[str, Check] = {}
 
 
-def check(
-    *, fix: str, at: str = "", mild: bool = False, after: str = "", quick: bool = True, blocks: bool = False
-) -> Callable[[Judge], Judge]:
-    """Registers the decorated function as a check, see `Check`; what a `mild` one finds may be intended: warnings."""
+def check(**declared: Any) -> Callable[[Judge], Judge]:
+    """Registers the decorated function as a check; `declared` are the fields of `Check`."""
 
     def register(function: Judge) -> Judge:
-        name, doc, severity = function.__name__, inspect.getdoc(function) or "", "warning" if mild else "error"
-        CHECKS[name] = Check(name, doc, function, fix, at, severity, after.split(), quick, blocks)
+        CHECKS[function.__name__] = Check(function, **declared)
         return function
 
     return register
 
 
+def faults(record: EnvRecord, name: str) -> Findings:
+    """Yields a fault of what was returned, see `Episode.faults`, once for each episode that has it."""
+    for episode in record.resets:
+        if name in episode.faults:
+            number, text = episode.faults[name]
+            yield Finding(f"{text}, {episode.at(number)}", at="step" if number else "reset")
+
+
 def judge(record: EnvRecord) -> dict[str, list[Failure] | str]:
     """Returns what each check found, in the order of the checks, or why it had nothing to look at; never raises."""
     results: dict[str, list[Failure] | str] = {}
-    for name in CHECKS:
-        _judge(CHECKS[name], record, results)
-    return {name: results[name] for name in CHECKS}
+    for name, check in CHECKS.items():
+        results[name] = _judge(check, record, results)
+    return results
 
 
-def _judge(check: Check, record: EnvRecord, results: dict[str, list[Failure] | str]) -> None:
-    if check.name in results:
-        return
-    if record.quick and not check.quick:
-        results[check.name] = "not part of the quick checks"
-        return
-    for name in [*results] if ANY in check.after else check.after:
-        _judge(CHECKS[name], record, results)
-        if any(failure.severity == "error" for failure in results[name] if isinstance(failure, Failure)):
-            results[check.name] = f"see {name}"
-            return
+def _judge(check: Check, record: EnvRecord, before: dict[str, list[Failure] | str]) -> list[Failure] | str:
+    for other in before if check.after == ANY else check.after.split():
+        if any(failure.severity == "error" for failure in before[other] if isinstance(failure, Failure)):
+            return f"see {other}"
     failures: list[Failure] = []
-    results[check.name] = failures
     try:
-        failures.extend(check.failure(found, record) for found in check.function(record))
+        for found in islice(check.function(record), 1 if check.once else None):
+            failures.append(check.failure(found, record))
     except NotJudged as reason:
-        results[check.name] = failures or str(reason)
+        return failures or str(reason)
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
-        failed = f"the check itself failed: {described(error)} at {line.filename}:{line.lineno}"
-        results[check.name] = failures or failed
+        return failures or f"the check itself failed: {described(error)} at {line.filename}:{line.lineno}"
+    return failures
+
+
+@dataclass
+class Report:
+    """What all checks found on one environment."""
+
+    target: str
+    ok: bool
+    checks_run: int
+    seconds: float
+    failures: list[Failure]
+    todo: str | None  # where `reset` or `step` is still to be written
+    skipped: dict[str, str]  # checks that had nothing to look at, and why
+    ignored: dict[str, str]  # checks that do not count, and why
+
+    @classmethod
+    def of(
+        cls, target: str, results: Mapping[str, list[Failure] | str], ignored: Mapping[str, str], seconds: float
+    ) -> "Report":
+        """Returns the report of what each check found, or of why it had nothing to look at."""
+        counted = {name: result for name, result in results.items() if name not in ignored}
+        failures = [failure for result in counted.values() if isinstance(result, list) for failure in result]
+        skipped = {name: result for name, result in counted.items() if isinstance(result, str)}
+        ok = not any(failure.severity == "error" for failure in failures)
+        todo = next((f"{f.where}: {f.message}" for f in failures if f.check == "implemented"), None)
+        return cls(target, ok, len(counted) - len(skipped), seconds, failures, todo, skipped, dict(ignored))
+
+    @property
+    def blocking(self) -> list[Failure]:
+        """The failures that end `train`."""
+        return [failure for failure in self.failures if failure.blocks_training]
+
+    def to_json(self) -> str:
+        """Returns the object that `check --json` prints."""
+        document = {key: getattr(self, key) for key in ("target", "ok", "checks_run", "seconds")}
+        document["failures"] = [asdict(failure) for failure in self.failures]
+        for failure in document["failures"]:
+            del failure["blocks_training"]
+        return json.dumps(document)
+
+
+def show(failures: Iterable[Failure], ignored: Mapping[str, str]) -> None:
+    """Prints findings for people: the place, the message and the fix, a line each; then what is ignored, and why."""
+    for failure in failures:
+        print(f"{failure.severity.upper()} {failure.check}{f'  {failure.where}' if failure.where else ''}")
+        print(f"  {failure.message}")
+        print(f"  Fix: {failure.fix}\n")
+    if ignored:
+        print(f"{len(ignored)} ignored: {', '.join(f'{name} ({reason})' for name, reason in ignored.items())}")

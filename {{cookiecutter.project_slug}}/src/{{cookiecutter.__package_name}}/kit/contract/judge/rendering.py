@@ -21,7 +21,7 @@ def lacks_screen(error: CallError) -> bool:
     return re.search(NO_SCREEN, error.text, re.IGNORECASE) is not None
 
 
-@check(fix='write metadata = {"render_modes": ["rgb_array"], "render_fps": 30} in the class', at="render", quick=False)
+@check(fix='write metadata = {"render_modes": ["rgb_array"], "render_fps": 30} in the class', at="render")
 def render_modes_declared(record: EnvRecord) -> Findings:
     """`metadata["render_modes"]` names the modes that `render` knows, and there is a frame rate."""
     metadata, at = record.about.metadata, "render" if record.about.has_render else "__init__"
@@ -39,7 +39,7 @@ def render_modes_declared(record: EnvRecord) -> Findings:
         yield Finding(text, severity="warning")
 
 
-@check(fix="make videos where there is a display, or off-screen (MUJOCO_GL=egl)", at="render", mild=True, quick=False)
+@check(fix="make videos where there is a display, or off-screen (MUJOCO_GL=egl)", at="render", mild=True)
 def render_possible_here(record: EnvRecord) -> Findings:
     """This machine can draw what `render` draws; training does without, videos don't."""
     stop = record.render_stop
@@ -52,7 +52,7 @@ def render_possible_here(record: EnvRecord) -> Findings:
     yield from (f"this machine lacks a display or OpenGL: {error.text}" for error in errors[:1])
 
 
-@check(fix="write self.render_mode = render_mode in __init__", at="__init__", after="copies_can_be_made", quick=False)
+@check(fix="write self.render_mode = render_mode in __init__", at="__init__", after="copies_can_be_made")
 def render_mode_kept(record: EnvRecord) -> Findings:
     """The constructor takes `render_mode` and stores it as `self.render_mode`, where wrappers look."""
     for rendered in record.rendered:
@@ -67,7 +67,7 @@ def render_mode_kept(record: EnvRecord) -> Findings:
             return
 
 
-@check(fix="return the picture as np.uint8 array of shape (height, width, 3)", at="render", quick=False)
+@check(fix="return the picture as np.uint8 array of shape (height, width, 3)", at="render")
 def render_returns(record: EnvRecord) -> Findings:
     """`render` returns what its mode promises; else video recording fails at the first evaluation."""
     for rendered in record.rendered:
@@ -98,21 +98,19 @@ def _promised(mode: str, frame: Any) -> str | None:
     return None
 
 
-@check(fix="let render() only read the state, and draw no random numbers there", at="render", quick=False,
-       after="same_seed_same_episode")  # fmt: skip
+@check(fix="let render() only read the state, and draw no random numbers there", at="render",
+       after="same_seed_same_episode", once=True)  # fmt: skip
 def render_changes_nothing(record: EnvRecord) -> Findings:
     """Rendering does not change the episode: it neither moves nor draws random numbers."""
-    plain = record.replicas[0].replica if record.replicas else record.resets[0]  # of the process that renders
+    plain = record.replicas[0].replica  # of the process that renders
     for rendered in record.rendered:
         found = None if rendered.error is not None else difference(plain, rendered.episode)
         if found is not None and found.rounding is None and difference(plain, record.resets[0]) is None:
-            shown = found.shown(rendered.episode, "without rendering", "with it")
+            shown = found.shown("without rendering", "with it")
             yield f"render() changes the state of the environment: in mode {rendered.mode!r}, {shown}"
-            return
 
 
-@check(fix="draw the current state, and return a new frame each time", at="render", mild=True, quick=False,
-       after="render_changes_nothing")  # fmt: skip
+@check(fix="draw the current state into a new frame each time", at="render", mild=True, after="render_changes_nothing")
 def render_shows_state(record: EnvRecord) -> Findings:
     """Frames differ when the state does, and a returned frame stays as it is: a video keeps them to the end."""
     for rendered in record.rendered:

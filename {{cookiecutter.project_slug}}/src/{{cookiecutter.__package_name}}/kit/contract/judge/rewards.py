@@ -1,6 +1,5 @@
 """The reward: a finite real number at every step, that tells good from bad."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,47 +7,39 @@ import numpy as np
 from ...spaces.membership import kind
 from ..record.env_record import EnvRecord
 from ..record.model import NotJudged
-from ..record.values import number, truth
+from ..record.values import truth
 from .observations import long_enough
 from .registry import Finding, Findings, check
 
 LARGE_REWARD, SMALL_REWARD = 500.0, 1e-5
 
 
-def _first(record: EnvRecord, wrong: Callable[[Any], bool]) -> tuple[Any, str] | None:
-    """Returns the first reward for which `wrong` holds, and where it came."""
-    for episode in record.played:
-        for index, step in enumerate(episode.steps, 1):
-            if wrong(step.reward):
-                return step.reward, episode.at(index)
-    return None
-
-
 def _is_real(reward: Any) -> bool:
     return isinstance(reward, int | float | np.integer | np.floating | np.bool_)
 
 
-@check(fix="return float(reward); of an array, the entry or the sum that is meant", at="step", blocks=True)
+def _number(reward: Any) -> float:
+    """Returns a reward as float, NaN where it is no real number."""
+    return float(reward) if _is_real(reward) else float("nan")
+
+
+@check(fix="return float(reward); of an array, the entry or the sum that is meant", at="step", blocks=True, once=True)
 def reward_type(record: EnvRecord) -> Findings:
     """The reward is one real number: arrays, None, text and complex numbers can't be stacked."""
-    found = _first(record, lambda reward: not _is_real(reward) and getattr(reward, "shape", None) != ())
-    if found is not None:
-        text = f"the reward must be one real number (float), got {kind(found[0])} {found[1]}"
+    for step, place in record.first_step(lambda s: not _is_real(s.reward) and getattr(s.reward, "shape", None) != ()):
+        text = f"the reward must be one real number (float), got {kind(step.reward)} {place}"
         fix = "a negative number to a fractional power is complex: use max(x, 0.0) ** 0.5 or abs(x)"
-        yield Finding(text, fix if isinstance(found[0], complex | np.complexfloating) else None)
-        return
-    found = _first(record, lambda reward: isinstance(reward, bool | np.bool_ | np.ndarray))
-    if found is not None:
-        text = f"the reward is of type {kind(found[0])} {found[1]}; expected a float"
+        yield Finding(text, fix if isinstance(step.reward, complex | np.complexfloating) else None)
+    for step, place in record.first_step(lambda s: isinstance(s.reward, bool | np.bool_ | np.ndarray)):
+        text = f"the reward is of type {kind(step.reward)} {place}; expected a float"
         yield Finding(text, "return float(reward)", severity="warning")
 
 
 @check(fix="guard the division by zero, the log or the overflow that it comes from", at="step", blocks=True)
 def reward_finite(record: EnvRecord) -> Findings:
     """The reward is neither NaN nor infinite, which would turn all weights into NaN."""
-    found = _first(record, lambda reward: _is_real(reward) and not np.isfinite(number(reward)))
-    if found is not None:
-        yield f"the reward is {number(found[0])}, expected a finite number, {found[1]}"
+    for step, place in record.first_step(lambda s: _is_real(s.reward) and not np.isfinite(float(s.reward))):
+        yield f"the reward is {float(step.reward)}, expected a finite number, {place}"
 
 
 @check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping)", at="step", mild=True)
@@ -57,7 +48,7 @@ def reward_changes(record: EnvRecord) -> Findings:
     episodes = long_enough(record, 1)
     if record.cap is not None or any(episode.error for episode in episodes):
         raise NotJudged("step() raises in some episodes")
-    rewards = {round(number(step.reward), 9) for episode in episodes for step in episode.steps}
+    rewards = {round(_number(step.reward), 9) for episode in episodes for step in episode.steps}
     value, lengths = next(iter(rewards)), {len(episode.steps) for episode in episodes if episode.ended}
     ends = any(truth(episode.steps[-1].terminated) for episode in episodes)
     is_length = value != 0 and len(lengths) > 1 and ends  # as in CartPole: the number of steps is the return
@@ -69,8 +60,8 @@ def reward_changes(record: EnvRecord) -> Findings:
 @check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", mild=True)
 def reward_scale(record: EnvRecord) -> Findings:
     """Rewards are neither huge nor tiny: PPO's value loss grows with the square of the return."""
-    steps = [(abs(number(step.reward)), e, i) for e in record.played for i, step in enumerate(e.steps, 1)]
-    finite = [each for each in steps if np.isfinite(each[0])]
+    sizes = [(abs(_number(step.reward)), episode, index) for episode, index, step in record.steps]
+    finite = [each for each in sizes if np.isfinite(each[0])]
     largest, episode, index = max(finite, key=lambda each: each[0], default=(0.0, record.played[0], 1))
     if largest >= LARGE_REWARD:
         yield f"the reward is badly scaled: its magnitude reaches {largest:.3g} {episode.at(index)}, large for the value loss"
@@ -83,7 +74,7 @@ def reward_scale(record: EnvRecord) -> Findings:
 def reward_not_cumulative(record: EnvRecord) -> Findings:
     """The reward is that of the step, not the sum so far, which would count early rewards again and again."""
     episodes = long_enough(record, 8)
-    if all(_looks_summed([number(step.reward) for step in episode.steps]) for episode in episodes):
+    if all(_looks_summed([_number(step.reward) for step in episode.steps]) for episode in episodes):
         yield "the reward looks like a running sum: in every episode its magnitude grows with each step"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..record.compare import Difference, difference, stale
 from ..record.env_record import EnvRecord
-from ..record.model import Episode, NotJudged
+from ..record.model import NotJudged
 from .registry import Finding, Findings, check
 
 SEED = "start reset() with super().reset(seed=seed), not only `if seed:`, and draw all chance from self.np_random"
@@ -12,10 +12,10 @@ ROUNDING_FIX = "if a physics engine steps this: nothing, or make its world anew 
 GENERATORS = (("numpy_rng", "np.random"), ("python_rng", "random"))
 
 
-def rounding(what: str, found: Difference, episode: Episode) -> Finding:
+def rounding(what: str, found: Difference) -> Finding:
     """Returns the warning on a difference that is a physics engine's chaos, not a leak."""
     text = f"{what} differs by rounding, {found.rounding:.0e} at first: the chaos of a physics engine, no leak of state"
-    text += f"; {found.shown(episode, 'in one', 'in the other')}"
+    text += f"; {found.shown('in one', 'in the other')}"
     return Finding(text, ROUNDING_FIX, at="step" if found.step else "reset", severity="warning", blocks=False)
 
 
@@ -41,43 +41,39 @@ def reset_seeds_np_random(record: EnvRecord) -> Findings:
 @check(fix=SEED, at="step", after="spaces_same_in_copies config_unchanged reset_seeds_np_random")
 def same_seed_same_episode(record: EnvRecord) -> Findings:
     """Two fresh copies with the same seed and actions give the same episode; else no run can be reproduced."""
-    first, found = record.resets[0], fresh_difference(record)
+    found = fresh_difference(record)
     if found is None:
         return
     drawn = [label for name, label in GENERATORS if any(episode.touched(name) for episode in record.episodes)]
     suspects = [f"it draws from the global generator of {label}" for label in drawn] + record.replays.suspects
-    at, shown = "step" if found.step else "reset", found.shown(first)
     if found.rounding is not None and not suspects:
-        yield rounding("a fresh copy with the same seed and actions", found, first)
+        yield rounding("a fresh copy with the same seed and actions", found)
     else:
         hint = "; ".join(suspects) or "a generator of its own, the time, a set or hash?"
-        text = f"not deterministic: two fresh copies with the same seed and actions differ in {shown} ({hint})"
-        yield Finding(text, at=at)
+        text = f"not deterministic: two fresh copies with the same seed and actions differ in {found.shown()} ({hint})"
+        yield Finding(text, at="step" if found.step else "reset")
 
 
 @check(fix="set everything that step() changes in reset()", at="reset")
 def reset_starts_afresh(record: EnvRecord) -> Findings:
     """A reset forgets the episode before it: a used copy plays the same episode as a fresh one."""
     fresh_copies_agree(record)
-    repetition = stale(record.resets, record.replays.again)
-    if repetition is None:
+    found = stale(record.resets, record.replays.again)
+    if found is None:
         return
-    left, right, found = repetition
+    left, right = found.episodes
+    only_steps = [replace(episode, has_reset=False) for episode in found.episodes]
+    steps_agree = bool(left.steps and right.steps) and difference(*only_steps) is None
     if found.rounding is not None:
-        yield rounding("an episode on a used copy", found, left)
-    elif found.step == 0 and _only_reset_differs(left, right):
-        text = f"the observation of reset() is stale, of the previous episode: {found.shown(left)}; the steps agree"
+        yield rounding("an episode on a used copy", found)
+    elif found.step == 0 and steps_agree:
+        text = f"the observation of reset() is stale, of the previous episode: {found.shown()}; the steps agree"
         yield Finding(text, "set the state first, then compute the observation to return")
     else:
         names = ", ".join(f"self.{name}" for name in record.replays.changed[:6]) or "a generator seeded only once"
         lengths = f"lengths {len(left.steps)} and {len(right.steps)}"
-        text = f"state of the previous episode leaks into the next: in a used copy {found.shown(left)}; {lengths}"
+        text = f"state of the previous episode leaks into the next: in a used copy {found.shown()}; {lengths}"
         yield Finding(text, f"set everything that step() changes in reset(): look at {names}")
-
-
-def _only_reset_differs(left: Episode, right: Episode) -> bool:
-    without = [replace(episode, has_reset=False) for episode in (left, right)]
-    return bool(left.steps and right.steps) and difference(*without) is None
 
 
 @check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None keeps the stream", at="reset")
@@ -90,7 +86,7 @@ def no_seed_new_episode(record: EnvRecord) -> Findings:
         yield f"{len(unseeded)} resets without a seed all replay the same episode; seeds gave {seeds} different ones"
 
 
-@check(fix="make no generator in __init__; use self.np_random", at="__init__", quick=False)
+@check(fix="make no generator in __init__; use self.np_random", at="__init__")
 def copies_without_seed_differ(record: EnvRecord) -> Findings:
     """Fresh copies that never get a seed play different episodes; else all collect the same data."""
     starts = record.starts
@@ -104,10 +100,9 @@ def copies_without_seed_differ(record: EnvRecord) -> Findings:
 def global_random_untouched(record: EnvRecord) -> Findings:
     """`reset` and `step` leave the global generators of NumPy and Python alone: RLlib explores with them."""
     for name, label in GENERATORS:
-        used = next((episode for episode in record.played if episode.touched(name)), None)
-        if used is None:
+        call = next((call for episode in record.played for call in episode.touched(name)), None)
+        if call is None:
             continue
-        call = "reset" if getattr(used.around[0], name) != getattr(used.around[1], name) else "step"
         if name in record.seeding["reseeds"]:
             text = f"{call}() seeds the global generator of {label}, which all other instances and RLlib draw from"
             yield Finding(text, at=call)
@@ -118,7 +113,7 @@ def global_random_untouched(record: EnvRecord) -> Findings:
 
 @check(fix="sort sets before use (sorted(...)), use no hash() or id() of objects, and draw from self.np_random",
        after="same_seed_same_episode reset_seeds_np_random spaces_same_in_copies config_unchanged",
-       quick=False)  # fmt: skip
+       once=True)  # fmt: skip
 def same_in_other_process(record: EnvRecord) -> Findings:
     """The same seed gives the same episode in another process, where the order of sets and hash() differ."""
     fresh_copies_agree(record)
@@ -128,9 +123,7 @@ def same_in_other_process(record: EnvRecord) -> Findings:
         if found is None or found.what == "exception":
             continue
         if found.rounding is not None:
-            yield rounding("an episode in another process", found, ours)
-            return
-        text = f"another process gives, with seed 0 and the same actions, another {found.shown(ours, 'here', 'there')}"
-        text += "; the order of a set, hash(), id(), the time, the process id?"
+            yield rounding("an episode in another process", found)
+        shown = f"with seed 0 and the same actions, another {found.shown('here', 'there')}"
+        text = f"another process gives, {shown}; the order of a set, hash(), id(), the time, the process id?"
         yield Finding(text, at="step" if found.step else "reset")
-        return

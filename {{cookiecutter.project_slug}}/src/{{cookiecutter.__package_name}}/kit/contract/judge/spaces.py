@@ -6,12 +6,17 @@ import numpy as np
 from gymnasium import spaces
 
 from ...spaces.membership import short
+from ...spaces.observations import leaves, name_of
 from ..record.env_record import EnvRecord
-from ..record.vector import parts
 from .registry import Finding, Findings, check
 
 NAMES = ("observation_space", "action_space")
 LARGE_DISCRETE = 10_000
+
+
+def parts(space: Any, name: str) -> dict[str, Any]:
+    """Returns the leaves of a nested space by their names."""
+    return {name_of(name, path): leaf for path, leaf in leaves(space)}
 
 
 @check(fix="set it in __init__ to a space of gymnasium.spaces, not of the old gym", at="__init__", blocks=True)
@@ -30,7 +35,7 @@ def spaces_declared(record: EnvRecord) -> Findings:
 def spaces_well_formed(record: EnvRecord) -> Findings:
     """Bounds are in order, finite where they must be, and no part is empty."""
     for name, space in record.about.declared():
-        for path, part in parts(space, name):
+        for path, part in parts(space, name).items():
             yield from _ill_formed_box(path, part) if isinstance(part, spaces.Box) else ()
             if name == "action_space" and isinstance(part, spaces.Discrete) and int(part.n) == 1:
                 text = f"{path} is {part}: with one action there is nothing to choose"
@@ -95,7 +100,7 @@ def spaces_trainable(record: EnvRecord) -> Findings:
         advice = "declare one of Gymnasium's own spaces, such as Text, if it should be"
         yield Finding(f"{part} is not seen by the policy: PPO's networks can't take it", advice)
     for name, space in record.about.declared():
-        for path, part in parts(space, name):
+        for path, part in parts(space, name).items():
             yield from _hard_action(path, part) if name == "action_space" else _hard_observation(path, part)
             if isinstance(part, spaces.Discrete) and int(part.n) > LARGE_DISCRETE:
                 text = f"{path} is {part}: too large for a network, as one-hot vector or list of logits"
@@ -112,11 +117,7 @@ def _hard_action(path: str, part: Any) -> Findings:
 
 
 def _hard_observation(path: str, part: Any) -> Findings:
-    if (
-        isinstance(part, spaces.Box)
-        and len(part.shape) == 3
-        and part.shape[0] in (1, 3, 4)
-        and part.shape[2] not in (1, 3, 4)
-    ):
+    is_channels = [size in (1, 3, 4) for size in part.shape] if isinstance(part, spaces.Box) else []
+    if len(is_channels) == 3 and is_channels[0] and not is_channels[2]:
         text = f"{path} of shape {part.shape} looks channels-first; RLlib's CNN reads the last axis as channels"
         yield Finding(text, "return np.moveaxis(image, 0, -1), that is (height, width, channels)")

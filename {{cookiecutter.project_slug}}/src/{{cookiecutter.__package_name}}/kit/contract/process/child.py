@@ -13,10 +13,9 @@ from typing import Any
 
 from ...errors import RunError
 from ...tracebacks import dumped_stacks, users_line
-from ..record import heartbeat
+from ..record.channel import HEARTBEAT_BYTES, Beat, read_heartbeat, read_record
 from ..record.env_record import EnvRecord
-from ..record.file import read_record
-from ..record.sections import Stop
+from ..record.model import Stop
 
 POLL_SECONDS, DUMP_SECONDS = 0.01, 0.5
 MEMORY_BYTES, REPLICA_MEMORY_BYTES = 4_000_000_000, 2_000_000_000  # replicas play a few short episodes only
@@ -52,7 +51,7 @@ class Child:
         self.stop: Stop | None = None
         folder.mkdir(parents=True)
         (folder / "request.json").write_text(json.dumps(vars(request)))
-        (folder / "heartbeat").write_bytes(bytes(heartbeat.SIZE))
+        (folder / "heartbeat").write_bytes(bytes(HEARTBEAT_BYTES))
         paths = os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)
         environment = {**os.environ, **QUIET, "PYTHONHASHSEED": str(request.replica), "PYTHONPATH": paths}
         command = [sys.executable, "-m", __name__.replace(".process.child", ".record"), str(folder)]
@@ -69,7 +68,7 @@ class Child:
     def poll(self) -> bool:
         """Looks at the recorder; returns True when it is done or has been stopped, raises RunError if it never began."""
         code = self.process.poll()
-        beat, now = heartbeat.read(self.folder / "heartbeat"), time.monotonic()
+        beat, now = self._beat(), time.monotonic()
         if code is not None:
             if beat.call == "start":
                 lines = (self.folder / "start.txt").read_text(errors="replace").strip().splitlines() or ["no output"]
@@ -109,7 +108,7 @@ class Child:
         path = self.folder / "stack.txt"
         stacks = dumped_stacks(path.read_text(errors="replace")) if path.exists() else []
         where = users_line(next((stack for stack in stacks if stack), ()))
-        beat = heartbeat.read(self.folder / "heartbeat")
+        beat = self._beat()
         self.stop = Stop(why, code, beat.call, beat.step, beat.context, beat.probe, where, seconds)
 
     def _is_stuck(self, number: int) -> bool:
@@ -117,7 +116,10 @@ class Child:
         if hasattr(signal, "SIGUSR1"):
             os.kill(self.process.pid, signal.SIGUSR1)
             time.sleep(DUMP_SECONDS)
-        return heartbeat.read(self.folder / "heartbeat").number == number
+        return self._beat().number == number
+
+    def _beat(self) -> Beat:
+        return read_heartbeat(self.folder / "heartbeat")
 
     def _memory(self) -> int:
         with contextlib.suppress(OSError, IndexError):

@@ -19,6 +19,7 @@ from .child import POLL_SECONDS, Child, Request
 TOTAL_SECONDS, QUICK_TOTAL_SECONDS = 30.0, 10.0
 HANG_SECONDS, QUICK_HANG_SECONDS = 5.0, 3.0
 MORE_HASH_SEEDS = (2, 3, 4, 5, 6, 7)  # where the source uses sets: small ones often keep their order
+REPLICA_STEPS = 60
 RESTARTS = 3
 
 
@@ -45,22 +46,22 @@ class _Run:
         """Runs all recorders to their end."""
         try:
             main = self.start()
-            replicas = [] if self.request.quick else [self.start(replica=1, renders=True)]
+            replicas = [] if self.request.quick else [self.start(replica=1, cap=REPLICA_STEPS, renders=True)]
             self._run_main(main)
             if not self.request.quick and self.record.has("about") and self.record.about.uses_order:
-                replicas += [self.start(replica=seed) for seed in MORE_HASH_SEEDS]
+                replicas += [self.start(replica=seed, cap=REPLICA_STEPS) for seed in MORE_HASH_SEEDS]
             self._wait(replicas)
             if replicas and replicas[0].stop is not None and self.record.cap is not None:
-                replicas[0] = self.start(replica=1, renders=True, cap=self.record.cap)
+                replicas[0] = self.start(replica=1, cap=min(REPLICA_STEPS, self.record.cap), renders=True)
                 self._wait(replicas[:1])
         finally:
             for child in self.children:
                 child.end()
-        self.record.replicas = [child.record() for child in replicas]
-        for child in replicas[:1]:
-            rendered = {name: value for name, value in vars(child.record()).items() if name in ("rendered", "draws")}
-            stop = child.stop if child.stop is not None and child.stop.call == "render" else None
-            vars(self.record).update(rendered, render_stop=stop)
+        if replicas:
+            self.record.replicas = [child.record() for child in replicas]
+            first, stop = vars(self.record.replicas[0]), replicas[0].stop
+            vars(self.record).update({name: first[name] for name in ("rendered", "draws") if name in first})
+            self.record.render_stop = stop if stop is not None and stop.call == "render" else None
         return self.record
 
     def _run_main(self, child: Child) -> None:
@@ -69,8 +70,11 @@ class _Run:
         without: tuple[str, ...] = ()
         for _ in range(RESTARTS + 1):
             self._wait([child])
-            self._take(child)
-            stop = child.stop
+            record, stop = child.record(), child.stop
+            if record.has("usage"):
+                raise UsageError(record.usage[0])
+            # what an earlier recorder has written, and this one has not, still stands
+            vars(self.record).update(vars(record), stops=[*self.record.stops, *([stop] if stop is not None else [])])
             if stop is None or stop.call in ("start", "import", "__init__") or time.monotonic() > self.deadline:
                 return
             if stop.probe == "episodes" and stop.call == "step":
@@ -84,14 +88,6 @@ class _Run:
             time.sleep(POLL_SECONDS)
         for child in children:
             child.end()
-
-    def _take(self, child: Child) -> None:
-        """Adds what a recorder has written; what an earlier one has written, and this one has not, still stands."""
-        record = child.record()
-        if record.has("usage"):
-            raise UsageError(record.usage[0])
-        stops = self.record.stops + ([child.stop] if child.stop is not None else [])
-        vars(self.record).update(vars(record), stops=stops)
 
 
 def run_checks(

@@ -5,41 +5,19 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import UsageError
 from ...tracebacks import is_users
-from . import about, behaviour, construction
-from .file import RecordWriter
-from .growth import record_growth
-from .heartbeat import Heartbeat
+from . import about, behaviour, construction, growth, render, rollouts, vector
+from .channel import Heartbeat, RecordWriter
 from .locations import described, raised
-from .model import CallError, Episode, NotJudged
-from .plan import make_plan
+from .model import CallError, NotJudged
 from .recorder import Recorder
-from .render import record_draws, record_rendered
-from .rollouts import record_replays, record_rollouts, record_starts
 from .surroundings import predictable_entropy, seed_global
 from .targets import load
-from .vector import record_stacked, record_vector
-
-REPLICA_STEPS, REPLICA_SECONDS = 60, 4.0
-
-
-def record_replica(recorder: Recorder) -> Episode:
-    """Plays the first episode once more, here in another process."""
-    recorder.action_space()
-    cap = REPLICA_STEPS if recorder.cap is None else min(REPLICA_STEPS, recorder.cap)
-    play, deadline = recorder.start(recorder.env, 0), time.monotonic() + REPLICA_SECONDS
-    for _ in play.moves(cap):
-        if time.monotonic() > deadline:
-            break
-    episode = play.close()
-    recorder.plan = make_plan([step.seconds for step in episode.steps], episode.reset_seconds, 1, cap=cap)
-    return episode
 
 
 class Probe(NamedTuple):
@@ -48,33 +26,35 @@ class Probe(NamedTuple):
     section: str
     function: Callable[[Recorder], Any]
     quick: bool = True
+    copies: bool = False  # it makes copies, which must be cheap
+    steps: bool = False  # it makes no sense where no step has worked
 
 
 PROBES = (
     Probe("builds", construction.record_builds),
     Probe("about", about.record_about),
     Probe("config_changes", construction.record_config_changes),
-    Probe("episodes", record_rollouts),
+    Probe("episodes", rollouts.record_rollouts),
     Probe("config_changes", construction.record_config_changes),
     Probe("spaces_after", about.record_spaces_after),
     Probe("defaults", construction.record_defaults),
-    Probe("unread_keys", construction.record_unread_keys),
+    Probe("unread_keys", construction.record_unread_keys, copies=True),
     Probe("copies", about.record_copies),
     Probe("seeding", behaviour.record_seeding),
-    Probe("replays", record_replays),
-    Probe("starts", record_starts),
-    Probe("self_reset", behaviour.record_self_reset, quick=False),
-    Probe("shared_files", behaviour.record_shared_files, quick=False),
-    Probe("unpicklable", behaviour.record_pickling, quick=False),
-    Probe("growth", record_growth, quick=False),
-    Probe("closing", behaviour.record_closing, quick=False),
-    Probe("closed_alone", behaviour.record_closed_alone, quick=False),
-    Probe("released", behaviour.record_released, quick=False),
-    Probe("vector", record_vector, quick=False),
-    Probe("stacked", record_stacked, quick=False),
+    Probe("replays", rollouts.record_replays, steps=True),
+    Probe("starts", rollouts.record_starts),
+    Probe("self_reset", behaviour.record_self_reset, quick=False, copies=True),
+    Probe("shared_files", behaviour.record_shared_files, quick=False, copies=True, steps=True),
+    Probe("unpicklable", behaviour.record_pickling, quick=False, steps=True),
+    Probe("growth", growth.record_growth, quick=False, steps=True),
+    Probe("closing", behaviour.record_closing, quick=False, copies=True, steps=True),
+    Probe("closed_alone", behaviour.record_closed_alone, quick=False, copies=True, steps=True),
+    Probe("released", growth.record_released, quick=False, copies=True, steps=True),
+    Probe("vector", vector.record_vector, quick=False, steps=True),
+    Probe("stacked", vector.record_stacked, quick=False, copies=True, steps=True),
 )
-REPLICA_PROBES = (Probe("builds", construction.record_builds), Probe("replica", record_replica))
-RENDER_PROBES = (Probe("rendered", record_rendered), Probe("draws", record_draws))
+REPLICA_PROBES = (Probe("builds", construction.record_builds), Probe("replica", rollouts.record_replica))
+RENDER_PROBES = (Probe("rendered", render.record_rendered), Probe("draws", render.record_draws))
 
 
 def main(folder: Path) -> None:
@@ -108,13 +88,16 @@ def main(folder: Path) -> None:
 def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:
     """Runs a probe; a section that can't be had is missing, with the reason."""
     section, writer = probe.section, recorder.writer
-    recorder.heartbeat.probe(section)
+    recorder.heartbeat.context(section, probe=section)
     if section in request["without"]:
         writer.write("missing", section, "the environment ended the process or hung there")
     elif section != "builds" and recorder.env is None:
         writer.write("missing", section, "the constructor raises")
-    elif probe.quick or not request["quick"]:
+    elif request["quick"] and not probe.quick:
+        writer.write("missing", section, "not part of the quick checks")
+    else:
         try:
+            recorder.require(probe.copies, probe.steps)
             value = probe.function(recorder)
             if section != "episodes":  # they are written one by one
                 writer.write("section", section, value)

@@ -17,8 +17,8 @@ from ...spaces.views import FirstCopy
 from ...tracebacks import is_users
 from .construction import MUTABLE
 from .locations import attributes, defined, described, unwrapped
+from .model import About
 from .recorder import Recorder
-from .sections import About
 from .surroundings import seed_global
 from .targets import parameters
 from .values import attribute
@@ -100,11 +100,10 @@ def _reset_parameters(plain: type) -> dict[str, Any] | None:
 def _shared(plain: type) -> list[str]:
     """Returns mutable class attributes and module globals: where shared state may live."""
     owners = [owner for owner in plain.__mro__ if not owner.__module__.startswith(("gymnasium", "builtins", "typing"))]
-    places = {owner.__name__: dict(vars(owner)) for owner in owners}
-    places["its module"] = dict(vars(sys.modules.get(plain.__module__, object)))
-    names = [(place, name) for place, entries in places.items() for name in entries if name[:2] != "__"]
-    mutable = [(place, name) for place, name in names if isinstance(places[place][name], MUTABLE)]
-    return [f"{place}.{name}" for place, name in mutable if name != "metadata"]
+    places: dict[str, Any] = {owner.__name__: vars(owner) for owner in owners}
+    places["its module"] = vars(sys.modules.get(plain.__module__, object))
+    mutable = [(place, name) for place in places for name, value in places[place].items() if isinstance(value, MUTABLE)]
+    return [f"{place}.{name}" for place, name in mutable if name[:2] != "__" and name != "metadata"]
 
 
 def _uses_order(plain: type) -> bool:

@@ -1,6 +1,5 @@
 """Probes that call the environment in unusual ways: other arguments, other orders, `close`, pickling."""
 
-import gc
 import pickle
 import sys
 from typing import Any
@@ -10,18 +9,15 @@ from .locations import attributes, described, unwrapped
 from .model import CallError, NotJudged
 from .policies import RANDOM, constant_policies
 from .recorder import Recorder
-from .surroundings import COUNTERS, quietly, seed_global
+from .surroundings import quietly, seed_global
 
 
 def record_seeding(recorder: Recorder) -> dict[str, Any]:
     """Resets with options, and with a seed that nobody else uses; looks what becomes of the generators."""
     env, plain = recorder.env, unwrapped(recorder.env)
-    facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": None}
-    recorder.heartbeat.call("reset")
-    try:
+    with recorder.heartbeat.calling("reset") as call:
         env.reset(seed=1, options={})
-    except BaseException as error:
-        facts["options"] = CallError.of("reset", error)
+    facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": call.error}
     for name in ("numpy_rng", "python_rng"):
         if any(episode.touched(name) for episode in recorder.episodes) and _reseeds(recorder, name):
             facts["reseeds"].append(name)
@@ -47,7 +43,6 @@ def _reseeds(recorder: Recorder, name: str) -> bool:
 
 def record_self_reset(recorder: Recorder) -> tuple[int, str]:
     """Counts the resets that `step` makes by itself; returns the count and where the first was."""
-    recorder.cheap_copies()
     ended = [episode for episode in recorder.episodes if episode.ended and episode.seed is not None]
     if not ended:
         raise NotJudged("no episode ended")
@@ -76,48 +71,22 @@ def record_self_reset(recorder: Recorder) -> tuple[int, str]:
 
 def record_closing(recorder: Recorder) -> dict[str, CallError | None]:
     """Closes copies twice, also before the first reset."""
-    recorder.cheap_copies()
-    recorder.stepped()
     found: dict[str, CallError | None] = {}
     for when, resets in (("before the first reset", 0), ("twice", 1)):
         env = recorder.another()
         for _ in range(resets):
             recorder.heartbeat.call("reset")
             quietly(env.reset)
-        errors = [_close(recorder, env), _close(recorder, env)]
-        found[when] = errors[0] or errors[1]
+        with recorder.heartbeat.calling("close") as first:
+            env.close()
+        with recorder.heartbeat.calling("close") as second:
+            env.close()
+        found[when] = first.error or second.error
     return found
-
-
-def _close(recorder: Recorder, env: Any) -> CallError | None:
-    recorder.heartbeat.call("close")
-    try:
-        env.close()
-    except BaseException as error:
-        return CallError.of("close", error)
-    return None
-
-
-def record_released(recorder: Recorder) -> dict[str, list[int]]:
-    """Makes, plays and closes copies one after the other; returns what was open after each."""
-    recorder.cheap_copies()
-    recorder.stepped()
-    levels: dict[str, list[int]] = {name: [] for name in COUNTERS}
-    for _ in range(4):
-        env = recorder.another()
-        recorder.play(env, 1, 2)
-        recorder.release(env)
-        del env
-        gc.collect()
-        for name, counter in COUNTERS.items():
-            levels[name].append(counter())
-    return levels
 
 
 def record_closed_alone(recorder: Recorder) -> CallError | None:
     """Closes one of two copies; returns what the other raises then."""
-    recorder.cheap_copies()
-    recorder.stepped()
     one, two = recorder.another(), recorder.another()
     before = recorder.play(one, 9, 2).error
     recorder.release(two)
@@ -128,8 +97,6 @@ def record_closed_alone(recorder: Recorder) -> CallError | None:
 
 def record_shared_files(recorder: Recorder) -> list[str]:
     """Plays two copies; returns the files that both have written to."""
-    recorder.cheap_copies()
-    recorder.stepped()
     written, copies = [], [recorder.another(), recorder.another()]
     for seed, env in enumerate(copies):
         start = len(recorder.events.written)
@@ -141,7 +108,6 @@ def record_shared_files(recorder: Recorder) -> list[str]:
 
 def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
     """Pickles what the environment holds; returns which lock, file or the like can't be, and why: no engine's object."""
-    recorder.stepped()
     env = recorder.env if is_view(recorder.env) else unwrapped(recorder.env)  # wrappers may hold functions
     recorder.play(env, 13, 2)
     for name, value in attributes(env).items():

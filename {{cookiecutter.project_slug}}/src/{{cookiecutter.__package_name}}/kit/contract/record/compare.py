@@ -1,6 +1,5 @@
 """Where two episodes differ first, and whether that is the chaos of a physics engine."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,12 +19,30 @@ class Difference(NamedTuple):
     what: str  # "observation", "reward", "terminated", "truncated" or "exception"
     left: Any
     right: Any
-    rounding: float | None = None  # the relative difference at first, where that is a physics engine's chaos
+    episodes: tuple[Episode, Episode]
 
-    def shown(self, episode: Episode, left: str = "the first time", right: str = "the second") -> str:
+    def shown(self, left: str = "the first time", right: str = "the second") -> str:
         """Returns what differs and where, with both values; of arrays the first entry that differs, in full."""
         place, one, two = _first_entry(self.left, self.right)
-        return f"{self.what}{place} {episode.at(self.step)}: {one} {left}, {two} {right}"
+        return f"{self.what}{place} {self.episodes[0].at(self.step)}: {one} {left}, {two} {right}"
+
+    @property
+    def rounding(self) -> float | None:
+        """The first relative difference of any size, if it is a physics engine's chaos; in units of the largest."""
+        count = min(len(episode.steps) for episode in self.episodes)
+        pairs = [[(e.obs, 0.0), *((step.obs, step.reward) for step in e.steps[:count])] for e in self.episodes]
+        rows = [[flat(pair) for pair in episode] for episode in pairs]
+        if len({row.shape for row in (*rows[0], *rows[1])}) != 1:
+            return None
+        ones, twos = np.stack(rows[0]), np.stack(rows[1])
+        scale = np.maximum(np.abs(ones).max(axis=0), np.abs(twos).max(axis=0))
+        each = np.abs(ones - twos) / np.where(scale > 0, scale, 1.0)
+        if not np.isfinite(each).all() or not each.any():
+            return None
+        each = each[int(np.argmax(each.any(axis=1))) :]
+        first = float(each[0].max())
+        many = np.count_nonzero(each[0]) >= max(MANY, np.ptp(ones, axis=0).astype(bool).sum() / 2)
+        return first if first <= (SOLVER if many else ROUNDING) and (many or each.max() >= GROWTH * first) else None
 
 
 def _first_entry(left: Any, right: Any) -> tuple[str, str, str]:
@@ -43,56 +60,27 @@ def _first_entry(left: Any, right: Any) -> tuple[str, str, str]:
 
 def difference(left: Episode, right: Episode) -> Difference | None:
     """Returns the first step at which two episodes differ, None if they agree as far as both go."""
-    found = _first(left, right)
-    return None if found is None else found._replace(rounding=_rounding(left, right))
-
-
-def _first(left: Episode, right: Episode) -> Difference | None:
+    both = (left, right)
     if left.has_reset and right.has_reset and not same(left.obs, right.obs):
-        return Difference(0, "observation", left.obs, right.obs)
+        return Difference(0, "observation", left.obs, right.obs, both)
     for number, (one, two) in enumerate(zip(left.steps, right.steps, strict=False), 1):
         for name in ("obs", "reward", "terminated", "truncated"):
             if not same(getattr(one, name), getattr(two, name)):
                 label = "observation" if name == "obs" else name
-                return Difference(number, label, getattr(one, name), getattr(two, name))
-    failed, other = (left, right) if left.error is not None else (right, left)
+                return Difference(number, label, getattr(one, name), getattr(two, name), both)
+    failed, other = both if left.error is not None else (right, left)
     if failed.error is not None and other.error is None and len(other.steps) > len(failed.steps):
-        texts = (episode.error and episode.error.text for episode in (left, right))
-        return Difference(len(failed.steps) + 1, "exception", next(texts), next(texts))
+        ours, theirs = (episode.error and episode.error.text for episode in both)
+        return Difference(len(failed.steps) + 1, "exception", ours, theirs, both)
     return None
 
 
-def _rounding(left: Episode, right: Episode) -> float | None:
-    """Returns the first relative difference of any size, if it is chaos; numbers are measured by their largest size."""
-    count = min(len(left.steps), len(right.steps))
-    pairs = [[(e.obs, 0.0), *((step.obs, step.reward) for step in e.steps[:count])] for e in (left, right)]
-    rows = [[flat(pair) for pair in episode] for episode in pairs]
-    if len({row.shape for row in (*rows[0], *rows[1])}) != 1:
-        return None
-    ones, twos = np.stack(rows[0]), np.stack(rows[1])
-    scale = np.maximum(np.abs(ones).max(axis=0), np.abs(twos).max(axis=0))
-    each = np.abs(ones - twos) / np.where(scale > 0, scale, 1.0)
-    if not np.isfinite(each).all() or not each.any():
-        return None
-    each = each[int(np.argmax(each.any(axis=1))) :]
-    first = float(each[0].max())
-    many = np.count_nonzero(each[0]) >= max(MANY, np.ptp(ones, axis=0).astype(bool).sum() / 2)
-    return first if first <= (SOLVER if many else ROUNDING) and (many or each.max() >= GROWTH * first) else None
-
-
-def repetitions(episodes: list[Episode], again: Episode) -> Iterator[tuple[Episode, Episode]]:
-    """Yields pairs of episodes with equal seed and policy, of which the later was played on a used copy."""
-    yield episodes[0], again
-    seen: dict[tuple[str, int], Episode] = {}
+def stale(episodes: list[Episode], again: Episode) -> Difference | None:
+    """Returns how two episodes of equal seed and policy differ, best by more than rounding, as one copy was used."""
+    pairs = [(episodes[0], again)]
+    firsts: dict[tuple[str, int], Episode] = {}
     for episode in episodes:
         if episode.seed is not None and (episode.has_reset or episode.error):
-            first = seen.setdefault((episode.policy.label, episode.seed), episode)
-            if first is not episode:
-                yield first, episode
-
-
-def stale(episodes: list[Episode], again: Episode) -> tuple[Episode, Episode, Difference] | None:
-    """Returns two episodes of equal seed and actions that differ, best by more than rounding, as one copy was used."""
-    pairs = [(left, right, difference(left, right)) for left, right in repetitions(episodes, again)]
-    differing = [(left, right, found) for left, right, found in pairs if found is not None]
-    return min(differing, key=lambda each: each[2].rounding is not None, default=None)
+            pairs.append((firsts.setdefault((episode.policy.label, episode.seed), episode), episode))
+    differing = [found for left, right in pairs if (found := difference(left, right)) is not None]
+    return min(differing, key=lambda found: found.rounding is not None, default=None)

@@ -4,30 +4,27 @@ import copy
 import difflib
 import inspect
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from ...spaces.membership import short
 from .locations import attributes, unwrapped
-from .model import NotJudged
+from .model import Build, NotJudged
 from .recorder import Recorder
-from .sections import Build
 from .targets import Keywords, parameters
 from .values import same
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
-NAMES = ("observation_space", "action_space")
 
 
 def record_builds(recorder: Recorder) -> dict[str, Build]:
     """Makes the environment in all the ways that users and RLlib make it."""
-    try:
+    with suppress(NotJudged):
         recorder.construct()
-    except NotJudged:
-        return recorder.builds
-    if "plain" not in recorder.builds and not recorder.slow_to_build and not recorder.only_one:
-        recorder.build("plain", copy.deepcopy(recorder.config))
+        if "plain" not in recorder.builds and not recorder.slow_to_build and not recorder.only_one:
+            recorder.build("plain", copy.deepcopy(recorder.config))
     return recorder.builds
 
 
@@ -78,21 +75,16 @@ class TrackedKey(str):
 
 def record_unread_keys(recorder: Recorder) -> dict[str, str | None]:
     """Makes a copy from a config that notices which keys are read; returns the unread ones with the likely word."""
-    recorder.cheap_copies()
     if not recorder.config or recorder.builds["context"].error:
         raise NotJudged("the config is empty, or the constructor raises")
     TrackedKey.seen.clear()
     if recorder.build("tracked", {TrackedKey(k): copy.deepcopy(v) for k, v in recorder.config.items()}) is None:
         raise NotJudged("the constructor does not work with keys of a str subclass")
-    makers = [recorder.maker, *type(unwrapped(recorder.env)).__mro__]
-    source = "\n".join(_source(m) for m in makers if m.__module__ not in ("builtins", "gymnasium.core", "typing"))
+    makers: list[Any] = [recorder.maker, *type(unwrapped(recorder.env)).__mro__]
+    source = ""
+    for maker in makers:
+        with suppress(OSError, TypeError):  # Python has none of what is built in
+            source += inspect.getsource(maker) if maker.__module__ not in ("gymnasium.core", "typing") else ""
     words = sorted({*re.findall(r"""["'](\w+)["']""", source), *map(str, attributes(recorder.env))})
     unread = [key for key in recorder.config if str(key) not in TrackedKey.seen and str(key) not in source]
     return {key: next(iter(difflib.get_close_matches(str(key), words, 1, 0.7)), None) for key in unread}
-
-
-def _source(thing: Any) -> str:
-    try:
-        return inspect.getsource(thing)
-    except (OSError, TypeError):
-        return ""

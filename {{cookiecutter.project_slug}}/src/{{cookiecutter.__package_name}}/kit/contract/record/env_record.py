@@ -1,11 +1,12 @@
 """The record of one environment: data only, so that judges in another process and unit tests can look at it."""
 
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from .model import CallError, Episode, NotJudged
-from .sections import About, Build, Growth, Rendered, Replays, Starts, Stop, VectorPlay
+from .model import About, Batches, Build, CallError, Episode, Growth, NotJudged, Rendered, Replays, Starts, Step, Stop
 
 
 class EnvRecord:
@@ -37,7 +38,7 @@ class EnvRecord:
     unpicklable: tuple[str, str] | None
     growth: Growth
     stacked: CallError | None
-    vector: VectorPlay
+    vector: Batches
     replica: Episode
     rendered: list[Rendered]
     draws: bool
@@ -50,7 +51,7 @@ class EnvRecord:
 
     def __init__(self, **sections: Any) -> None:
         self.config, self.quick, self.cap, self.render_stop = {}, False, None, None
-        self.warnings, self.accidents, self.stops, self.replicas = {}, [], [], []
+        self.warnings, self.accidents, self.stops = {}, [], []
         self.missing: dict[str, str] = {}
         vars(self).update(sections)
 
@@ -90,6 +91,18 @@ class EnvRecord:
         if not played:
             raise NotJudged("step() never worked")
         return played
+
+    @property
+    def steps(self) -> Iterator[tuple[Episode, int, Step]]:
+        """Yields every step with its episode and its number in it. Raises NotJudged if no step could be made."""
+        for episode in self.played:
+            for number, step in enumerate(episode.steps, 1):
+                yield episode, number, step
+
+    def first_step(self, wrong: Callable[[Step], bool]) -> Iterator[tuple[Step, str]]:
+        """Yields the first step for which `wrong` holds, and its place in words; nothing where there is none."""
+        found = ((step, episode.at(number)) for episode, number, step in self.steps if wrong(step))
+        yield from islice(found, 1)
 
     @property
     def finished(self) -> list[Episode]:

@@ -1,16 +1,15 @@
 """Plays episodes and keeps everything that the environment returned."""
 
 import pickle
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ...spaces.membership import kind, short
-from .heartbeat import Heartbeat
+from .channel import Heartbeat
 from .locations import described
-from .model import CallError, Episode, Step
+from .model import Episode, Step
 from .policies import Chooser, mask_in
 from .surroundings import snapshot
 from .values import copy_value, leaves, same, size_in_bytes, truth
@@ -53,53 +52,46 @@ class Play:
         episode.around.append(snapshot())
 
     def close(self) -> Episode:
-        """Looks which returned objects have changed since, and lets them go."""
-        episode = self.episode
-        kept = [obs for _, obs in episode.observations()]
-        for number, (obs, info, copied) in enumerate(self._keep):
-            if episode.overwritten is None and not same(obs, kept[number]):
-                episode.overwritten = number
-            if episode.info_overwritten is None and copied is not None and not same(info, copied):
-                episode.info_overwritten = number
-            if info and isinstance(info, dict) and (number < INFO_STEPS or number == len(kept) - 1):
-                self._look_at_info(number, info)
-            if episode.info_odd_key is None and isinstance(info, dict):
+        """Looks which returned objects have changed since, and at the infos; then lets them go."""
+        faults, last = self.episode.faults, len(self._keep) - 1
+        for (number, was), (obs, info, copied) in zip(self.episode.observations(), self._keep, strict=True):
+            if not same(obs, was):
+                text = "the returned observation was overwritten in place afterwards"
+                faults.setdefault("observation overwritten", (number, text))
+            if copied is not None and not same(info, copied):
+                faults.setdefault("info overwritten", (number, "the returned info was overwritten in place afterwards"))
+            if isinstance(info, dict):
                 self._look_at_keys(number, info)
+                if number < INFO_STEPS or number == last:
+                    self._look_at_info(number, info)
         self._keep = []
-        return episode
+        return self.episode
 
     def _reset(self) -> bool:
         episode = self.episode
-        self.heartbeat.call("reset")
-        start = time.perf_counter()
-        try:
+        with self.heartbeat.calling("reset") as call:
             result = self.env.reset() if episode.seed is None else self.env.reset(seed=episode.seed)
-        except BaseException as error:
-            episode.error = CallError.of("reset", error)
+        if call.error is not None:
+            episode.error = call.error
             return False
-        episode.reset_seconds = time.perf_counter() - start
+        episode.reset_seconds = call.seconds
         pair = isinstance(result, tuple) and len(result) == 2
         as_list = isinstance(result, list) and len(result) == 2 and isinstance(result[1], dict)
         obs, info = result if pair or as_list else (result, {})
         if not pair:
             episode.malformed["reset"] = kind(result)
-        episode.obs, episode.mask = copy_value(obs), mask_in(obs, info)
-        episode.info = None if isinstance(info, dict) else kind(info)
-        self._keep.append((obs, info, _info_copy(info)))
+        episode.obs, episode.mask = self._taken(obs, info)
         episode.has_reset = True
         return True
 
     def _step(self, action: Any) -> bool:
         episode = self.episode
         number, kept = len(episode.steps) + 1, copy_value(action)
-        self.heartbeat.call("step", number)
-        start = time.perf_counter()
-        try:
+        with self.heartbeat.calling("step", number) as call:
             result = self.env.step(action)
-        except BaseException as error:
-            episode.error = CallError.of("step", error, number, f" (action {short(kept)})")
+        if call.error is not None:
+            episode.error = call.error._replace(text=f"{call.error.text} (action {short(kept)})")
             return False
-        seconds = time.perf_counter() - start
         if not isinstance(result, tuple) or len(result) != 5:
             episode.malformed["step"] = f"{len(result)} values" if isinstance(result, tuple) else kind(result)
             if isinstance(result, tuple | list) and len(result) == 4:  # the old API: obs, reward, done, info
@@ -107,26 +99,32 @@ class Play:
             elif not isinstance(result, list) or len(result) != 5:
                 return False
         obs, reward, terminated, truncated, info = result
-        values: list[Any] = [copy_value(value) for value in (obs, reward, terminated, truncated)]
-        step = Step(kept, *values)
-        step.info, step.mask = None if isinstance(info, dict) else kind(info), mask_in(obs, info)
-        step.seconds = seconds
+        obs, mask = self._taken(obs, info)
+        reward, terminated, truncated = copy_value((reward, terminated, truncated))
+        step = Step(kept, obs, reward, terminated, truncated, call.seconds, mask)
         if not isinstance(action, np.generic | int) and not same(action, kept):
             step.action_after = copy_value(action)
         episode.steps.append(step)
-        self._keep.append((obs, info, _info_copy(info) if number <= KEPT_INFOS else None))
         return True
+
+    def _taken(self, obs: Any, info: Any) -> tuple[Any, Any]:
+        """Keeps what was returned for `close`; returns a copy of the observation, and the action mask."""
+        number = len(self._keep)
+        if not isinstance(info, dict):
+            self.episode.faults.setdefault("info type", (number, f"info must be a dict, got {kind(info)}"))
+        self._keep.append((obs, info, _info_copy(info) if number <= KEPT_INFOS else None))
+        return copy_value(obs), mask_in(obs, info)
 
     def _look_at_info(self, number: int, info: dict[Any, Any]) -> None:
         sizes = {key: size_in_bytes(value) for key, value in info.items()}
         if sum(sizes.values()) > self.episode.info_largest[0]:
             self.episode.info_largest = (sum(sizes.values()), max(sizes, key=sizes.__getitem__), number)
-        for key, value in info.items() if self.episode.info_unpicklable is None else ():
+        for key, value in info.items() if "info unpicklable" not in self.episode.faults else ():
             try:
                 pickle.dumps(value)
             except Exception as error:
-                why = f"is a {type(value).__name__} that cannot be pickled: {described(error)}"
-                self.episode.info_unpicklable = (number, key, why)
+                why = f"info[{key!r}] is a {type(value).__name__} that cannot be pickled: {described(error)}"
+                self.episode.faults["info unpicklable"] = (number, why)
 
     def _look_at_keys(self, number: int, info: dict[Any, Any]) -> None:
         for key, value in info.items():
@@ -134,10 +132,12 @@ class Play:
             name = "number" if is_number else type(value).__name__
             first, since = self._kinds.setdefault(key, (name, number))
             if not isinstance(key, str):
-                self.episode.info_odd_key = (number, f"info key {key!r} is a {type(key).__name__}, not a str")
+                text = f"info key {key!r} is a {type(key).__name__}, not a str"
             elif first != name and "number" in (first, name):
                 text = f"info[{key!r}] is a {first} at step {since} and a {name} later"
-                self.episode.info_odd_key = (number, text)
+            else:
+                continue
+            self.episode.faults.setdefault("info keys", (number, text))
 
 
 def _info_copy(info: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The probe of what piles up over many episodes: memory, files, threads and processes."""
+"""The probes of what piles up, over many episodes or copies: memory, files, threads and processes."""
 
 import gc
 import os
@@ -7,8 +7,8 @@ import tracemalloc
 from typing import Any
 
 from ...tracebacks import KIT
+from .model import WINDOWS, Growth
 from .recorder import Recorder
-from .sections import WINDOWS, Growth
 from .surroundings import COUNTERS
 
 MEASURE_SECONDS = 2.0  # what takes longer to measure is not judged
@@ -16,7 +16,6 @@ MEASURE_SECONDS = 2.0  # what takes longer to measure is not judged
 
 def record_growth(recorder: Recorder) -> Growth:
     """Plays windows of short episodes, and counts after each what is open and allocated."""
-    recorder.stepped()
     growth = Growth(max(recorder.plan.resets // 2, 1), counts={name: [] for name in COUNTERS})
     cap = max(min(recorder.plan.small // 3, 20), 1)
 
@@ -33,22 +32,40 @@ def record_growth(recorder: Recorder) -> Growth:
         play(2 * growth.episodes)  # the first ones fill caches
         growth.steps = 0
         for window in range(WINDOWS + 1):
-            gc.collect()
+            _count(growth.counts)
             growth.bytes.append(tracemalloc.get_traced_memory()[0])
-            for name, counter in COUNTERS.items():
-                growth.counts[name].append(counter())
             if window == 1:
                 before = tracemalloc.take_snapshot()
-            if window == WINDOWS or time.perf_counter() > deadline:
+            if window == WINDOWS:
+                growth.line = _top_line(before, tracemalloc.take_snapshot())
+            elif time.perf_counter() > deadline:
                 break
-            play(growth.episodes)
-        if growth.leaks_memory:
-            growth.line = _top_line(before, tracemalloc.take_snapshot())
+            else:
+                play(growth.episodes)
     finally:
         tracemalloc.stop()
         gc.unfreeze()
     growth.files = {path for path in recorder.events.written[start:] if os.path.exists(path)}
     return growth
+
+
+def record_released(recorder: Recorder) -> dict[str, list[int]]:
+    """Makes, plays and closes copies one after the other; returns what was open after each."""
+    levels: dict[str, list[int]] = {name: [] for name in COUNTERS}
+    for _ in range(4):
+        env = recorder.another()
+        recorder.play(env, 1, 2)
+        recorder.release(env)
+        del env
+        _count(levels)
+    return levels
+
+
+def _count(levels: dict[str, list[int]]) -> None:
+    """Appends how much of each kind is open now."""
+    gc.collect()
+    for name, counter in COUNTERS.items():
+        levels[name].append(counter())
 
 
 def _top_line(before: Any, after: Any) -> str | None:

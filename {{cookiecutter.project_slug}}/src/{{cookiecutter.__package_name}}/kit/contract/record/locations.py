@@ -27,9 +27,6 @@ def defined(thing: Any) -> str | None:
     """Returns "file:line" of a function, method or class; None where Python does not know."""
     try:
         thing = inspect.unwrap(thing)
-        code = getattr(thing, "__code__", None)
-        if code is not None:
-            return f"{code.co_filename}:{code.co_firstlineno}"
         return f"{inspect.getsourcefile(thing)}:{inspect.getsourcelines(thing)[1]}"
     except Exception:
         return None

@@ -1,12 +1,16 @@
-"""Calls of the environment as they are recorded: what they were given and what they gave back."""
+"""What is recorded, as data: the calls of the environment, its episodes, and what each probe writes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from gymnasium import spaces
+
 from .locations import described, raised
 from .policies import Policy
 from .surroundings import Snapshot
+
+WINDOWS = 4  # in which growth is measured
 
 
 class NotJudged(Exception):
@@ -23,10 +27,10 @@ class CallError(NamedTuple):
     kinds: tuple[str, ...]  # the names of the exception's classes
 
     @classmethod
-    def of(cls, call: str, error: BaseException, step: int = 0, about: str = "") -> "CallError":
-        """Returns what is to be known of an exception; `about` is added to its text."""
+    def of(cls, call: str, error: BaseException, step: int = 0) -> "CallError":
+        """Returns what is to be known of an exception."""
         kinds = tuple(kind.__name__ for kind in type(error).__mro__)
-        return cls(call, step, described(error) + about, raised(error), kinds)
+        return cls(call, step, described(error), raised(error), kinds)
 
 
 @dataclass
@@ -38,7 +42,6 @@ class Step:
     reward: Any = 0.0
     terminated: Any = False
     truncated: Any = False
-    info: str | None = None  # what it is, where it is no dict
     seconds: float = 0.0
     mask: Any = None  # the action mask in the observation or info
     action_after: Any = None  # the caller's action, where `step` has changed it
@@ -52,7 +55,6 @@ class Episode:
     policy: Policy
     seed: int | None
     obs: Any = None
-    info: str | None = None
     mask: Any = None
     has_reset: bool = False
     steps: list[Step] = field(default_factory=list)
@@ -61,11 +63,8 @@ class Episode:
     malformed: dict[str, str] = field(default_factory=dict)  # what `reset` or `step` returned that is no such tuple
     reset_seconds: float = 0.0
     around: list[Snapshot] = field(default_factory=list)  # before the reset, after it, after the last step
-    overwritten: int | None = None  # the first step whose observation changed after it was returned
-    info_overwritten: int | None = None
     info_largest: tuple[int, Any, int] = (0, None, 0)  # bytes, key, step
-    info_odd_key: tuple[int, str] | None = None  # step, what is odd about a key or the type of its values
-    info_unpicklable: tuple[int, Any, str] | None = None  # step, key, why
+    faults: dict[str, tuple[int, str]] = field(default_factory=dict)  # of returned objects: the first step, in words
 
     def at(self, step: int) -> str:
         """Returns a place in this episode, in words."""
@@ -80,6 +79,116 @@ class Episode:
         """Yields (step, observation), the reset's first."""
         yield from enumerate([self.obs, *(step.obs for step in self.steps)] if self.has_reset else ())
 
-    def touched(self, name: str) -> bool:
-        """Tells whether a field of the Snapshots around this episode changed."""
-        return len({getattr(shot, name) for shot in self.around}) > 1
+    def touched(self, name: str) -> list[str]:
+        """Returns the calls, of "reset" and "step", during which a field of the Snapshots changed."""
+        values = [getattr(shot, name) for shot in self.around]
+        return [call for call, old, new in zip(("reset", "step"), values, values[1:], strict=False) if old != new]
+
+
+@dataclass
+class Build:
+    """One call of the constructor."""
+
+    around: tuple[Snapshot, Snapshot]  # before and after
+    seconds: float = 0.0
+    error: CallError | None = None
+    same_object: bool = False  # it returned the first environment again
+
+
+@dataclass
+class About:
+    """What the environment says of itself, without being played."""
+
+    where: dict[str, str | None] = field(default_factory=dict)  # "file:line" of its methods
+    bases: list[str] = field(default_factory=list)  # the full names of its classes
+    is_env: bool = True
+    is_vector: bool = False
+    metadata: Any = None
+    render_mode: Any = None
+    has_render: bool = False
+    windows: list[str] = field(default_factory=list)  # toolkits with an open window, after the constructor
+    spaces: dict[str, Any] = field(default_factory=dict)
+    space_errors: dict[str, str] = field(default_factory=dict)  # why one can't be read
+    new_spaces: list[str] = field(default_factory=list)  # those that are another object at each access
+    samples: dict[str, tuple[Any, bool] | str] = field(default_factory=dict)  # and whether it is inside; or an error
+    foreign: list[str] = field(default_factory=list)  # a third party's, which no judge knows
+    adapters: str | None = None  # why the adapters can't take the spaces
+    unseen: list[str] = field(default_factory=list)  # parts of the observation that the policy doesn't get
+    reset_parameters: dict[str, Any] | None = None  # their defaults; None where any keyword is taken
+    numbers: dict[str, float] = field(default_factory=dict)  # of the config and the attributes
+    shared: list[str] = field(default_factory=list)  # mutable class attributes and globals
+    uses_order: bool = False  # the source uses sets or hashes, whose order differs from process to process
+
+    def declared(self) -> Iterator[tuple[str, Any]]:
+        """Yields the spaces that are Gymnasium spaces, with their names."""
+        yield from ((name, space) for name, space in self.spaces.items() if isinstance(space, spaces.Space))
+
+
+@dataclass
+class Replays:
+    """The same seeds and actions on other copies."""
+
+    alone: Episode  # seed 0 on a second, fresh copy
+    again: Episode  # seed 0 once more on that copy, after an episode that was broken off
+    mixed_old: Episode  # seed 1 on the second copy, in turns with ...
+    mixed_new: Episode  # ... seed 0 on a third, fresh copy
+    suspects: list[str] = field(default_factory=list)  # where chance may come from
+    changed: list[str] = field(default_factory=list)  # attributes that differ between a used and a fresh copy
+
+
+@dataclass
+class Starts:
+    """Fingerprints of episodes: checksums of the first observations under fixed actions."""
+
+    seeded: list[tuple[int, ...]] = field(default_factory=list)
+    unseeded: list[tuple[int, ...]] = field(default_factory=list)
+    fresh: list[tuple[int, ...]] = field(default_factory=list)  # on copies that never got a seed
+
+
+@dataclass
+class Growth:
+    """What was open or allocated after each window of episodes."""
+
+    episodes: int  # in a window
+    steps: int = 0
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    bytes: list[int] = field(default_factory=list)
+    line: str | None = None  # that has allocated most
+    files: set[str] = field(default_factory=set)  # written and still there
+
+
+@dataclass
+class Rendered:
+    """One episode that was rendered in one mode."""
+
+    mode: Any  # a text, or None
+    episode: Episode
+    mode_kept: Any = None  # what `env.render_mode` was
+    frames: list[Any] = field(default_factory=list)  # copies of the first
+    overwritten: bool = False  # one of them changed after it was returned
+    error: CallError | None = None  # of the constructor, or of `render`
+
+
+@dataclass
+class Batches:
+    """A vector environment's own batches."""
+
+    num_envs: int
+    mode: Any  # what metadata says of the automatic resets
+    observation_space: Any
+    first: tuple[Any, ...]  # what the first step gave: observations, rewards, terminated, truncated
+    seeded: tuple[Any, Any]  # the observations of two resets with the same seeds, another for each copy
+    steps: list[tuple[Any, Any, bool]] = field(default_factory=list)  # rewards, ended, whether infos had "final_obs"
+
+
+class Stop(NamedTuple):
+    """How a recorder ended before its time."""
+
+    why: str  # "exit", "hang" or "memory"
+    code: int  # the exit code, or the bytes of memory
+    call: str
+    step: int = 0
+    context: str = ""  # the episode or the probe, in words
+    probe: str = ""
+    where: str | None = None  # "file:line" of the user's, if the stack is known
+    seconds: float = 0.0

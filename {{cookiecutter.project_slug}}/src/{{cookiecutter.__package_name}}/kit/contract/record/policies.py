@@ -28,25 +28,17 @@ class Policy:
         """Returns a function of (observation, info) that gives the next action and respects an action mask."""
         space = copy.deepcopy(space)
         space.seed(seed)
-        if self.action is not None:
-            return lambda obs, info: self._allowed(space, mask_in(obs, info))
-        held: list[Any] = [None, 0]
+        held: list[Any] = []  # a random action, as often as it is still to be taken
 
         def choose(obs: Any, info: Any) -> Any:
             mask = mask_in(obs, info)
-            if held[1] % self.hold == 0 or mask is not None:
-                held[0] = sample(space, mask)
-            held[1] += 1
-            return copy_value(held[0])
+            if self.action is not None and _allows(mask, space, self.action):
+                return copy_value(self.action)
+            if mask is not None or not held:
+                held[:] = [sample(space, mask)] * self.hold
+            return copy_value(held.pop())
 
         return choose
-
-    def _allowed(self, space: Any, mask: Any) -> Any:
-        if mask is not None and isinstance(space, spaces.Discrete):
-            index = int(self.action) - int(space.start)
-            if 0 <= index < len(mask) and not mask[index]:
-                return sample(space, mask)
-        return copy_value(self.action)
 
 
 RANDOM = Policy("random actions")
@@ -73,14 +65,17 @@ def mask_in(obs: Any, info: Any) -> Any:
     return None
 
 
+def _allows(mask: Any, space: Any, action: Any) -> bool:
+    """Tells whether a mask allows an action; one of another space than Discrete is not looked at."""
+    if mask is None or not isinstance(space, spaces.Discrete):
+        return True
+    return bool(dict(enumerate(mask)).get(int(action) - int(space.start), True))
+
+
 def constant_policies(space: Any, limit: int = 6) -> list[Policy]:
     """Returns every action of a small Discrete space; the lowest, middle and highest of any other."""
-    if isinstance(space, spaces.Discrete):
-        count = int(space.n)
-        numbers = range(count) if count <= limit else np.linspace(0, count - 1, limit).astype(int)
-        actions = [np.int64(int(space.start) + int(i)) for i in numbers]
-    else:
-        actions = [_corner(space, share) for share in (0.0, 0.5, 1.0)]
+    shares = np.linspace(0, 1, min(int(space.n), limit)) if isinstance(space, spaces.Discrete) else (0.0, 0.5, 1.0)
+    actions = [_corner(space, share) for share in shares]
     names = [" ".join(str(action).split()) for action in actions]
     return [Policy(f"always action {n[:50]}", a) for n, a in zip(names, actions, strict=True) if a is not None]
 

@@ -1,26 +1,48 @@
 """One environment under study: its copies, and how they are made and played."""
 
 import copy
-import time
+import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from gymnasium import spaces
 
 from ...spaces.single import as_single
+from .channel import Heartbeat, RecordWriter
 from .episodes import Play
-from .file import RecordWriter
-from .heartbeat import Heartbeat
 from .locations import described, unwrapped
-from .model import CallError, Episode, NotJudged
-from .plan import make_plan
+from .model import Build, Episode, NotJudged
 from .policies import RANDOM, Policy
-from .sections import Build
 from .surroundings import Events, quietly, snapshot
 from .targets import Keywords, WorkerConfig, make
-from .values import attribute, copy_value
+from .values import attribute, copy_value, size_in_bytes
 
 SLOW_CONSTRUCTOR_SECONDS = 0.5  # from here on, copies are too dear to be made for one probe each
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much may be played: chosen in coarse grades of speed, so that reports do not depend on the load."""
+
+    total: int  # steps of the main episodes together
+    cap: int  # steps of one main episode
+    small: int  # steps of an episode in the other probes
+    resets: int  # resets in the probes that need many
+    longest: int = 0  # steps of one episode more, where none has ended
+
+
+GRADES = (  # (seconds a step below which the plan holds, plan)
+    (0.00005, Plan(total=5000, cap=1200, small=150, resets=12, longest=21_000)),
+    (0.0003, Plan(total=5000, cap=1200, small=150, resets=12, longest=5000)),
+    (0.001, Plan(total=1600, cap=500, small=80, resets=12, longest=1500)),
+    (0.004, Plan(total=500, cap=250, small=30, resets=10)),
+    (0.015, Plan(total=180, cap=80, small=12, resets=6)),
+    (0.06, Plan(total=80, cap=40, small=5, resets=4)),
+    (0.3, Plan(total=24, cap=12, small=3, resets=3)),
+    (float("inf"), Plan(total=6, cap=3, small=1, resets=2)),
+)
+MEMORY_BYTES = 48_000_000  # room for recorded observations
 
 
 class Recorder:
@@ -30,10 +52,10 @@ class Recorder:
 
     def __init__(self, request: dict[str, Any], heartbeat: Heartbeat, writer: RecordWriter) -> None:
         self.heartbeat, self.writer = heartbeat, writer
-        self.config, self.quick, self.cap = request["config"], request["quick"], request["cap"]
+        self.config, self.quick = request["config"], request["quick"]
+        self.cap: int | None = request["cap"]  # steps that an episode may have, where a longer one ended the process
         self.without: list[str] = request["without"]  # probes to leave out, or "close" where that ends the process
         self.events = Events()
-        self.plan = make_plan([], 0.0, 1, self.quick, self.cap)
         self.builds: dict[str, Build] = {}
         self.env: Any = None  # the copy that plays the main episodes
         self.main_config: Any = None  # the config object that it, and all further copies, were made from
@@ -42,20 +64,16 @@ class Recorder:
         self.slow_to_build = self.only_one = False
         self.spare: list[Any] = []  # copies that have not been reset, for who needs one
         self.episodes: list[Episode] = []
+        self.plan = self.plan_by_pace()
 
     def build(self, name: str, config: Any, render_mode: str | None = None) -> Any:
         """Calls the constructor once and records how it went; returns the environment, None if it raised."""
-        self.heartbeat.call("__init__")
-        before, start = snapshot(), time.perf_counter()
-        env, error = None, None
-        try:
+        before, env = snapshot(), None
+        with self.heartbeat.calling("__init__") as call:
             env = as_single(make(self.maker, config, render_mode))
-        except BaseException as problem:
-            error = CallError.of("__init__", problem)
-        seconds = time.perf_counter() - start
         self.heartbeat.call("probe")
         again = env is not None and self.env is not None and unwrapped(env) is unwrapped(self.env)
-        self.builds[name] = Build((before, snapshot()), seconds, error, again)
+        self.builds[name] = Build((before, snapshot()), call.seconds, call.error, again)
         return env
 
     def construct(self) -> None:
@@ -91,14 +109,11 @@ class Recorder:
             raise NotJudged("no second copy can be made")
         return env
 
-    def cheap_copies(self) -> None:
-        """Raises NotJudged where copies can't be made, or are too dear to make them for one probe."""
-        if self.slow_to_build or self.only_one:
+    def require(self, copies: bool, steps: bool) -> None:
+        """Raises NotJudged where a probe lacks what it needs: cheap copies, or an environment that can be stepped."""
+        if copies and (self.slow_to_build or self.only_one):
             raise NotJudged("the constructor is slow" if self.slow_to_build else "no second copy can be made")
-
-    def stepped(self) -> None:
-        """Raises NotJudged where no step of the environment has worked."""
-        if not any(episode.steps for episode in self.episodes):
+        if steps and not any(episode.steps for episode in self.episodes):
             raise NotJudged("no step could be made")
 
     def release(self, *envs: Any) -> None:
@@ -106,6 +121,19 @@ class Recorder:
         for env in envs if "close" not in self.without else ():
             self.heartbeat.call("close")
             quietly(env.close)
+
+    def plan_by_pace(self) -> Plan:
+        """Returns how much may be played, as fast as the episodes were so far."""
+        seconds = [step.seconds for episode in self.episodes for step in episode.steps]
+        first = self.episodes[0] if self.episodes else Episode(0, RANDOM, None)
+        pace = max(statistics.median(seconds or [0.0]), first.reset_seconds / 30)
+        plan = next(plan for limit, plan in GRADES if pace < limit)
+        room = MEMORY_BYTES // max(size_in_bytes(first.obs), 1)
+        total = max(min(int(plan.total * (0.2 if self.quick else 1.0)), room), 4)
+        cap, longest = min(plan.cap, total), min(plan.longest, room)
+        if self.cap is not None:
+            cap, longest = min(cap, self.cap), min(longest, self.cap)
+        return Plan(total, cap, min(plan.small, cap), plan.resets, longest)
 
     def action_space(self) -> Any:
         """Returns the action space; raises NotJudged if it is none or can't be sampled."""

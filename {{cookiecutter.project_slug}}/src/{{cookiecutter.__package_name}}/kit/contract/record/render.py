@@ -3,9 +3,8 @@
 from typing import Any
 
 from .locations import unwrapped
-from .model import CallError, NotJudged
+from .model import NotJudged, Rendered
 from .recorder import Recorder
-from .sections import Rendered
 from .surroundings import seed_global
 from .targets import accepts
 from .values import attribute, copy_value, same
@@ -40,12 +39,11 @@ def _render(recorder: Recorder, mode: str | None) -> Rendered:
         return rendered
     for _ in play.moves(min(recorder.plan.small, 40)):
         if len(rendered.frames) < FRAMES or len(play.episode.steps) % 4 == 0:
-            recorder.heartbeat.call("render", len(play.episode.steps))
-            try:
+            with recorder.heartbeat.calling("render", len(play.episode.steps)) as call:
                 frames.append(env.render())
                 rendered.frames.append(copy_value(frames[-1]))
-            except BaseException as error:
-                rendered.error = CallError.of("render", error, len(play.episode.steps))
+            if call.error is not None:
+                rendered.error = call.error
                 break
     rendered.overwritten = not all(map(same, frames, rendered.frames))
     play.close()

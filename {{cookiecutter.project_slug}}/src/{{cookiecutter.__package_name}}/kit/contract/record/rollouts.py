@@ -1,6 +1,6 @@
 """The passes in which the environment plays; most judges look at what they recorded."""
 
-import itertools
+from itertools import product, zip_longest
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,11 @@ from ...spaces.membership import short
 from .compare import stale
 from .episodes import Play
 from .locations import attributes, unwrapped
-from .model import NotJudged
-from .plan import make_plan
+from .model import Episode, NotJudged, Replays, Starts
 from .policies import ACTION_REPEAT, RANDOM, Policy, constant_policies
 from .recorder import Recorder
-from .sections import Replays, Starts
 from .surroundings import seed_global
-from .values import digest, size_in_bytes
+from .values import digest
 
 PACE_STEPS = 10  # after so many steps the pace is known
 EXTRA_SEEDS = range(20, 35)  # of further random episodes, as long as the plan's steps last
@@ -25,73 +23,61 @@ def record_rollouts(recorder: Recorder) -> None:
     """Plays the main episodes on one copy; each is written down after the next, whose reset may overwrite its arrays."""
     space = recorder.action_space()
     seed_global(11)
-    first = _first_episode(recorder)
-    plan, left = recorder.plan, recorder.plan.total - len(first.episode.steps)
-    plays = [first]
-    queue = _programme(space, recorder.quick) if first.episode.has_reset else []
+    last = _first_episode(recorder)
+    plan, left = recorder.plan, recorder.plan.total - len(last.episode.steps)
+    queue = _programme(space, recorder.quick) if last.episode.has_reset else []
     for index, (policy, seed) in enumerate(queue):
         if left <= 0 or index > plan.resets * 3:
             break
-        _next(recorder, plays, policy, seed, min(plan.cap, max(left // (len(queue) - index), 2)))
-        left -= len(plays[-1].episode.steps) + 1
-    ended = any(episode.ended or episode.error for episode in recorder.episodes)
-    longest = _longest_episode(recorder)
-    if not ended and not recorder.quick and longest > plan.cap:
-        _next(recorder, plays, RANDOM, 6, longest)
-    recorder.writer.write("item", "episodes", plays[-1].close())
+        last = _next_episode(recorder, last, policy, seed, min(plan.cap, max(left // (len(queue) - index), 2)))
+        left -= len(last.episode.steps) + 1
+    longest = recorder.plan_by_pace().longest
+    if longest > plan.cap and not recorder.quick and not any(e.ended or e.error for e in recorder.episodes):
+        last = _next_episode(recorder, last, RANDOM, 6, longest)
+    recorder.writer.write("item", "episodes", last.close())
+
+
+def record_replica(recorder: Recorder) -> Episode:
+    """Plays the first episode once more, here in another process."""
+    recorder.action_space()
+    return _first_episode(recorder).close()
 
 
 def _first_episode(recorder: Recorder) -> Play:
-    """Plays the first episode: slowly at first, to see how much may be played at all."""
+    """Plays the first episode, whose pace says how much may be played at all."""
     play = recorder.start(recorder.env, 0)
-    first = play.episode
-    recorder.episodes.append(first)
-    running: Any = play.moves(10**6)
-    limit = PACE_STEPS if recorder.cap is None else min(PACE_STEPS, recorder.cap)
-    while not first.has_reset or len(first.steps) < limit:
-        if next(running, running) is running:
+    steps = play.episode.steps
+    recorder.episodes.append(play.episode)
+    for _ in play.moves(10**6 if recorder.cap is None else recorder.cap):
+        if len(steps) <= PACE_STEPS:
+            recorder.plan = recorder.plan_by_pace()
+        if len(steps) >= max(PACE_STEPS, recorder.plan.cap):
             break
-    speed, size = [step.seconds for step in first.steps], size_in_bytes(first.obs)
-    recorder.plan = make_plan(speed, first.reset_seconds, size, recorder.quick, recorder.cap)
-    while first.has_reset and len(first.steps) < recorder.plan.cap and next(running, running) is not running:
-        pass
-    running.close()
     return play
 
 
-def _next(recorder: Recorder, plays: list[Play], policy: Policy, seed: int | None, cap: int) -> None:
+def _next_episode(recorder: Recorder, last: Play, policy: Policy, seed: int | None, cap: int) -> Play:
     """Plays one more episode, then writes down the one before."""
-    play = recorder.start(recorder.env, seed, policy, number=len(plays) + 1)
+    play = recorder.start(recorder.env, seed, policy, number=last.episode.number + 1)
     for _ in play.moves(cap):
         pass
-    recorder.writer.write("item", "episodes", plays[-1].close())
+    recorder.writer.write("item", "episodes", last.close())
     recorder.episodes.append(play.episode)
-    plays.append(play)
+    return play
 
 
 def _programme(space: Any, quick: bool) -> list[tuple[Policy, int | None]]:
+    """Returns the policies and seeds of the episodes after the first one."""
     constants = constant_policies(space, limit=3 if quick else 6)
     lowest, highest = constants[:1], constants[-1:]
-    queue: list[tuple[Policy, int | None]] = [(RANDOM, 1), *((policy, 2) for policy in constants)]
-    queue += [(ACTION_REPEAT, 3), (RANDOM, 0), *((policy, 2) for policy in lowest), (RANDOM, None)]
-    more: list[tuple[Policy, int | None]] = [*((policy, 5) for policy in highest), (ACTION_REPEAT, 3), (RANDOM, None)]
-    more += [(ACTION_REPEAT, None), (RANDOM, None), *((policy, None) for policy in lowest)]
-    more += [(policy, seed) for seed in EXTRA_SEEDS for policy in (RANDOM, ACTION_REPEAT)]
-    return queue if quick else queue + more
-
-
-def _longest_episode(recorder: Recorder) -> int:
-    """Returns how many steps there is time and memory for, where no episode has ended yet."""
-    seconds = sorted(step.seconds for episode in recorder.episodes for step in episode.steps)
-    pace = seconds[len(seconds) // 2] if seconds else 1.0
-    cap = next((steps for limit, steps in ((5e-5, 21_000), (2e-4, 5_000), (1e-3, 1_500)) if pace < limit), 0)
-    cap = min(cap, 40_000_000 // max(size_in_bytes(recorder.episodes[0].obs), 1))
-    return cap if recorder.cap is None else min(cap, recorder.cap)
+    queue = [(RANDOM, 1), *product(constants, [2]), (ACTION_REPEAT, 3), (RANDOM, 0), *product(lowest, [2])]
+    more = [*product(highest, [5]), (ACTION_REPEAT, 3), (RANDOM, None), (ACTION_REPEAT, None), (RANDOM, None)]
+    more += [*product(lowest, [None]), *((p, seed) for seed in EXTRA_SEEDS for p in (RANDOM, ACTION_REPEAT))]
+    return [*queue, (RANDOM, None), *([] if quick else more)]
 
 
 def record_replays(recorder: Recorder) -> Replays:
     """Plays seeds 0 and 1 on two more copies, first alone, then in turns."""
-    recorder.stepped()
     small = recorder.plan.small
     second = recorder.another()
     seed_global(22)
@@ -101,7 +87,7 @@ def record_replays(recorder: Recorder) -> Replays:
     third = recorder.another()
     seed_global(33)
     turns = (recorder.start(second, 1, number=4), recorder.start(third, 0))
-    for _ in itertools.zip_longest(*(play.moves(small) for play in turns)):
+    for _ in zip_longest(*(play.moves(small) for play in turns)):
         pass
     replays = Replays(alone, again, turns[0].close(), turns[1].close(), suspects=_suspects(recorder))
     recorder.release(second, third)
@@ -137,8 +123,8 @@ def _changed_attributes(recorder: Recorder) -> list[str]:
 
 def record_starts(recorder: Recorder) -> Starts:
     """Starts episodes with different seeds, without seeds, and on fresh copies without any seed."""
-    if not recorder.episodes[0].has_reset:
-        raise NotJudged("reset() raises")
+    if not any(episode.has_reset for episode in recorder.episodes):
+        raise NotJudged("reset() does not work")
     count, steps = recorder.plan.resets, min(recorder.plan.small, 8)
 
     def fingerprint(env: Any, seed: int | None) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,20 @@ class Keywords(dict[str, Any]):
 
 def load(text: str) -> Callable[..., Any]:
     """Returns the class or creator that a target names; raises UsageError if there is none, or importing it raises."""
-    place, colon, attribute = text.rpartition(":")
-    if not colon or not place or not attribute:
+    place, _, attribute = text.rpartition(":")
+    if not place or not attribute:
         raise UsageError(f"TARGET must read module:attr or file.py:attr, got {text!r}")
-    if place.endswith(".py"):
-        module = _import(lambda: _from_file(Path(place)), place)
-    else:
-        sys.path.insert(0, "")
-        module = _import(lambda: importlib.import_module(place), place)
+    try:
+        if place.endswith(".py"):
+            module = _from_file(Path(place).resolve())
+        else:
+            sys.path.insert(0, "")
+            module = importlib.import_module(place)
+    except UsageError:
+        raise
+    except BaseException as error:
+        line = shorten(raised(error)) or place
+        raise UsageError(f"importing {place} fails at {line} with {described(error)}") from error
     thing: Any = module
     for part in attribute.split("."):
         if not hasattr(thing, part):
@@ -50,44 +57,21 @@ def load(text: str) -> Callable[..., Any]:
 
 
 def _from_file(path: Path) -> Any:
-    path = path.resolve()
+    """Returns the module in a file, which is imported by the package it lies in: it may import its neighbours."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
-    folder, package = path.parent, _package(path)
-    sys.path.insert(0, str(folder.parents[package.count(".")] if package else folder))
-    name = f"{package}.{path.stem}" if package else path.stem
-    known = sys.modules.get(name)
-    if known is not None and Path(getattr(known, "__file__", None) or "").resolve() == path:
-        return known
-    if package:
-        importlib.import_module(package)
-    spec: Any = importlib.util.spec_from_file_location(name if package or not known else f"checked_{name}", path)
+    packages = list(takewhile(lambda folder: (folder / "__init__.py").is_file(), path.parents))
+    nodes = ast.walk(ast.parse(path.read_bytes(), str(path)))
+    if not packages and any(isinstance(node, ast.ImportFrom) and node.level for node in nodes):
+        packages = [path.parent]  # without __init__.py a folder is a package as well
+    sys.path.insert(0, str(path.parents[len(packages)]))
+    name = ".".join([*(folder.name for folder in reversed(packages)), path.stem])
+    if packages:
+        return importlib.import_module(name)
+    spec: Any = importlib.util.spec_from_file_location(f"checked_{name}" if name in sys.modules else name, path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its classes are pickled by that name
     spec.loader.exec_module(module)
     return module
-
-
-def _package(path: Path) -> str:
-    """Returns the package that a file lies in, which its relative imports need; "" if it lies in none."""
-    parts: list[str] = []
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    nodes = ast.walk(ast.parse(path.read_bytes(), str(path)))
-    if not parts and any(isinstance(node, ast.ImportFrom) and node.level for node in nodes):
-        return path.parent.name  # without __init__.py a folder is a package as well
-    return ".".join(parts)
-
-
-def _import(importer: Callable[[], Any], place: str) -> Any:
-    try:
-        return importer()
-    except UsageError:
-        raise
-    except BaseException as error:
-        line = shorten(raised(error)) or place
-        raise UsageError(f"importing {place} fails at {line} with {described(error)}") from error
 
 
 def accepts(maker: Callable[..., Any], name: str) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-PLAIN = (int, float, complex, str, bytes, bool, np.generic, type(None))
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # smaller differences are rounding errors
 
 
@@ -20,15 +19,7 @@ def attribute(thing: Any, name: str) -> Any:
 
 
 def copy_value(value: Any) -> Any:
-    """Returns a deep copy, made fast for arrays; the value itself where it cannot be copied."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, PLAIN):
-        return value
-    if isinstance(value, dict):
-        return {key: copy_value(item) for key, item in value.items()}
-    if type(value) in (tuple, list):
-        return type(value)(copy_value(item) for item in value)
+    """Returns a deep copy; the value itself where it cannot be copied."""
     try:
         return copy.deepcopy(value)
     except Exception:
@@ -85,9 +76,3 @@ def digest(value: Any) -> int:
 def truth(flag: Any) -> bool:
     """Returns an end flag as bool, also where the environment returns it as something else."""
     return isinstance(flag, bool | int | float | np.generic | np.ndarray) and bool(np.any(flag))
-
-
-def number(value: Any) -> float:
-    """Returns a reward as float, NaN where it is no real number."""
-    real = isinstance(value, int | float | np.integer | np.floating | np.bool_)
-    return float(value) if real else float("nan")

@@ -1,0 +1,1 @@
+"""What `sweep` is made of: the space to search, the training of candidates, and the search itself."""
