@@ -85,15 +85,20 @@ def end_for_hang(report: str) -> NoReturn:
 
 def pop_hang_report() -> str | None:
     """Returns, once, where a process of this run hung on this machine that was ended for it with all it could tell."""
+    report = None
     for path in [path for folder in _folders() for path in folder.glob(f"{_HANG}-*")]:
         with suppress(FileNotFoundError):  # another env runner has told it
-            text = path.read_text(encoding="utf-8", errors="replace")
+            report = report or _readable(path.read_text(encoding="utf-8", errors="replace"))
             path.unlink()  # the run may go on in spite of it
-            for stack in dumped_stacks(text):  # of all threads, where `last_resort` has ended it
-                if any(frame.filename == CALLS for frame in stack):
-                    return f"{text.splitlines()[0]}. It is here:\n{users_stack(stack)}"
-            return text
-    return None
+    return report
+
+
+def _readable(report: str) -> str:
+    """Returns a report with the user's frames only, of the thread that hangs, where `last_resort` left all threads'."""
+    for stack in dumped_stacks(report):
+        if any(frame.filename == CALLS for frame in stack):
+            return f"{report.splitlines()[0]}. It is here:\n{users_stack(stack)}"
+    return report
 
 
 def count_out_of_bounds(number: int) -> None:
