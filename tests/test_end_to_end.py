@@ -266,13 +266,13 @@ def test_readme_commands_work(trained: BakedProject) -> None:
     shutil.rmtree(trained.path / "runs" / "first")
     for line in commands:
         _, *arguments = line.replace(" --debug", " --debug --max-env-steps 1").split()
-        if "--stop-return" in arguments or "--set" in arguments:
+        if {"--stop-return", "--set", "--track"} & set(arguments):
             arguments += ["--max-env-steps", "3000"]
         if "sweep" in arguments:
             arguments += ["--trials", "1", "--seeds", "2", "--max-env-steps", "2100"]
         elif "--write" in arguments:
             arguments += ["--seconds", "0.05"]
-        trained.run(*arguments, check=True)
+        trained.run(*arguments, check=True, MLFLOW_DISABLE_TELEMETRY="true")
 
 
 def test_template_readme_names_what_there_is() -> None:

@@ -235,7 +235,7 @@ def test_end_that_can_not_evaluate_says_so(
     folder = make_run(tmp_path / "first")  # with an evaluation of an earlier start
     learned, _, then = tell(folder, capsys)
     assert learned.startswith("learned: not evaluated: ") and learned.endswith(message)
-    assert then == "next: python -m corridor_demo train --name first --resume"
+    assert then == "next: python -m corridor_demo evaluate first"
     assert "What was learned" not in Page(folder.path / "report.html").text
 
 
@@ -275,7 +275,7 @@ def test_run_ends_with_three_lines_and_a_page(corridor: BakedProject) -> None:
         r"learned: (no better than random: )?mean return \S+ \(\S+ to \S+\) over 20 fresh episodes; ", learned
     )
     assert where.startswith(f"it lies in {Path('runs/told')}: report.html, learning_curve.png, checkpoints/")
-    assert then == "next: python -m corridor_demo evaluate told --video"
+    assert then == "next: python -m corridor_demo evaluate told"
     run = corridor.path / "runs" / "told"
     evaluation = read_json(run / "evaluation.json")
     assert evaluation["episodes"] == 20 and evaluation["random"]["mean"] < 0

@@ -47,7 +47,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     report = {"checkpoint": str(folder), "episodes": options.episodes, "seed": options.seed, **compare(returns)}
     if against:
         report["against"]["checkpoint"] = str(against)
-    if config is None and folder.parent.name == BEST and (run := folder.parents[2] / "config.json").is_file():
+    if config is None and folder.parent.name == BEST and (run := folder.parent.parent.parent / "config.json").is_file():
         write_json(run.with_name(EVALUATION), report)  # for `report`
     failure = None
     if options.video:

@@ -31,8 +31,9 @@ def tell(task: Task, folder: RunFolder, is_whole: bool) -> None:
     command, name = f"python -m {task.package}", folder.path.name
     learned, then = f"not evaluated; {command} evaluate {name} does so", f"train --name {name} --resume"
     if is_whole:
+        then = f"evaluate {name}"
         try:
-            learned, then = _evaluate(task, folder), f"evaluate {name}"
+            learned = _evaluate(task, folder)
         except KeyboardInterrupt:
             learned = "not evaluated: interrupted"
         except (Exception, SystemExit) as error:
