@@ -24,13 +24,13 @@ LAYERS = [
     {"contract", "guard"},
     {"task"},
     {"policy", "vectorization"},
-    {"rllib", "serving"},
+    {"rllib", "playing", "serving"},
     {"training"},
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 11_908  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 4_150
+MOST_LINES = 12_100  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 3_920
 
 
 def imports(name: str) -> set[str]:

@@ -17,7 +17,7 @@ from kit.errors import RunError, UsageError
 from kit.task import Task
 
 pygame = pytest.importorskip("pygame")
-window = pytest.importorskip("kit.commands.window")
+window = pytest.importorskip("kit.playing.window")
 
 LEFT, RIGHT, TAB, ESCAPE = pygame.K_LEFT, pygame.K_RIGHT, pygame.K_TAB, pygame.K_ESCAPE
 MASKED = spaces.Dict({"action_mask": spaces.MultiBinary(3), "place": spaces.Box(0, 9, (2,), np.float32)})
@@ -232,7 +232,7 @@ def test_action_outside_the_mask_is_refused_with_a_note(session: Any, monkeypatc
     ],
 )
 def test_mask_is_read_in_the_environments_own_actions(space: Any, action: Any, mask: Any, is_allowed: bool) -> None:
-    game = pytest.importorskip("kit.commands.game")
+    game = pytest.importorskip("kit.playing.game")
     assert game.is_allowed(space, np.array(action), {"action_mask": np.array(mask)}) == is_allowed
 
 
@@ -393,7 +393,7 @@ def test_config_that_the_environment_refuses_is_one_line(session: Any) -> None:
 
 
 def test_missing_pygame_is_refused_with_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("kit.commands.game", "kit.commands.window"):
+    for name in ("kit.playing.game", "kit.playing.window"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.raises(UsageError, match=r'play needs pygame: pip install -e ".\[play\]"'):

@@ -30,8 +30,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     add_config_options(parser)
     options = parser.parse_args(arguments)
     try:
-        from .game import Game, Recorder  # late, with pygame
-        from .window import open_display
+        from ..playing.game import Game, Recorder  # late, with pygame
+        from ..playing.window import open_display
     except ModuleNotFoundError as error:
         raise UsageError(f'play needs {error.name}: pip install -e ".[play]"') from None
     if (file := options.record) and (file.suffix != ".npz" or file.exists() or not file.parent.is_dir()):

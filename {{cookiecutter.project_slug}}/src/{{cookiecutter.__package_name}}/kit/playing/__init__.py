@@ -1,0 +1,1 @@
+"""What `play` is made of: the window, and what happens in it. It needs pygame."""
