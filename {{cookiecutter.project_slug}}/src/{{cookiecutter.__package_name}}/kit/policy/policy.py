@@ -22,6 +22,7 @@ class Policy(BasePolicy):
         super().__init__(adapters, facts)
         self.actor = actor.eval()
         self._generator = torch.Generator()
+        self._generator.seed()  # else every process would draw the same
 
     def reset(self, seed: int | None = None) -> None:
         """Begins an episode. These networks have nothing to forget; a seed makes what they draw repeatable."""
