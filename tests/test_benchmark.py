@@ -89,7 +89,7 @@ def test_mistake_of_the_environment_ends_it_with_the_users_traceback(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("wait_seconds", [0.0, 8.0])
+@pytest.mark.parametrize("wait_seconds", [0.0, 3.0, 8.0])
 def test_interrupted_it_prints_what_it_has_and_leaves_no_process(project: BakedProject, wait_seconds: float) -> None:
     mark = f"BENCHMARK_TEST={uuid.uuid4()}"
     name, _, value = mark.partition("=")

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from ..cli import Parser, add_config_options, positive_seconds, read_config_options
-from ..contract import run_checks
+from ..contract import ignored, run_checks
 from ..errors import RunError
 from ..guard import child_log, watchdog
 from ..guard.failure import EnvironmentFailure
@@ -36,7 +36,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     env_config, root = read_config_options(options) or {}, find_root(task.package)
     read_settings(root)  # a mistake in the file is said before the measurement
     task.check_config(env_config)
-    checked = run_checks(task.target, env_config, quick=True)
+    checked = run_checks(task.target, env_config, quick=True, ignore=ignored(task.package))
     if checked.todo or checked.blocking:
         raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)
@@ -79,10 +79,11 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
     console, interrupt = Console(stderr=True), Interrupt()
     try:
         with interrupt, closing(grid):
-            interrupt.is_patient = True  # Ray, whose start should not be cut short, and what is being measured
+            interrupt.is_at_once = True
             start_ray(None, task)
             from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
 
+            interrupt.is_at_once, interrupt.is_patient = False, True  # what is being measured comes to its end
             settings = track(grid.order, "measuring", console=console, transient=True, disable=not console.is_terminal)
             with interrupt.listening():
                 for one in settings:
