@@ -29,7 +29,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from .kit.config import read_config
+from .kit.policy.measure import SEED
 
+EPISODES = 20
 MAX_EPISODE_STEPS = 400
 REWARD_THRESHOLD = None
 
@@ -40,13 +42,17 @@ class Record:
     made = itertools.count()
 
     def __init__(self, worker):
-        self.worker, self.tick, self.file = worker, 0, None
+        self.worker, self.tick, self.file, self.is_evaluated = worker, 0, None, False
         name = multiprocessing.current_process().name
         self.copy = int(name.rpartition("-")[2]) if "AsyncVectorEnv" in name else next(Record.made)
 
-    def note(self, reward=None, ended=False):
-        """Notes a reset, or a step with its reward."""
+    def note(self, reward=None, ended=False, seed=None):
+        """Notes a reset, or a step with its reward; but nothing of the episodes that `train` ends with."""
         self.tick += 1
+        if reward is None and seed is not None:
+            self.is_evaluated = SEED <= seed < SEED + EPISODES
+        if self.is_evaluated:
+            return
         run = Path("runs", os.environ.get("RECORDED_RUN", "none"))
         if "PACKAGE.kit.rllib.env_runner" not in sys.modules or not run.is_dir():
             return
@@ -85,7 +91,7 @@ class CLASS(gym.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self._record.note()
+        self._record.note(seed=seed)
         self._left = draw_length(self.np_random, self.config.longest)
         return self._observation(), {}
 
@@ -121,7 +127,7 @@ class CLASS(VectorEnv):
             seeds = list(range(seed, seed + self.num_envs)) if isinstance(seed, int) else seed
             self._generators = [np.random.default_rng(own) for own in seeds]
         for copy in range(self.num_envs):
-            self._start(copy)
+            self._start(copy, seed if isinstance(seed, int) else None)
         return self._observations(), {}
 
     def step(self, actions):
@@ -136,8 +142,8 @@ class CLASS(VectorEnv):
             self._records[copy].note(float(rewards[copy]), bool(ends[copy]))
         return self._observations(), rewards, ends, np.zeros(self.num_envs, bool), {}
 
-    def _start(self, copy):
-        self._records[copy].note()
+    def _start(self, copy, seed=None):
+        self._records[copy].note(seed=seed)
         self._left[copy] = draw_length(self._generators[copy], self.config.longest)
 
     def _observations(self):

@@ -169,7 +169,7 @@ def test_help_of_evaluate_fits_a_screen(trained: BakedProject) -> None:
     assert len(lines) <= 24 and max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
     assert "example: python -m corridor_demo evaluate first --against second --video" in text
-    assert "default: 100" in text and "default: 1000000" in text
+    assert "default: 100" in text and "default: 1000000000" in text
 
 
 def test_evaluate_takes_another_config(trained: BakedProject) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..task import Task
 
-SEED = 1_000_000  # of the first episode: far from the seeds of training, so that they are new to the policy
+SEED = 1_000_000_000  # of the first episode: beyond the seeds of training, resumed runs included
 
 
 def play(
