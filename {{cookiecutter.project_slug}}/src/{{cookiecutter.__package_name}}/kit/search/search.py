@@ -1,5 +1,7 @@
 """Searches with Optuna: asks for candidates, trains each on all seeds, and tells what came of it."""
 
+import csv
+import io
 import math
 import threading
 from collections.abc import Mapping
@@ -124,9 +126,12 @@ class Search:
 
         matplotlib.use("Agg")
         from matplotlib import pyplot as plt
-        from pandas import DataFrame
 
-        write_text(self.trainer.folder / "trials.csv", DataFrame(rows).to_csv(index=False))
+        table = io.StringIO()
+        writer = csv.DictWriter(table, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.trainer.folder / "trials.csv", table.getvalue())
         rows = [row for row in rows if row["low"] is not None]
         labels = ["  ".join([row["trial"], *(f"{name}={row[name]}" for name in self.space)]) for row in rows]
         low, mean, high = ([row[name] for row in rows] for name in ("low", "mean", "high"))
