@@ -70,7 +70,9 @@ _EDITS = {
     "        self._position = 0  # cells": "        self._life = self._steps = 0\n        self._position = 0  # cells",
     "        super().reset(seed=seed)\n": "        super().reset(seed=seed)\n        self._steps = 0\n"
     "        self._first_seed = getattr(self, '_first_seed', self.np_random_seed)\n"
-    "        self._is_bad = self.np_random.uniform() < 0.01\n        fail(self, '-1' if self._life else '-2')\n",
+    "        self._is_bad = self.np_random.uniform() < 0.01\n"
+    "        self._is_evaluated = 0 <= (seed or 0) - 10**9 < 20  # by `train`, when it has ended\n"
+    "        fail(self, '-1' if self._life else '-2')\n",
     "        # Move, but": "        if 'STEP_SECONDS' in os.environ:\n"
     "            time.sleep(float(os.environ['STEP_SECONDS']))\n"
     "        self._life += 1\n        self._steps += 1\n        fault = fail(self, str(self._life))\n        # Move, but",
@@ -78,7 +80,7 @@ _EDITS = {
     "        return self._observation(), reward, terminated": "        if fault in ('nan', 'inf'):\n"
     "            reward = float(fault)\n        if fault in ('outside', 'infinite'):\n"
     "            self._position = 99 if fault == 'outside' else float('inf')\n"
-    "        if self._position > self.config.length:\n            note('OUTSIDE_FILE', '.')\n"
+    "        if self._position > self.config.length and not self._is_evaluated:\n            note('OUTSIDE_FILE', '.')\n"
     "        if ENDLESS:\n            self._position %= 10\n"
     "        return self._observation(), reward, terminated",
 }
