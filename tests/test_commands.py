@@ -10,6 +10,12 @@ from conftest import BakedProject
 COMMANDS = ("check", "train", "evaluate", "play", "export", "serve", "benchmark", "sweep")
 
 
+@pytest.fixture(scope="module")
+def corridor(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example, in which nobody has trained yet."""
+    return bake(project_name="Corridor Demo", starter="corridor").install()
+
+
 def assert_refused(project: BakedProject, message: str, *command: str, code: int = 2) -> None:
     """Runs a command, and asserts that it ends with `code` and one line that has `message` in it."""
     done = project.command(*command)

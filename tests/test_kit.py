@@ -29,7 +29,7 @@ LAYERS = [
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 12_100  # of the whole kit; to be lowered whenever it gets lighter
+MOST_LINES = 12_093  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 3_920
 
 

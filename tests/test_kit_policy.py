@@ -367,6 +367,20 @@ def test_policy_that_is_not_better_than_random_is_told_so(run: Path, capsys: pyt
     assert "the policy is not better than middle/policy: the difference is 0, 95 % interval 0 to 0" in told
 
 
+def test_both_policies_play_in_the_config_that_is_given(run: Path) -> None:
+    save(run / "policy", env_config={"broken": True})  # in which the environment can't be made
+    played = measure.play(TASK, run / "policy", {}, run / "policy", [1])
+    assert played["policy"] == played["against"] and len(played["against"]) == 1
+
+
+def test_run_that_can_not_be_written_is_evaluated(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(evaluate, "write_json", refuse)
+    assert evaluate.main(TASK, ["first", "--episodes", "2"]) == 0
+
+
 def test_workers_change_no_number(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ("first", "--against", "first", "--episodes", "7")
     alone, shared = evaluated(*command, capsys=capsys), evaluated(*command, "--workers", "3", capsys=capsys)

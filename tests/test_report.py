@@ -186,7 +186,7 @@ def test_report_of_several_runs_lays_their_curves_over_one_another(
     assert "ppo.lr" in found.text and "0.001" in found.text
     for svg in found.pictures():
         assert all(f"<!-- {name} -->" in svg for name in ("first", "runs/second", "third"))
-    with pytest.raises(UsageError, match="there is no run frist"):
+    with pytest.raises(UsageError, match="there is no run 'frist'; did you mean 'first'"):
         report.main(TASK, ["first", "frist"])
 
 

@@ -5,6 +5,7 @@ import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if against:
         report["against"]["checkpoint"] = str(against)
     if config is None and folder.parent.name == BEST and (run := folder.parent.parent.parent / "config.json").is_file():
-        write_json(run.with_name(EVALUATION), report)  # for `report`
+        with suppress(OSError):  # only `report` needs it, and the run may lie where nothing can be written
+            write_json(run.with_name(EVALUATION), report)
     failure = None
     if options.video:
         ranked = sorted(zip(returns["policy"], (seed for share in shares for seed in share), strict=True))

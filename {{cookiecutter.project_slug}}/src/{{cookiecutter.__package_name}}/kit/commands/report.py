@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..cli import Parser
-from ..errors import UsageError
 from ..files import read_json
-from ..policy.find import RUNS
+from ..policy.find import RUNS, no_run
 from ..task import Task
 from ..training.page import RESULTS, read_if_there, shown, write_comparison, write_run
 from ..training.run_folder import RunFolder, settings_of
@@ -49,4 +48,4 @@ def _folder(name: str) -> RunFolder:
     for path in (RUNS / name, Path(name)):
         if (path / "config.json").is_file():
             return RunFolder(path)
-    raise UsageError(f"there is no run {name}; known are: {', '.join(sorted(path.name for path in RUNS.glob('*')))}")
+    raise no_run(name)

@@ -4,8 +4,6 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from functools import partial
-from typing import NoReturn
 
 from ..cli import Parser, whole_number
 from ..errors import RunError, UsageError
@@ -41,14 +39,11 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
             print(f"WARNING: no authentication: whoever reaches {host} can use the policy", file=sys.stderr)
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         print(f"{folder} at http://{where}: POST /act, GET /spec, GET /health; Ctrl-C ends it", flush=True)
+        # uvicorn ends in order, then raises the signal again
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 0)):
-            signal.signal(number, partial(_leave, code))  # uvicorn ends in order, then raises the signal again
+            signal.signal(number, lambda *_, code=code: sys.exit(code))
         server_of(policy).run(sockets=[listening])
     return 0
-
-
-def _leave(code: int, *_: object) -> NoReturn:
-    sys.exit(code)
 
 
 def listen(host: str, port: int) -> socket.socket:

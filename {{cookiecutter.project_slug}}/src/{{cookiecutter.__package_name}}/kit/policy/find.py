@@ -32,7 +32,12 @@ def find_policy(given: str | None) -> Path:
     for base in bases:
         if base.exists():
             raise UsageError(_what_it_is(base))
-    raise UsageError(f"there is no run {given!r}{_guess(str(given))}")
+    raise no_run(str(given))
+
+
+def no_run(name: str) -> UsageError:
+    """Returns the error for a run that isn't there, with what there is."""
+    return UsageError(f"there is no run {name!r}{_guess(name)}")
 
 
 def newest_run() -> Path:

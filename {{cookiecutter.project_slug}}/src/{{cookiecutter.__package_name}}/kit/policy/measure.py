@@ -37,7 +37,8 @@ def play(
     policy, env = load_with_env(task, folder, config)
     players: dict[str, Any] = {"policy": policy, "random": RandomPolicy(policy.adapters)}
     if against:
-        players["against"], other = load_with_env(task, against, config or policy.facts["env_config"])
+        config = policy.facts["env_config"] if config is None else config
+        players["against"], other = load_with_env(task, against, config)
         other.close()
     episodes = []
     for seed in seeds:
@@ -62,7 +63,7 @@ def play_episode(env: gym.Env[Any, Any], policy: Any, seed: int, deadline: float
 
 
 def compare(returns: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Returns the statistics of all who have played, and of what the policy is better than each of the others."""
+    """Returns the statistics of all who have played, and of how much more the policy gets than each of the others."""
     report: dict[str, Any] = {name: statistics(values) for name, values in returns.items()}
     for name in returns.keys() - {"policy"}:
         pairs = zip(returns["policy"], returns[name], strict=True)

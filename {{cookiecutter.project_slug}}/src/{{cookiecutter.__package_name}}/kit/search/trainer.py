@@ -42,17 +42,8 @@ class Trainer:
             KeyboardInterrupt: after a signal.
         """
         run, log, left = RunFolder(self.folder / name), self.folder / "logs" / f"{name}.log", self.marks
-        words = [
-            "train",
-            "--name",
-            f"{self.folder.name}/{name}",
-            "--seed",
-            str(seed),
-            "--stop-return",
-            "none",
-            *options,
-        ]
-        words += ["--max-env-steps", str(left[-1]), "--num-env-runners", "0"]
+        limits = ["--stop-return", "none", "--max-env-steps", str(left[-1]), "--num-env-runners", "0"]
+        words = ["train", "--name", f"{self.folder.name}/{name}", "--seed", str(seed), *options, *limits]
         if not returns_at(left[-1:], run.rows()):
             self.check_signal()
             with self._process(words + ["--resume"] * run.has_checkpoint(), log) as process:
