@@ -53,8 +53,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
             write_json(run.with_name(EVALUATION), report)
     failure = None
     if options.video:
-        ranked = sorted(zip(returns["policy"], (seed for share in shares for seed in share), strict=True))
-        shown = {"median": ranked[(len(ranked) - 1) // 2][1], "best": ranked[-1][1]}
+        shown = to_show(returns["policy"], [seed for share in shares for seed in share])
         try:  # in a process of its own, which drawing may end
             filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}")
             report["videos"] = {name: str(path) for name, path in zip(shown, filmed, strict=True)}
@@ -64,6 +63,12 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if failure:
         raise failure
     return 0
+
+
+def to_show(returns: Sequence[float], seeds: Sequence[int]) -> dict[str, int]:
+    """Returns the seeds of the median and of the best episode."""
+    ranked = sorted(zip(returns, seeds, strict=True))
+    return {"median": ranked[(len(ranked) - 1) // 2][1], "best": ranked[-1][1]}
 
 
 def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str) -> list[Any]:
