@@ -148,7 +148,9 @@ class ToPettingZoo(ParallelEnv[Any, Any, Any]):
         truncated = {agent: bool(cuts.get(agent) or cuts[ALL]) and not terminated[agent] for agent in told}
         self.agents = [agent for agent in told if not (terminated[agent] or truncated[agent])]
         self._seen, self._acting = {agent: told[agent] for agent in self.agents}, set(observations)
-        rewards, infos = ({agent: part.get(agent, empty) for agent in told} for part, empty in ((rewards, 0.0), (infos, {})))
+        rewards, infos = (
+            {agent: part.get(agent, empty) for agent in told} for part, empty in ((rewards, 0.0), (infos, {}))
+        )
         return told, rewards, terminated, truncated, infos
 
     def render(self) -> Any:
