@@ -27,6 +27,7 @@ from kit.task import Task
 
 torch = pytest.importorskip("torch")
 folder_module = pytest.importorskip("kit.policy.folder")
+with_env = pytest.importorskip("kit.policy.with_env")
 actor_module = pytest.importorskip("kit.policy.actor")
 networks = pytest.importorskip("kit.policy.networks")
 
@@ -140,7 +141,7 @@ def save(folder: Path, favourite: int | None = None, **facts: Any) -> Any:
 def refusal(folder: Path, task: Task = TASK, config: Any = None) -> str:
     """Returns the line that a folder is refused with."""
     with pytest.raises((UsageError, RunError)) as caught:
-        folder_module.load_with_env(task, folder, config)
+        with_env.load_with_env(task, folder, config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -201,7 +202,7 @@ def test_spaces_survive_json(space: gym.Space[Any]) -> None:
 
 def test_saved_policy_acts_as_before(run: Path) -> None:
     saved = save(run / "policy")
-    policy, env = folder_module.load_with_env(TASK, run / "policy", None)
+    policy, env = with_env.load_with_env(TASK, run / "policy", None)
     state = torch.get_rng_state()
     observation, _ = env.reset(seed=1)
     for _ in range(5):
@@ -295,7 +296,7 @@ def test_policy_for_other_spaces_is_refused(run: Path, monkeypatch: pytest.Monke
 def test_environment_gets_the_config_of_its_training(run: Path) -> None:
     save(run / "policy", env_config={"broken": True})
     assert "can't be made with the config {'broken': True}" in refusal(run / "policy")
-    folder_module.load_with_env(TASK, run / "policy", {})
+    with_env.load_with_env(TASK, run / "policy", {})
 
 
 def test_spaces_of_third_parties_compare_without_their_address() -> None:

@@ -2,18 +2,18 @@
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .base import BasePolicy
+from typing import Any
 
 
-def load_policy(where: str | PathLike[str] | None = None) -> "BasePolicy":
+def load_policy(where: str | PathLike[str] | None = None) -> Any:
     """Loads a trained policy; its environment need not be installed.
 
     Args:
         where: a run's name or folder (then its best checkpoint), a checkpoint, a policy folder, an exported file, or
             None for the newest run.
+
+    Returns:
+        A `BasePolicy`; of several agents a `MultiPolicy`, which takes and gives dicts by agent ID.
 
     Raises:
         UsageError: there is no policy there, or it is damaged; the message says what there is instead.
@@ -22,7 +22,13 @@ def load_policy(where: str | PathLike[str] | None = None) -> "BasePolicy":
         from .onnx_file import load_onnx
 
         return load_onnx(Path(where))
-    from .find import find_policy
+    from .find import POLICIES, find_policy
+
+    folder = find_policy(None if where is None else str(where))
+    if (folder / POLICIES).is_file():
+        from .multi_agent import load_policies
+
+        return load_policies(folder)
     from .folder import load_folder  # late: torch takes a second
 
-    return load_folder(find_policy(None if where is None else str(where)))
+    return load_folder(folder)

@@ -10,6 +10,7 @@ SWEEP = "sweep.lock"  # in the folder of a sweep, whose runs lie in it
 BEST, LAST = "best", "last"  # the checkpoints of a run
 POLICY = "policy"  # the folder in a checkpoint
 FACTS, WEIGHTS = "policy.json", "policy.safetensors"  # its files
+POLICIES = "policies.json"  # instead of these, beside the folders of the policies of several agents
 _MOST_NAMES = 10  # that are listed
 
 
@@ -27,12 +28,18 @@ def find_policy(given: str | None) -> Path:
     for base in bases:
         checkpoints = (base / "checkpoints" / which for which in (BEST, LAST))
         for folder in (base, base / POLICY, *(checkpoint / POLICY for checkpoint in checkpoints)):
-            if (folder / FACTS).is_file():
+            if facts_file(folder).is_file():
                 return folder
     for base in bases:
         if base.exists():
             raise UsageError(_what_it_is(base))
     raise no_run(str(given))
+
+
+def facts_file(folder: Path) -> Path:
+    """Returns the file that says what a policy, or those of several agents, are of."""
+    several = folder / POLICIES
+    return several if several.is_file() else folder / FACTS
 
 
 def no_run(name: str) -> UsageError:

@@ -12,19 +12,18 @@ import gymnasium as gym
 import torch
 from safetensors.torch import load, save
 
-from ..errors import RunError, UsageError, one_line
+from ..errors import UsageError
 from ..files import read_json, write_json
 from ..spaces import limits_of
-from ..task import Task
 from .actor import Actor
 from .base import adapters_of
-from .find import FACTS, WEIGHTS
+from .find import FACTS, WEIGHTS, facts_file
 from .policy import Policy
 from .space_json import to_json
 
 FORMAT = 2  # of the folder
 _MOST_TEXT = 200  # characters of a message that come from elsewhere
-_NEEDED = {"env_id", "spaces", "env_config", "model_config", "versions"}
+_NEEDED = {"env_id", "spaces", "env_config", "versions"}
 
 
 def spaces_of(env: gym.Env[Any, Any]) -> dict[str, Any]:
@@ -49,24 +48,25 @@ def save_policy(folder: Path, actor: Actor, facts: Mapping[str, Any]) -> None:
 
 
 def read_facts(folder: Path, env_id: str | None = None, spaces: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Returns what policy.json holds.
+    """Returns what policy.json holds, or policies.json.
 
     Args:
-        folder: of the policy.
+        folder: of the policy, or of those of several agents.
         env_id: the environment that it is to be used for; None for any.
         spaces: of that environment, see `spaces_of`; None for any.
 
     Raises:
         UsageError: it can't be read, or is of another version, another environment or other spaces.
     """
-    facts = read_json(folder / FACTS)
+    file = facts_file(folder)
+    facts = read_json(file)
     if facts.get("format") != FORMAT:
         raise UsageError(
             f"{folder} has format {facts.get('format')!r}, this version of the kit reads {FORMAT}: "
             "use the version that made it, or train the policy again"
         )
-    if missing := sorted(_NEEDED - facts.keys()):
-        raise UsageError(f"{folder / FACTS} is not what train writes: it has no {missing[0]!r}")
+    if missing := sorted((_NEEDED | {"model_config" if file.name == FACTS else "agents"}) - facts.keys()):
+        raise UsageError(f"{file} is not what train writes: it has no {missing[0]!r}")
     if env_id not in (None, facts["env_id"]):
         raise UsageError(f"{folder} is a policy for {facts['env_id']}, not for {env_id}")
     for name, now in (spaces or {}).items():
@@ -97,21 +97,3 @@ def load_folder(folder: Path) -> Policy:
     except Exception as error:  # anyone may have written the files
         what = f"{type(error).__name__}: {error}".split()
         raise UsageError(f"{folder} is damaged: {' '.join(what)[:_MOST_TEXT]}; made with {facts['versions']}") from None
-
-
-def load_with_env(
-    task: Task, folder: Path, config: Mapping[str, Any] | None, render_mode: str | None = None
-) -> tuple[Policy, gym.Env[Any, Any]]:
-    """Loads a policy, and makes the environment that it acts in; without a `config`, the one that it was trained in.
-
-    Raises:
-        UsageError: as of `load_folder`, or it is of another environment or other spaces.
-        RunError: the environment can't be made.
-    """
-    config = read_facts(folder, task.env_id)["env_config"] if config is None else config
-    try:
-        env = task.make(config, render_mode)
-    except Exception as error:
-        raise RunError(f"the environment can't be made with the config {config}: {one_line(error)}") from None
-    read_facts(folder, task.env_id, spaces_of(env))
-    return load_folder(folder), env

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from ..cli import UsageError
 from ..files import read_json, write_text
-from ..policy.find import BEST, FACTS, LAST, POLICY, RUNS, SWEEP, newest_run
+from ..policy.find import BEST, LAST, POLICY, RUNS, SWEEP, facts_file, newest_run
 
 EVALUATION = "evaluation.json"  # what `evaluate --json` prints, of the best checkpoint in the run's own config
 LOCK = ".lock"  # held by the process that trains; a folder without one is none of ours
@@ -80,7 +80,7 @@ class RunFolder:
 
     def facts(self, which: str) -> dict[str, Any]:
         """Returns what a checkpoint is of, and how far the run was; nothing where there is none."""
-        path = self.checkpoint(which) / POLICY / FACTS
+        path = facts_file(self.checkpoint(which) / POLICY)
         return read_json(path) if path.exists() else {}
 
     def save_checkpoint(self, which: str, save: Callable[[Path], Any]) -> None:
