@@ -2,15 +2,18 @@
 
 import copy
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
 from .errors import UsageError
 from .kinds import is_multi_agent
+
+if TYPE_CHECKING:
+    from .multi_agent.policies import Roles
 
 COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
 
@@ -26,6 +29,7 @@ class Task:
         max_episode_steps: the time limit; None where there is none. A VectorEnv counts itself.
         reward_threshold: the mean return at which the task counts as solved, or None.
         algorithm: where the function is that sets PPO's numbers, as "module:function"; imported when training starts.
+        policy_of: of several agents, who acts for each; None lets agents with equal spaces share a policy.
     """
 
     env_id: str
@@ -33,6 +37,7 @@ class Task:
     max_episode_steps: int | None
     reward_threshold: float | None
     algorithm: str
+    policy_of: Callable[[Any], Any] | None = None
 
     @property
     def package(self) -> str:
@@ -118,6 +123,12 @@ class Task:
             return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
         return Wrapped(self.env_class(config=config, render_mode=render_mode))
 
+    def _make_for_rllib(self, config: Mapping[str, Any] | None = None) -> Any:
+        """Makes one copy as RLlib's own env runner for several agents takes it."""
+        from .multi_agent.adapters import AdaptedAgents, as_rllib
+
+        return as_rllib(AdaptedAgents(self.make_guarded(config)))
+
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Raises UsageError where the environment refuses a config that the command line gives."""
         if not config:
@@ -136,6 +147,10 @@ class Task:
         Raises:
             UnsupportedSpace: PPO can't learn with one of its spaces; the message says what to use instead.
         """
+        if self.is_multi_agent:
+            from .multi_agent.adapters import AdaptedAgents
+
+            return AdaptedAgents(self.make(config, render_mode))
         from .spaces import adapt  # late: `import <package>` does without
 
         return adapt(self.make(config, render_mode))
@@ -144,8 +159,13 @@ class Task:
         """Makes what an env runner steps: adapters around a Guard, which ends training on what would only spoil it.
 
         Returns:
-            One copy; all `num_envs` of the config in a VectorEnv, where the environment is one.
+            One copy; all `num_envs` of the config in a VectorEnv, where the environment is one. Of several agents without
+            adapters, which the env runner has for each of them.
         """
+        if self.is_multi_agent:
+            from .multi_agent.guard import MultiAgentGuard
+
+            return MultiAgentGuard(self.make(config))
         from .guard import Guard, VectorGuard
         from .spaces import adapt, adapt_vector
 
@@ -157,8 +177,21 @@ class Task:
         """Makes the environment known to RLlib, on every machine of a cluster; returns the name to use there."""
         from ray.tune.registry import register_env
 
-        register_env(self.env_id, self.make_guarded)
+        register_env(self.env_id, self._make_for_rllib if self.is_multi_agent else self.make_guarded)
         return self.env_id
+
+    def roles(self, config: Mapping[str, Any] | None = None) -> "Roles":
+        """Returns who acts for whom among several agents.
+
+        Raises:
+            RunError: `policy_of` returns what can't be.
+            UnsupportedSpace: PPO can't learn with a space of an agent.
+        """
+        from .multi_agent.policies import roles_of
+
+        env = self.make(config)
+        env.close()
+        return roles_of(env, self.policy_of)
 
     def configured(self, config: Any) -> Any:
         """Returns RLlib's `config` with PPO's numbers, which the project's own function sets."""

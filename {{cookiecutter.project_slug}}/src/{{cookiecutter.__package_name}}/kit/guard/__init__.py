@@ -3,6 +3,7 @@
 import math
 import multiprocessing
 import signal
+from collections.abc import Iterable
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -32,7 +33,7 @@ class Guard(EnvironmentCalls, gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any], first_seed: int | None = None, strict: bool | None = None) -> None:
         super().__init__(env)
-        self._prepare(env, "observation", strict)
+        self._prepare(env, strict)
         self._first_seed = first_seed
         self._seeds = np.random.default_rng()
         self._seed = self._episode = 0
@@ -55,10 +56,17 @@ class Guard(EnvironmentCalls, gym.Wrapper[Any, Any, Any, Any]):
         """Takes a step and looks at what it returns."""
         self._actions.append(action)
         observation, reward, terminated, truncated, info = self._call(self.env.step, action)
-        if not _is_finite(reward):
+        if not is_finite(reward):
             raise self._failure(f"the reward is {reward!r}, not a finite number")
         self._watch_length(len(self._actions))
         return observation, reward, terminated, truncated, info
+
+    def actions_from_json(self, actions: Any) -> Iterable[Any]:
+        """Returns the actions of failure.json."""
+        return self.action_space.from_jsonable(actions)
+
+    def _prepare(self, env: Any, strict: bool | None) -> None:
+        self._ready(env, env.observation_space, "observation", strict)
 
     def _where(self) -> str:
         call = f"in step {len(self._actions)}" if self._actions else "in reset"
@@ -70,9 +78,12 @@ class Guard(EnvironmentCalls, gym.Wrapper[Any, Any, Any, Any]):
             "episode": self._episode,
             "step": len(self._actions),
             "config": config_of(self),
-            "actions": self.action_space.to_jsonable(self._actions),
+            "actions": self._actions_to_json(),
             "strict": self._is_strict,
         }
+
+    def _actions_to_json(self) -> Any:
+        return self.action_space.to_jsonable(self._actions)
 
 
 class VectorGuard(EnvironmentCalls, gym.vector.VectorWrapper):
@@ -90,7 +101,7 @@ class VectorGuard(EnvironmentCalls, gym.vector.VectorWrapper):
 
     def __init__(self, env: VectorEnv[Any, Any, Any], strict: bool | None = None) -> None:
         super().__init__(env)
-        self._prepare(env, "observations", strict)  # the first index of a number is its copy
+        self._ready(env, env.observation_space, "observations", strict)  # the first index of a number is its copy
         self._is_one_inside = predicate(env.single_observation_space)
         self._seed: Any = None
         self._steps = 0
@@ -140,7 +151,8 @@ class VectorGuard(EnvironmentCalls, gym.vector.VectorWrapper):
         return f"{call} reset(seed={self._seed}) of {self.num_envs} copies"
 
 
-def _is_finite(reward: Any) -> bool:
+def is_finite(reward: Any) -> bool:
+    """Tells whether a reward is a number that training can use."""
     try:
         return math.isfinite(reward)
     except (TypeError, ValueError):

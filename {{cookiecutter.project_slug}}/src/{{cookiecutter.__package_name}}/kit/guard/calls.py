@@ -27,15 +27,16 @@ _logged: set[str] = set()
 class EnvironmentCalls:
     """Calls the environment, and raises EnvironmentFailure for what would only spoil training."""
 
-    def _prepare(self, env: Any, name: str, strict: bool | None) -> None:
+    def _ready(self, env: Any, space: Any, name: str, strict: bool | None) -> None:
         """Readies the calls.
 
         Args:
             env: the environment in its own spaces.
+            space: of what it observes.
             name: of what it returns, for messages.
             strict: also refuses floats out of bounds; None leaves it to the environment variable STRICT.
         """
-        self._space, self._name = env.observation_space, name
+        self._space, self._name = space, name
         self._is_inside = predicate(self._space)
         self._is_sound = predicate(without_float_bounds(self._space))
         self._is_strict = os.environ.get(STRICT) == "1" if strict is None else strict

@@ -70,11 +70,11 @@ class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
 
     def step(self, actions: Mapping[Any, Any]) -> Any:
         """Takes a step."""
-        observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        results: Any = self.env.step(actions)
+        observations, rewards, terminated, truncated, infos = results
         self._steps += 1
-        if self._limit is not None and self._steps >= self._limit and not terminated[ALL]:
-            left = {
-                agent for agent in [*self.env.get_wrapper_attr("agents"), *observations] if not terminated.get(agent)
-            }
-            truncated = {**truncated, **dict.fromkeys(left, True), ALL: True}
+        if self._limit is not None and self._steps >= self._limit and not terminated.get(ALL):
+            playing = [*self.env.get_wrapper_attr("agents"), *observations]
+            left = {agent: True for agent in playing if not terminated.get(agent)}
+            truncated = {**truncated, **left, ALL: True}
         return observations, rewards, terminated, truncated, infos

@@ -48,6 +48,10 @@ def algorithm_config(
         UsageError: `changed` has one.
     """
     config = _base(task, vectorization, seed, env_config or {})
+    if task.is_multi_agent:
+        from .multi_agent import for_several_agents  # late: few have several
+
+        config = for_several_agents(config, task, task.roles(env_config))
     try:
         config = task.configured(config)
     except Exception as error:

@@ -61,9 +61,12 @@ class EnvRunner(BatchedEnvRunner):
         if report := pop_hang_report():  # of the env runner that this one is to replace
             raise self._report(report)
         try:
-            super().make_env()
+            self._make_copies()
         except Exception as error:
             raise self._report(f"the environment can't be made:\n{users_traceback(error)}") from error
+
+    def _make_copies(self) -> None:
+        super().make_env()
 
     def sample(self, **kwargs: Any) -> list[SingleAgentEpisode]:
         """Samples as RLlib does.

@@ -34,8 +34,9 @@ class Sampled:
     def of(cls, result: Mapping[str, Any]) -> "Sampled":
         """Returns what all env runners have sampled, from RLlib's result of an iteration."""
         found = result["env_runners"].get(SAMPLED, [])
-        total = cls()
-        for one in found if isinstance(found, list) else [found]:  # RLlib unwraps a list of one item
+        found = found if isinstance(found, list) else [found]  # RLlib unwraps a list of one item
+        total = type(found[0])() if found else cls()
+        for one in found:
             for name, value in vars(one).items():
                 setattr(total, name, getattr(total, name) + value)
         return total

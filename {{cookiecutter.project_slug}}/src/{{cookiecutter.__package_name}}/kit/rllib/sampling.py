@@ -24,6 +24,11 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._record: _Record | None = None  # of what the copies did last; None where RLlib has sampled since
+        self._prepare_module()
+
+    def _prepare_module(self) -> None:
+        """Looks whether sampling can be batched."""
         config = self.config
         self._is_plain = not (
             config._env_to_module_connector
@@ -38,7 +43,6 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         )
         if self.module is not None:
             self.module.eval()  # for good, so that RLlib doesn't switch to it and back at every step
-        self._record: _Record | None = None  # of what the copies did last; None where RLlib has sampled since
 
     def _sample(self, *, num_timesteps: int | None = None, explore: bool, **kwargs: Any) -> list[SingleAgentEpisode]:
         if not self._is_plain or num_timesteps is None or kwargs.get("random_actions"):
@@ -50,7 +54,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             self._record = _Record(observations, [episode.infos[-1] for episode in self._ongoing_episodes], set())
         record, done, count = self._record, [], 0
         while count < num_timesteps:
-            step = self._act(record.observations[-1], explore)
+            step = self._act(self.module, record.observations[-1], explore)
             *results, infos = self.env.step(step[Columns.ACTIONS])
             observations, step[Columns.REWARDS], terminated, truncated = results
             record.append(step, observations, infos)
@@ -73,13 +77,13 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self._record = _Record(record.observations[-1], record.infos[-1], record.ended)
         return done + self._cut_ongoing(record)
 
-    def _act(self, observations: Any, explore: bool) -> dict[str, Any]:
-        """Returns the actions for the observations of all copies, with what the learner needs to know of them."""
+    def _act(self, module: Any, observations: Any, explore: bool) -> dict[str, Any]:
+        """Returns the actions for a batch of observations, with what the learner needs to know of them."""
         batch = {Columns.OBS: _map(torch.from_numpy, observations)}
         with torch.no_grad():
-            forward = self.module.forward_exploration if explore else self.module.forward_inference
+            forward = module.forward_exploration if explore else module.forward_inference
             inputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
-            distribution = self.module.get_exploration_action_dist_cls().from_logits(inputs)
+            distribution = module.get_exploration_action_dist_cls().from_logits(inputs)
             actions = (distribution if explore else distribution.to_deterministic()).sample()
             step = {Columns.ACTIONS: _map(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: inputs.numpy()}
             if explore:

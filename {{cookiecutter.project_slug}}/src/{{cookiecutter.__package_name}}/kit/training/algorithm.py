@@ -71,6 +71,12 @@ class RestartableAlgorithm:
         """Writes a checkpoint into a folder: RLlib's own state to go on from, and the policy with what it is of."""
         assert self.algorithm is not None
         self.algorithm.save_to_path(str(path))
+        if self.algorithm.config.is_multi_agent:
+            from ..policy.multi_agent import save_policies  # late: few have several agents
+            from ..rllib.multi_agent import trained_actors
+
+            save_policies(path / POLICY, trained_actors(self.algorithm), facts)
+            return
         save_policy(path / POLICY, trained_actor(self.algorithm), facts)
 
     def stop(self) -> None:
