@@ -36,23 +36,28 @@ def main(folder: Path) -> None:
         cause = error.__cause__
         writer.write("section", "usage", (str(error), raised(cause) if cause is not None else None))
     else:
-        for name in ("config", "quick", "cap"):
-            writer.write("section", name, request[name])
-        _run(BUILDS, recorder, request)
-        probes = PROBES
-        if is_multi_agent(type(unwrapped(recorder.env))):
-            from ..multi_agent.probes import JOINT_PROBES, JointRecorder  # late: most have one agent
-
-            recorder, probes = JointRecorder(recorder), JOINT_PROBES
-        writer.write("section", "several", probes is not PROBES)
-        for probe in REPLICA_PROBES if request["replica"] else probes:
-            _run(probe, recorder, request)
-        if request["renders"]:
-            os.chdir(request["home"])  # a picture may be read from there
-            for probe in RENDER_PROBES:
-                _run(probe, recorder, request)
-        writer.write("section", "warnings", recorder.events.warnings)
+        record(recorder, request)
     writer.write("section", "done", True)
+
+
+def record(recorder: Recorder, request: dict[str, Any]) -> None:
+    """Makes the environment and runs the probes on it; those of several agents, where it holds them."""
+    writer, probes = recorder.writer, PROBES
+    for name in ("config", "quick", "cap"):
+        writer.write("section", name, request[name])
+    _run(BUILDS, recorder, request)
+    if is_multi_agent(type(unwrapped(recorder.env))):
+        from ..multi_agent.probes import JOINT_PROBES, JointRecorder  # late: most have one agent
+
+        recorder, probes = JointRecorder(recorder), JOINT_PROBES
+    writer.write("section", "several", probes is not PROBES)
+    for probe in REPLICA_PROBES if request["replica"] else probes:
+        _run(probe, recorder, request)
+    if request["renders"]:
+        os.chdir(request["home"])  # a picture may be read from there
+        for probe in RENDER_PROBES:
+            _run(probe, recorder, request)
+    writer.write("section", "warnings", recorder.events.warnings)
 
 
 def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:

@@ -41,15 +41,16 @@ def agents_end_flags_type(record: EnvRecord) -> Findings:
                 break
 
 
-@check(fix="give a flag to every agent that is observed, or only to those that end", at="step", mild=True, once=True,
+@check(fix="give flags to every agent that has acted, or only to those that end", at="step", mild=True, once=True,
        several=ONLY)  # fmt: skip
 def agents_end_flags_complete(record: EnvRecord) -> Findings:
-    """The flags speak of all who are observed, or only of those who end: a missing one counts as False."""
+    """The flags speak of all who have acted, or only of those who end: a missing one counts as False."""
     for moment in stepped(record):
         alive = [agent for agent, flag in moment.terminated.items() if agent != ALL and flag is False]
-        without = [agent for agent in moment.obs if agent not in {**moment.terminated, **moment.truncated}]
+        flagged = {**moment.terminated, **moment.truncated}
+        without = [agent for agent in moment.actions if agent in moment.obs and agent not in flagged]
         if alive and without and not moment.all_over:
-            yield f"agent {without[0]!r} is observed {moment.at}, but has no flags; {alive[0]!r} has"
+            yield f"agent {without[0]!r} has acted and goes on, but has no flags, {moment.at}; {alive[0]!r} has"
 
 
 @check(fix="return terminated for goal or failure, truncated for the time limit", at="step", mild=True, several=ONLY)
