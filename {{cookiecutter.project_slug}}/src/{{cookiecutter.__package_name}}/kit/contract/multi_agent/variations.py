@@ -38,10 +38,10 @@ def record_variations(recorder: JointRecorder) -> Variations:
     """Plays episodes again with the actions in another order, exchanged, of one agent alone, and of who must not act."""
     player, found = _Player(recorder), Variations()
     bases = [player.play(seed) for seed in SEEDS]
+    if any(base.error or base.wrong_type or base.malformed for base in bases):
+        raise NotJudged("reset() or step() raises, or gives no dicts")
     if any(difference(base, player.play(seed)) is not None for seed, base in zip(SEEDS, bases, strict=True)):
         raise NotJudged("the same seed and actions give another episode")
-    if any(base.error for base in bases):
-        raise NotJudged("reset() or step() raises")
     for seed, base in zip(SEEDS, bases, strict=True):
         shuffled = player.play(seed, lambda _, actions: dict(reversed(actions.items())))
         found.shuffled = found.shuffled or difference(base, shuffled)

@@ -1,6 +1,7 @@
 """The agents: which there are, what each sees and does, and that every dict speaks of them."""
 
 from collections.abc import Hashable
+from itertools import islice
 from typing import Any
 
 from gymnasium import spaces
@@ -8,11 +9,11 @@ from gymnasium import spaces
 from ....spaces.membership import kind, short
 from ...judge.registry import ONLY, Finding, Findings, check
 from ...record.env_record import EnvRecord
-from ..model import ALL, TABLES, JointEpisode
+from ...record.values import same
+from ..model import ALL, TABLES, JointEpisode, Moment, moments
 from .common import about, all_moments, named, stepped
 
 IDS = 'write self.possible_agents = ["agent_0", "agent_1"] in __init__: the IDs of all agents that there can ever be'
-LATE_STEPS = 1  # who is observed in this step, although it was there at the reset, was forgotten
 
 
 @check(fix=IDS, at="__init__", blocks=True, several=ONLY)
@@ -124,16 +125,22 @@ def reset_observes(record: EnvRecord) -> Findings:
 def reset_forgets_nobody(record: EnvRecord) -> Findings:
     """Who takes part from the start on is observed by `reset`: what it is rewarded before its first observation is lost."""
     episodes: Any = record.played
-    forgotten: list[set[Any]] = []
-    for episode in episodes:
-        first, present = episode.steps[0], episode.agents[0] or ()
-        obs, reward = ((value if isinstance(value, dict) else {}) for value in (first.obs, first.reward))
-        together = isinstance(episode.obs, dict) and all(agent in obs for agent in first.action)
-        late = {agent for agent in present if agent in reward and agent in obs and agent not in episode.obs}
-        forgotten.append(late if together else set())
-    if always := set.intersection(*forgotten):
-        text = f"reset() forgets agent {named(always)}: it is in self.agents, but its first observation comes in step 1"
-        yield f"{text}, with a reward that is lost, in all {len(forgotten)} episodes"
+    late = [{agent: first.rewards[agent] for agent in _late(first)} for first in map(_first_step, episodes)]
+    always = set.intersection(*(set(row) for row in late))
+    for agent in [agent for agent in always if any(not same(row[agent], 0.0) for row in late)][:1]:
+        text = f"reset() forgets agent {agent!r}: it is in self.agents, but its first observation comes in step 1"
+        yield f"{text}, with a reward that is lost, in all {len(late)} episodes"
+
+
+def _first_step(episode: JointEpisode) -> Moment:
+    return next(islice(moments(episode), 1, None))
+
+
+def _late(first: Moment) -> list[Any]:
+    """Returns who was there at the reset, and is observed and rewarded in step 1 only, where all move at once."""
+    turns = not any(agent in first.obs for agent in first.actions)
+    present = () if turns else first.episode.agents[0] or ()
+    return [agent for agent in present if agent not in first.seen and agent in first.obs and agent in first.rewards]
 
 
 @check(fix="remove it when it ends: self.agents = [agent for agent in self.agents if not over[agent]]", at="step",

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from ....spaces.membership import short
 from ...judge.registry import ONLY, Finding, Findings, check
 from ...record.env_record import EnvRecord
-from .common import about, named
+from .common import named
 
 ENOUGH_TRIES, LASTING_STEPS = 3, 5
 
@@ -25,7 +25,7 @@ def actions_have_effect(record: EnvRecord) -> Findings:
     """Each agent's action changes an observation, a reward or an end, its own or another's."""
     idle = []
     for agent, effect in record.variations.effects.items():
-        space = about(record).spaces["action_spaces"][agent]
+        space = record.space("action_spaces")[agent]
         chosen = not isinstance(space, spaces.Discrete) or int(space.n) > 1
         without = not any(effect.seen_by.values()) and not effect.rewarded and not effect.ended
         idle += [agent] if chosen and without and effect.tries >= ENOUGH_TRIES else []
@@ -38,7 +38,7 @@ def actions_have_effect(record: EnvRecord) -> Findings:
 def observations_not_exchanged(record: EnvRecord) -> Findings:
     """What an agent does, it sees itself; where only another one does, their observations may be exchanged."""
     effects = {agent: one for agent, one in record.variations.effects.items() if one.tries >= ENOUGH_TRIES}
-    seen = about(record).spaces["observation_spaces"]
+    seen = record.space("observation_spaces")
     for one, two in combinations(effects, 2):
         lasting = [effects[a].seen_by.get(b, 0) >= LASTING_STEPS for a, b in ((one, two), (two, one))]
         itself = [effects[agent].seen_by.get(agent, 0) for agent in (one, two)]
