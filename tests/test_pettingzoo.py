@@ -201,7 +201,7 @@ def test_task_makes_it_with_its_config_and_its_pictures() -> None:
     env.reset(seed=0)
     assert env.render().shape == (90, 90, 3) and env.metadata["render_fps"] == 1
     assert env.unwrapped.config == {"screen_height": 90} and env.unwrapped.env is not Duel({}).env
-    with pytest.raises(UsageError, match="--config:  Duel.make doesn't take this config: .*'screen_hight'"):
+    with pytest.raises(UsageError, match="--config: Duel.make doesn't take this config: .*'screen_hight'"):
         TASK.check_config({"screen_hight": 90})
     env.close()
 

@@ -20,7 +20,7 @@ from ..training.options import TrainOptions
 from ..training.run_folder import versions
 from ..vectorization.grid import Grid
 from ..vectorization.measure import measure
-from ..vectorization.settings import FILE, available_cpus, find_root, read_settings, write_settings
+from ..vectorization.settings import FILE, MODES, available_cpus, find_root, read_settings, write_settings
 
 PICTURE = RUNS / "benchmark.png"
 
@@ -42,8 +42,9 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)
     os.environ[child_log.RUN] = secrets.token_hex(8)
     try:
-        profile = measure(lambda extra: task.make_guarded({**env_config, **extra}), task.is_vector)
-        grid = Grid(profile, task.is_vector, available_cpus(), options.seconds)
+        profile = measure(lambda extra: task.make_measured({**env_config, **extra}), task.is_vector)
+        modes = MODES[:1] if task.is_multi_agent else None  # several agents are stepped in "sync" only
+        grid = Grid(profile, task.is_vector, available_cpus(), options.seconds, modes)
         if not options.json:
             print(grid.auto.reason, flush=True)
         code = train_all(task, env_config, grid)

@@ -9,7 +9,7 @@ in `tests/test_contract.py`, the lines of `check`, and part of the first second 
 """
 
 from .ignore import ignored
-from .judge import CHECKS, Failure, Report, show
+from .judge import CHECKS, Failure, Report, checks_of, show
 from .process.run import run_checks
 
-__all__ = ["CHECKS", "Failure", "Report", "ignored", "run_checks", "show"]
+__all__ = ["CHECKS", "Failure", "Report", "checks_of", "ignored", "run_checks", "show"]

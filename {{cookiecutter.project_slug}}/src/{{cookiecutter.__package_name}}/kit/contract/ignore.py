@@ -7,7 +7,7 @@ from typing import Any
 
 from ..cli import did_you_mean
 from ..errors import UsageError
-from .judge import CHECKS
+from .judge import CHECKS, checks_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,6 +34,6 @@ def ignored(package: str) -> dict[str, str]:
 
 def known(name: str) -> str:
     """Returns the name of a check; raises UsageError with the likely one if there is no such check."""
-    if name not in CHECKS:
-        raise UsageError(f"there is no check {name!r}; {did_you_mean(name, CHECKS)}")
+    if name not in CHECKS and name not in checks_of(several=True):
+        raise UsageError(f"there is no check {name!r}; {did_you_mean(name, CHECKS | checks_of(several=True))}")
     return name

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..guard import Guard, is_finite
-from ..spaces.membership import SomeOf
 from ..spaces.predicate import predicate, without_float_bounds
 from .adapters import spaces_by_agent
 from .env import ALL
@@ -22,10 +21,9 @@ class MultiAgentGuard(Guard):
         self._done: set[Any] = set()  # in this episode
         self._idle = 0  # steps in a row
         self._inside = {agent: predicate(space) for agent, space in self._own.items()}
-        self._ready(env, SomeOf(list(self._own.items())), "observations", strict)
-        self._is_inside = lambda seen: _all_inside(self._inside, seen)
-        sound = {agent: predicate(without_float_bounds(space)) for agent, space in self._own.items()}
-        self._is_sound = lambda seen: _all_inside(sound, seen)
+        self._sound = {agent: predicate(without_float_bounds(space)) for agent, space in self._own.items()}
+        self._ready(env, next(iter(self._own.values())), "observations", strict)
+        self._is_inside = self._all_inside
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode with the next seed of this copy."""
@@ -77,7 +75,16 @@ class MultiAgentGuard(Guard):
 
     def _judge(self, observation: Any) -> None:
         self._require_known("observations", observation)
-        super()._judge(observation)
+        for agent, one in observation.items():
+            if not self._inside[agent](one):
+                self._space, self._is_sound, self._name = self._own[agent], self._sound[agent], f"observation of {agent!r}"
+                super()._judge(one)
+
+    def _all_inside(self, observations: Any) -> bool:
+        inside = self._inside
+        return isinstance(observations, dict) and all(
+            agent in inside and inside[agent](one) for agent, one in observations.items()
+        )
 
     def _require_known(self, name: str, by_agent: Any, others: tuple[str, ...] = ()) -> None:
         if not isinstance(by_agent, dict):
@@ -86,17 +93,8 @@ class MultiAgentGuard(Guard):
             if agent not in self._own and agent not in others:
                 raise self._failure(f"{name} has a key {agent!r}, which is none of possible_agents {[*self._own]}")
 
-    def _number_out_of_bounds(self, observation: Any) -> int:
-        return sum(not self._inside[agent](one) for agent, one in observation.items())
-
     def _actions_to_json(self) -> list[Any]:
         return [
             {str(agent): self._action_spaces[agent].to_jsonable([action])[0] for agent, action in step.items()}
             for step in self._actions
         ]
-
-
-def _all_inside(inside: Mapping[Any, Any], observations: Any) -> bool:
-    if not isinstance(observations, dict):
-        return False
-    return all(agent in inside and inside[agent](one) for agent, one in observations.items())

@@ -124,9 +124,8 @@ def by_agent(episodes: Sequence[Mapping[Any, float]], roles: "Roles") -> dict[st
     """
 
     def mean(team: Sequence[Any]) -> float | None:
-        found = [[episode[agent] for agent in team if agent in episode] for episode in episodes]
-        means = [sum(returns) / len(returns) for returns in found if returns]
-        return sum(means) / len(means) if means else None
+        found = [episode[agent] for episode in episodes for agent in team if agent in episode]
+        return sum(found) / len(found) if found else None
 
     policies = {name: mean([a for a in roles.trained if roles.trained[a] == name]) for name in roles.policies}
     return {"agents": {str(agent): mean([agent]) for agent in roles.adapters}, "policies": policies}

@@ -33,10 +33,12 @@ def win_rates(
     if not (names := set(roles.past.values())):
         env.close()
         return {}
-    found = sorted((place_of(folder) / OPPONENTS).glob("[0-9]*"), key=lambda path: int(path.name))
+    found = sorted(int(path.name) for path in (place_of(folder) / OPPONENTS).glob("*") if path.name.isdecimal())
     chosen = sorted({round(place) for place in np.linspace(0, len(found) - 1, MOST_SNAPSHOTS)}) if found else []
     generations = {"random": policy.random().policies}
-    generations |= {f"{int(found[i].name):,}": {name: load_folder(found[i] / name) for name in names} for i in chosen}
+    for steps in (found[i] for i in chosen):
+        snapshot = place_of(folder) / OPPONENTS / str(steps)
+        generations[f"{steps:,}"] = {name: load_folder(snapshot / name) for name in names}
     generations["policy"] = policy.policies
     rates: dict[str, dict[str, float]] = {}
     for row, ours in generations.items():

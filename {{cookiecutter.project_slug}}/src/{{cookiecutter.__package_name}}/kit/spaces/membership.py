@@ -13,10 +13,6 @@ from .predicate import LARGEST, contains, tolerant_bounds
 FAR_RANGES = 10  # so many times its range beyond its bounds, a value has another unit than the space says
 
 
-class SomeOf(spaces.Dict):
-    """A Dict space of which an observation may lack keys: agents come and go."""
-
-
 class Problem(NamedTuple):
     """Why a value is not in its space; `kind` is one of type, dtype, shape, finite, bounds, keys."""
 
@@ -42,7 +38,7 @@ def _dict(space: spaces.Dict, value: Any, path: str = "observation") -> Iterator
         return
     missing = [key for key in space.spaces if key not in value]
     extra = [key for key in value if key not in space.spaces]
-    if missing and not isinstance(space, SomeOf):
+    if missing:
         text = f"{path}: key {', '.join(map(repr, missing))} is missing"
         yield Problem("keys", path, text, "return every key of the space at every step")
     if extra:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
@@ -19,6 +19,9 @@ from ..vectorization.settings import Vectorization
 from .cluster import cluster_cpus
 from .run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from .self_play import SelfPlay
+
 RL_MODULE = f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}"  # the networks in the state of the learners
 
 
@@ -30,12 +33,14 @@ class RestartableAlgorithm:
         folder: where the last checkpoint lies.
         configure: returns RLlib's configuration for processes and copies to sample with.
         vectorization: the same; fewer processes are used when the cluster has lost some of its CPUs.
+        self_play: keeps the past selves, where agents play against them.
         algorithm: RLlib's, between `build` and `stop`.
     """
 
     folder: RunFolder
     configure: Callable[[Vectorization], AlgorithmConfig]
     vectorization: Vectorization
+    self_play: "SelfPlay | None" = None
     algorithm: Algorithm | None = None
 
     def build(self, restart_count: int, from_checkpoint: bool) -> None:
@@ -59,6 +64,8 @@ class RestartableAlgorithm:
             weights = self.algorithm.learner_group.get_state(components=[RL_MODULE], inference_only=True)
             networks = {COMPONENT_RL_MODULE: weights[COMPONENT_LEARNER][COMPONENT_RL_MODULE]}
             group.foreach_env_runner(lambda runner: runner.set_state(networks))
+        if self.self_play:
+            self.self_play.begin(self.algorithm, self.folder.facts(LAST).get("env_steps", 0))
         if restart_count:
             group.foreach_env_runner(lambda runner: runner.seed_envs(restart_count))
 
@@ -78,6 +85,11 @@ class RestartableAlgorithm:
             save_policies(path / POLICY, trained_actors(self.algorithm), facts)
             return
         save_policy(path / POLICY, trained_actor(self.algorithm), facts)
+
+    def take_snapshot(self, iteration: int, env_steps: int) -> None:
+        """Keeps what was learned as a past self, where agents play against one and it is time."""
+        if self.self_play and self.algorithm:
+            self.self_play.after_iteration(self.algorithm, iteration, env_steps)
 
     def stop(self) -> None:
         """Ends the env runners at once, also those that are busy, and closes the rest."""

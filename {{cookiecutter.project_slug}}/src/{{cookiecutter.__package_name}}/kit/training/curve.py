@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import read_json
 from .run_folder import RunFolder
 from .status import FEWEST_EPISODES, WINDOW_EPISODES
 
@@ -14,6 +15,8 @@ AXES = {"env_steps": "environment steps", "seconds": "of sampling and learning"}
 COLUMNS = *AXES, "episodes", "episode_return_mean", "episode_return_min", "episode_return_max"
 UNITS = {"hours": 3600, "minutes": 60, "seconds": 1}
 STYLES = [(shade, style) for style in ("-", "--", "-.", ":") for shade in ("0", "0.55")]  # of one run after the other
+POLICY = "return_"  # before a policy's name in a column
+POLICY_STYLES = ("--", "-.", ":")
 APART = 0.065  # of the height, between two labels
 
 Rows = Mapping[str, np.ndarray]  # a run's values by column
@@ -39,7 +42,7 @@ def picture(folders: Mapping[str, RunFolder], levels: Mapping[str, float], over:
     from matplotlib import pyplot as plt
 
     runs = {
-        name: {key: np.array([row[key] for row in folder.rows()]) for key in COLUMNS}
+        name: {key: np.array([row[key] for row in folder.rows()]) for key in (*COLUMNS, *_policies(folder, folders))}
         for name, folder in folders.items()
     }
     limits = y_limits(list(runs.values()), levels)
@@ -71,6 +74,9 @@ def _draw(panel: Any, runs: Mapping[str, Rows], levels: Mapping[str, float], axi
         if len(runs) == 1:
             panel.fill_between(run[axis] / scale, low, high, color="0.85", linewidth=0)
             ends |= {"mean": mean[-1]} if np.isfinite(mean[-1:]).any() else {}
+            for column, line in zip((key for key in run if key not in COLUMNS), POLICY_STYLES * len(run), strict=False):
+                panel.plot(run[axis] / scale, run[column], color="0.4", linestyle=line, linewidth=1)
+                ends |= {column.removeprefix(POLICY): run[column][-1]} if np.isfinite(run[column][-1:]).any() else {}
     for (name, level), style in zip(levels.items(), ("--", ":"), strict=False):
         panel.axhline(level, color="0.35", linestyle=style, linewidth=1)
         ends[f"{name} {level:.4g}"] = level
@@ -84,6 +90,13 @@ def _draw(panel: Any, runs: Mapping[str, Rows], levels: Mapping[str, float], axi
         panel.legend(frameon=False, fontsize="small")
     for name, place in label_places(ends, panel.get_ylim()).items():
         panel.annotate(name, (1, place), (5, 0), "axes fraction", "offset points", va="center", fontsize="small")
+
+
+def _policies(folder: RunFolder, folders: Mapping[str, RunFolder]) -> list[str]:
+    """Returns the columns with the returns of the policies of several agents, which a run alone is drawn with."""
+    config = folder.path / "config.json"
+    agents = read_json(config).get("agents", []) if len(folders) == 1 and config.exists() else []
+    return list(dict.fromkeys(f"{POLICY}{policy}" for _, policy in agents if policy is not None))
 
 
 def label_places(ends: Mapping[str, float], limits: tuple[float, float]) -> dict[str, float]:
@@ -113,6 +126,8 @@ def y_limits(runs: Sequence[Rows], levels: Mapping[str, float]) -> tuple[float, 
             bottom, top = np.percentile(mean, [5, 95])
             far = (top - bottom) / 2
             near = mean[(mean >= bottom - far) & (mean <= top + far)]
+            policies = [run[column][shown] for column in run if column not in COLUMNS]
+            kept += [value for column in policies for value in np.nanpercentile(column, [5, 95]) if np.isfinite(value)]
             kept += [*near, mean[-1], np.percentile(low, 25), np.percentile(high, 75)]
     if not kept:
         return None

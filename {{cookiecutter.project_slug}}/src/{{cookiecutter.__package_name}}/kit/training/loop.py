@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ray.rllib.core import DEFAULT_MODULE_ID
 from tensorboardX import SummaryWriter
 
 from ..cli import RunError
@@ -26,6 +25,13 @@ from .status import Status, plateau_hint, reached, seconds_left
 from .storage import Storage
 from .tracking import Tracker
 
+LEARNER_METRICS = {
+    "policy_loss": "policy_loss",
+    "value_loss": "vf_loss",
+    "value_explained_variance": "vf_explained_var",
+    "entropy": "entropy",
+    "kl_divergence": "mean_kl_loss",
+}  # the columns of progress.csv, with RLlib's names
 MOST_RESTARTS = 3  # without a finished iteration in between; then something breaks every time
 
 
@@ -101,7 +107,7 @@ class Loop:
         self._restarts = 0
         status = self.status.after(sampled, seconds)
         self._log(sampled.log_lines)
-        row = progress_row(status, sampled.env_steps / seconds, result["learners"][DEFAULT_MODULE_ID])
+        row = progress_row(status, sampled.env_steps / seconds, learner_means(result["learners"]))
         self.folder.append_row(row)
         for name, value in row.items():
             if value is not None and name not in ("iteration", "env_steps"):
@@ -110,12 +116,13 @@ class Loop:
         if status.best_return is not None and not status.steps_since_best:
             self.folder.save_checkpoint(BEST, save)
         self.folder.save_checkpoint(LAST, save)
+        self.algorithm.take_snapshot(status.iteration, status.env_steps)
         self.status = status
         for tracker in self.trackers:
             tracker.log(row)
         if self.storage and self.storage.is_due() and (error := self.storage.copy(self.folder, status.iteration)):
             self._progress.say(f"WARNING: {error}")
-        self._progress.show(row, seconds_left(self.options, status))
+        self._progress.show(row, seconds_left(self.options, status), status.policies)
         if hint := plateau_hint(self.options, status):
             self._progress.say(hint, once=hint)
 
@@ -138,7 +145,7 @@ class Loop:
                 "in the environment's own C code looks like that: run it in this process by --debug to see it"
             )
         restart_count = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
-        self.status = replace(Status.of_last_checkpoint(self.folder, self.facts), restart_count=restart_count)
+        self.status = replace(type(self.status).of_last_checkpoint(self.folder, self.facts), restart_count=restart_count)
         self._progress.say(f"{what}\ngoing on after iteration {self.status.iteration}")
 
     def _log(self, lines: Sequence[str]) -> None:
@@ -149,13 +156,19 @@ class Loop:
                 self.folder.append_log(line)
 
 
+def learner_means(learners: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the means over the policies that learned in an iteration; mostly there is one."""
+    found = [metrics for metrics in learners.values() if "policy_loss" in metrics]
+    return {key: sum(one[key] for one in found) / len(found) for key in LEARNER_METRICS.values() if found}
+
+
 def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, Any]) -> dict[str, float | None]:
     """Returns a row of progress.csv; None is what is not known yet, or no number.
 
     Args:
         status: after the iteration.
         steps_per_second: of the iteration.
-        learner: RLlib's metrics of it.
+        learner: RLlib's metrics of it, those of LEARNER_METRICS.
     """
     lengths = status.recent_lengths
     row = {
@@ -169,10 +182,7 @@ def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, 
         "episode_return_max": max(status.recent_returns, default=None),
         "episode_length_mean": sum(lengths) / len(lengths) if lengths else None,
         "best_return": status.best_return,
-        "policy_loss": learner["policy_loss"],
-        "value_loss": learner["vf_loss"],
-        "value_explained_variance": learner["vf_explained_var"],
-        "entropy": learner["entropy"],
-        "kl_divergence": learner["mean_kl_loss"],
+        **{name: learner.get(key) for name, key in LEARNER_METRICS.items()},
+        **status.columns(),
     }
     return {name: value if value is not None and math.isfinite(value) else None for name, value in row.items()}

@@ -1,7 +1,7 @@
 """The one line of a training run that moves: how far it is, how good, and how long it may still take."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -49,17 +49,19 @@ class Progress:
         else:
             self.say(what)
 
-    def show(self, row: Mapping[str, Any], seconds_left: float) -> None:
-        """Shows a row of progress.csv and the time that is left at most."""
+    def show(self, row: Mapping[str, Any], seconds_left: float, policies: Sequence[str] = ()) -> None:
+        """Shows a row of progress.csv, with the returns of policies, and the time that is left at most."""
         if self._live or time.monotonic() - self._last_line >= QUIET_SECONDS:
             self._last_line = time.monotonic()
-            self.waiting_for(progress_line(row, seconds_left))
+            self.waiting_for(progress_line(row, seconds_left, policies))
 
 
-def progress_line(row: Mapping[str, Any], seconds_left: float) -> str:
+def progress_line(row: Mapping[str, Any], seconds_left: float, policies: Sequence[str] = ()) -> str:
     """Formats one iteration, e.g. `iteration 7 | 14,336 steps | 5,200/s | return 0.1 (-2 to 0.5) | best 0.1 | ...`."""
+    of_policies = ", ".join(f"{name} {row[f'return_{name}']:.4g}" for name in policies if row[f"return_{name}"] is not None)
     mean, low, high = (row[f"episode_return_{name}"] for name in ("mean", "min", "max"))
     returns = "no episode has ended yet" if mean is None else f"return {mean:.4g} ({low:.4g} to {high:.4g})"
+    returns += f", {of_policies}" if of_policies else ""
     best = "" if row["best_return"] is None else f" | best {row['best_return']:.4g}"
     minutes, seconds = divmod(round(seconds_left), 60)
     return (

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from ..config import config_of
 from ..contract import ignored, run_checks, show
 from ..errors import RunError
 from ..files import write_json
@@ -17,7 +16,7 @@ from ..guard.failure import EnvironmentFailure, write_failure
 from ..policy.find import LAST
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
-from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_root, read_settings
+from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_root, read_settings, sync_only
 from .cluster import cluster_cpus, start_ray
 from .interrupt import Interrupt
 from .options import TrainOptions
@@ -44,6 +43,7 @@ class Run:
         self.folder, self.storage, self.options, self.saved = resolve_run(options)
         require_clients(self.options.track)
         self.vectorization: Vectorization
+        self._subject: Any = None  # what is trained
         self._interrupt = Interrupt()
         self._interrupt.finish = lambda: print(self._interrupt.reason)
 
@@ -100,15 +100,12 @@ class Run:
         runners = settings["num_env_runners"]
         if "num_env_runners" not in self.options.given and isinstance(runners, int) and self.saved and runners > cpus:
             settings["num_env_runners"] = "auto"  # the run was started on more CPUs
+        if self.task.is_multi_agent:
+            settings = sync_only(settings)
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
-        self.vectorization = fit(
-            settings,
-            lambda extra: self.task.make_guarded({**self.options.config, **extra}),
-            cpus,
-            self.task.is_vector,
-            root,
-        )
+        make = lambda extra: self.task.make_measured({**self.options.config, **extra})  # noqa: E731
+        self.vectorization = fit(settings, make, cpus, self.task.is_vector, root)
         print(self.vectorization.reason, flush=True)
 
     def start_ray(self) -> None:
@@ -127,12 +124,14 @@ class Run:
         """
         from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
         from .loop import Loop
+        from .subject import self_play_of
         from .summary import finish
 
         interrupt = self._interrupt
         interrupt.is_at_once = False
         config, facts, status = self._begin()
-        algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization)
+        self_play = self_play_of(self.folder, facts, self._subject.roles)
+        algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization, self_play)
         loop = Loop(algorithm, self.folder, self.options, status, facts, self.storage)
 
         def end(reason: str) -> Exception | None:
@@ -159,33 +158,31 @@ class Run:
 
     def _begin(self) -> tuple[dict[str, Any], dict[str, Any], Any]:
         """Writes config.json; returns it, what each checkpoint says of itself, and the status to go on from."""
-        from ..policy.folder import spaces_of
-        from ..policy.networks import network_summary
         from ..rllib.config import numbers
-        from .status import Status
+        from .subject import subject_of
 
-        env = self.task.make_adapted(self.options.config)
-        env.close()
+        self._subject = subject = subject_of(self.task, self.options.config)
         fitted = asdict(self.vectorization)
         config: dict[str, Any] = {
             "env_id": self.task.env_id,
             "command": self.options.command(self.task.package, {name: fitted[name] for name in KEYS}),
             "started": datetime.now().isoformat(timespec="seconds"),
             "options": self.options.kept(),
-            "env_config": config_of(env) or dict(self.options.config),
+            "env_config": subject.env_config,
             "vectorization": fitted,
             "ppo": numbers(self._configure(self.vectorization)),
             "versions": versions(self.task.package),
+            **subject.agents,
         }
         facts = {name: config[name] for name in ("env_id", "env_config", "versions")}
-        facts |= {"run": self.folder.path.name, "spaces": spaces_of(env)}
+        facts |= {"run": self.folder.path.name, "spaces": subject.spaces, **subject.agents}
         self.folder.make()
-        status = Status.of_last_checkpoint(self.folder, facts)
+        status = subject.status.of_last_checkpoint(self.folder, facts)
         if status.iteration:
             say_what_is_new(self.folder, self.saved["ppo"], config["ppo"])
             print(f"going on after iteration {status.iteration} of {self.folder.checkpoint(LAST)}", flush=True)
         else:
-            print(network_summary(env.observation_space, config["ppo"]), flush=True)
+            print(*subject.summaries(config["ppo"]), sep="\n", flush=True)
         write_json(self.folder.path / "config.json", config)
         return config, facts, status
 

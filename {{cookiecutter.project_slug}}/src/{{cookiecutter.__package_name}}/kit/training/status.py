@@ -87,6 +87,15 @@ class Status:
         return self.mean_return if len(self.recent_returns) >= FEWEST_EPISODES else None
 
     @property
+    def policies(self) -> list[str]:
+        """The names of the policies that are trained, where there are several agents."""
+        return []
+
+    def columns(self) -> dict[str, Any]:
+        """Returns what progress.csv tells of several agents."""
+        return {}
+
+    @property
     def steps_since_best(self) -> int:
         """The steps of the environment since the best return; 0 before there is one."""
         return 0 if self.best_return is None else self.env_steps - self.best_env_steps

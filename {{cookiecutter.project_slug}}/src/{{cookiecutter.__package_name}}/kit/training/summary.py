@@ -62,6 +62,7 @@ def _summary(folder: RunFolder, config: Mapping[str, Any], status: Status) -> di
         "seed": config["options"]["seed"],
         "vectorization": config["vectorization"],
         "versions": config["versions"],
+        **status.columns(),
     }
 
 

@@ -1,7 +1,7 @@
 """The settings of `benchmark`: which are tried, and how fast each of them trains."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from statistics import median
 from typing import Any
@@ -24,6 +24,7 @@ class Grid:
         is_vector: whether the environment steps all copies itself.
         num_cpus: of the machine.
         seconds: for a setting, in all rounds.
+        modes: that the environment can be stepped in; None for all.
 
     Attributes:
         auto: what `train` chooses.
@@ -31,13 +32,16 @@ class Grid:
         measured: environment steps per second, sampling and learning together, in each round.
     """
 
-    def __init__(self, profile: Profile, is_vector: bool, num_cpus: int, seconds: float) -> None:
+    def __init__(
+        self, profile: Profile, is_vector: bool, num_cpus: int, seconds: float, modes: Sequence[str] | None = None
+    ) -> None:
         self._profile, self._cpus, self._seconds = profile, num_cpus, seconds / ROUNDS
-        self.auto = choose(dict.fromkeys(KEYS, AUTO), profile, num_cpus, is_vector)
+        mode = modes[0] if modes else AUTO
+        self.auto = choose(dict.fromkeys(KEYS, AUTO) | {KEYS[-1]: mode}, profile, num_cpus, is_vector)
         self.measured: dict[Vectorization, list[float]] = {}
         self._algorithm: Any = None
         longest = max(LONGEST_STEP * seconds, self.auto.copies * self._step_seconds(self.auto))
-        possible = candidates(is_vector, num_cpus)
+        possible = [one for one in candidates(is_vector, num_cpus) if not modes or one.gym_env_vectorize_mode in modes]
         settings = [one for one in possible if one.copies * self._step_seconds(one) <= longest]
         # There and back, so that the processes of the last setting serve for the next.
         self.order = [one for turn in range(ROUNDS) for one in settings[:: -1 if turn % 2 else 1]]

@@ -77,6 +77,21 @@ def read_settings(root: Path, overrides: Mapping[str, int | str | None] | None =
     return settings
 
 
+def sync_only(settings: Settings) -> Settings:
+    """Returns the settings for several agents, which RLlib steps in one mode only.
+
+    Raises:
+        UsageError: another mode is asked for.
+    """
+    mode = settings["gym_env_vectorize_mode"]
+    if mode not in (AUTO, MODES[0]):
+        raise UsageError(
+            f'gym_env_vectorize_mode = "{mode}", but copies with several agents are stepped one after the other; write '
+            f'"{MODES[0]}" or "{AUTO}", and more env runners to use more CPUs'
+        )
+    return settings | {"gym_env_vectorize_mode": MODES[0]}
+
+
 def write_settings(settings: Mapping[str, Any], root: Path) -> None:
     """Writes the values of the three KEYS into the file of a project, in one step; its comments stay."""
     path = root / FILE

@@ -9,7 +9,7 @@ from ...spaces.membership import short
 from ..record.compare import difference
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
-from .registry import Finding, Findings, check, faults
+from .registry import EACH, NEVER, check, faults, Finding, Findings
 
 ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
 LARGE_INFO_BYTES = 100_000
@@ -108,7 +108,7 @@ def action_unchanged(record: EnvRecord) -> Findings:
         yield f"step() changes the caller's action in place: from {was} to {now} {place}"
 
 
-@check(fix="check how step() reads the action", at="step", mild=True)
+@check(fix="check how step() reads the action", at="step", mild=True, several=NEVER)
 def action_has_effect(record: EnvRecord) -> Findings:
     """Different actions lead to different observations, rewards or ends; else there is nothing to learn."""
     by_seed: dict[int, dict[str, Episode]] = {}
@@ -132,7 +132,7 @@ def action_has_effect(record: EnvRecord) -> Findings:
     yield Finding(text, f"check how step() reads the action: it gets {example}, not a label")
 
 
-@check(fix="return one 0 or 1 for each action, at least one of them 1", at="step", once=True)
+@check(fix="return one 0 or 1 for each action, at least one of them 1", at="step", once=True, several=EACH)
 def action_mask_leaves_choice(record: EnvRecord) -> Findings:
     """An `action_mask` fits the action space and always allows an action; else the loss becomes NaN."""
     space = record.space("action_space")
@@ -174,7 +174,7 @@ def info_not_overwritten(record: EnvRecord) -> Findings:
     return faults(record, "info overwritten")
 
 
-@check(fix="use texts as keys, and leave a key out where there is no value", mild=True, once=True)
+@check(fix="use texts as keys, and leave a key out where there is no value", mild=True, once=True, several=NEVER)
 def info_keys_plain(record: EnvRecord) -> Findings:
     """Info keys are texts, and a key holds one type: vector environments keep an array for each."""
     return faults(record, "info keys")

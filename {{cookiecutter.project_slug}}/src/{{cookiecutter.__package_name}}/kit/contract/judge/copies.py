@@ -10,7 +10,7 @@ from ..record.env_record import EnvRecord
 from ..record.model import NotJudged
 from ..record.policies import RANDOM
 from ..record.values import same
-from .registry import ANY, Finding, Findings, check
+from .registry import ANY, NEVER, check, Finding, Findings
 from .seeds import fresh_copies_agree, rounding
 
 FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")
@@ -103,7 +103,7 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
     return (f"{error.call}()", error.text, error.where) if error is not None and error.step <= 1 else None
 
 
-@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step")
+@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", several=NEVER)
 def vector_batches(record: EnvRecord) -> Findings:
     """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector
@@ -116,7 +116,7 @@ def vector_batches(record: EnvRecord) -> Findings:
             yield f"{name} must be an array of shape ({vector.num_envs},) and dtype {dtype}, got {kind(value)}"
 
 
-@check(fix="seed one generator for each copy from its seed", at="reset")
+@check(fix="seed one generator for each copy from its seed", at="reset", several=NEVER)
 def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
     """Copies with different seeds differ, and a list of seeds is honoured copy by copy."""
     vector = record.vector
@@ -129,7 +129,7 @@ def vector_copies_have_own_seeds(record: EnvRecord) -> Findings:
         yield f"all {vector.num_envs} copies start alike although their seeds differ: they repeat the same episode"
 
 
-@check(fix="in that step only reset the copy, and return reward 0 and False", at="step", once=True)
+@check(fix="in that step only reset the copy, and return reward 0 and False", at="step", once=True, several=NEVER)
 def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
     """`metadata["autoreset_mode"]` is set, and the copies are reset in that way: RLlib reads it."""
     vector, before = record.vector, np.zeros(record.vector.num_envs, bool)
@@ -148,7 +148,7 @@ def vector_autoreset_as_declared(record: EnvRecord) -> Findings:
         before = done
 
 
-@check(fix="the exception tells which value of the copies could not be merged", at="step", after=ANY)
+@check(fix="the exception tells which value of the copies could not be merged", at="step", after=ANY, several=NEVER)
 def vector_works(record: EnvRecord) -> Findings:
     """Copies can be stepped together: their infos merge and their observations stack, as training needs it."""
     if record.stacked is not None:

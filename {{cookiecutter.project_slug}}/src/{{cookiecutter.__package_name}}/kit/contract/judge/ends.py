@@ -6,13 +6,13 @@ from ...spaces.membership import kind
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from ..record.values import digest, truth
-from .registry import Finding, Findings, check
+from .registry import NEVER, TEAM, check, Finding, Findings
 
 LONG_STEPS = 10  # a time limit shorter than this is no time limit
 LIMIT_WORDS = ("max", "limit", "horizon", "length", "step", "time", "duration")
 
 
-@check(fix="return one bool", at="step", blocks=True)
+@check(fix="return one bool", at="step", blocks=True, several=NEVER)
 def end_flags_type(record: EnvRecord) -> Findings:
     """`terminated` and `truncated` are True or False, not arrays, texts or None."""
     for name in ("terminated", "truncated"):
@@ -29,7 +29,7 @@ def _lengths(episodes: list[Episode], flag: str) -> list[int]:
     return [len(episode.steps) for episode in episodes if truth(getattr(episode.steps[-1], flag))]
 
 
-@check(fix="set terminated at the goal, and a time limit (max_episode_steps)", at="step", mild=True)
+@check(fix="set terminated at the goal, and a time limit (max_episode_steps)", at="step", mild=True, several=TEAM)
 def episodes_end(record: EnvRecord) -> Findings:
     """Episodes end, by termination or by truncation: returns are only known then."""
     if record.quick or record.cap is not None:
@@ -39,7 +39,7 @@ def episodes_end(record: EnvRecord) -> Findings:
         yield f"no episode ended: none was terminated or truncated in {longest} steps; does an episode never end?"
 
 
-@check(fix="check the sign of the end condition; ignore this for a bandit", at="step", mild=True)
+@check(fix="check the sign of the end condition; ignore this for a bandit", at="step", mild=True, several=TEAM)
 def episodes_last(record: EnvRecord) -> Findings:
     """Episodes last longer than one step; only bandits are meant to be like that."""
     ended = record.finished
@@ -47,7 +47,7 @@ def episodes_last(record: EnvRecord) -> Findings:
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
 
 
-@check(fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True)
+@check(fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True, several=TEAM)
 def time_limit_is_truncation(record: EnvRecord) -> Findings:
     """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
     ended = record.finished
@@ -64,7 +64,7 @@ def time_limit_is_truncation(record: EnvRecord) -> Findings:
         yield f"a time limit is reported as terminated: {count} episodes end at {place}, and truncated is never True"
 
 
-@check(fix="return terminated at goal or failure, truncated at the time limit", at="step", mild=True)
+@check(fix="return terminated at goal or failure, truncated at the time limit", at="step", mild=True, several=TEAM)
 def end_flags_not_swapped(record: EnvRecord) -> Findings:
     """Truncated is the time limit and terminated the task's own end, not the other way round."""
     ended, longest = record.finished, max(len(episode.steps) for episode in record.played)
@@ -77,7 +77,7 @@ def end_flags_not_swapped(record: EnvRecord) -> Findings:
         yield f"terminated and truncated look swapped: truncated comes at varying steps ({steps}), and {rest}"
 
 
-@check(fix="return terminated for goal or failure, truncated for the time limit", at="step", mild=True)
+@check(fix="return terminated for goal or failure, truncated for the time limit", at="step", mild=True, several=TEAM)
 def end_flags_differ(record: EnvRecord) -> Findings:
     """`terminated` and `truncated` are not one flag: a time limit would count as an end of the task."""
     lasts = [episode.steps[-1] for episode in record.finished]

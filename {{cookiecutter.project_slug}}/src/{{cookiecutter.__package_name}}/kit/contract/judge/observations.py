@@ -1,7 +1,6 @@
 """Observations: each one, at every step of every episode, lies in the declared space and stays as it was."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from ...spaces.membership import Problem, problems
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from ..record.values import digest, leaves, same, size_in_bytes
-from .registry import Finding, Findings, check, faults
+from .registry import ALL_ALIKE, EACH, check, faults, Finding, Findings
 from .spaces import parts
 
 SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e3, 1e5, 20, 4, 1_000_000
@@ -40,12 +39,13 @@ def _judge_kind(name: str, kind: str, doc: str) -> None:
                 yield Finding(text, problem.fix, at=at, severity=severity, blocks=kind != "dtype" and not harmless)
 
     judge.__name__, judge.__doc__ = name, doc
-    check(fix="return what the space declares")(judge)
+    check(fix="return what the space declares", several=EACH)(judge)
 
 
-@lru_cache(maxsize=1)  # six checks look at the same
 def _problems(record: EnvRecord) -> dict[tuple[str, str], tuple[Problem, Episode, int, int]]:
     """Returns the first problem of each kind and path, the episode and step it came in, and how often it came."""
+    if "problems" in record.memo:  # six checks look at the same
+        return record.memo["problems"]
     space = record.space("observation_space")
     found: dict[tuple[str, str], tuple[Problem, Episode, int, int]] = {}
     for episode in record.resets:
@@ -53,6 +53,7 @@ def _problems(record: EnvRecord) -> dict[tuple[str, str], tuple[Problem, Episode
             for problem in problems(space, obs):
                 first = found.get((problem.kind, problem.path), (problem, episode, number, 0))
                 found[problem.kind, problem.path] = (*first[:3], first[3] + 1)
+    record.memo["problems"] = found
     return found
 
 
@@ -70,7 +71,7 @@ def observation_not_overwritten(record: EnvRecord) -> Findings:
     return faults(record, "observation overwritten")
 
 
-@check(fix="make images smaller (84 x 84), use uint8, send features", at="step", mild=True)
+@check(fix="make images smaller (84 x 84), use uint8, send features", at="step", mild=True, several=EACH)
 def observation_small(record: EnvRecord) -> Findings:
     """One observation weighs less than a megabyte: PPO keeps thousands of them."""
     size = size_in_bytes(record.resets[0].obs)
@@ -92,7 +93,7 @@ def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
             yield path, part, np.stack(rows[:1500])
 
 
-@check(fix="divide each feature by its typical size", at="step", mild=True)
+@check(fix="divide each feature by its typical size", at="step", mild=True, several=EACH)
 def observation_scale(record: EnvRecord) -> Findings:
     """Features are of a size that a network can learn from: one of a million drowns all others."""
     for path, part, values in _features(record):
@@ -119,7 +120,7 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
         yield f"observation{path} is badly scaled: entry {index} reaches a magnitude of {size:.3g}{rest}"
 
 
-@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True)
+@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True, several=ALL_ALIKE)
 def observation_changes(record: EnvRecord) -> Findings:
     """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)
@@ -131,7 +132,7 @@ def observation_changes(record: EnvRecord) -> Findings:
     yield f"the observation is constant{' (all zero)' if zero else ''} {extent}: it carries no information"
 
 
-@check(fix="update the state first, then compute the observation to return", at="step", mild=True)
+@check(fix="update the state first, then compute the observation to return", at="step", mild=True, several=ALL_ALIKE)
 def observation_up_to_date(record: EnvRecord) -> Findings:
     """The observation after a step shows that step; else the agent acts late and never sees the end."""
     episodes = long_enough(record, 4)

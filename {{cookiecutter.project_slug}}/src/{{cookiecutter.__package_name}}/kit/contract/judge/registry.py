@@ -3,7 +3,7 @@
 import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -12,6 +12,9 @@ from ..record.locations import described, shorten
 from ..record.model import NotJudged
 
 ANY = "any"  # in `after`: every check before this one
+# In `several`: at the whole record, at each agent's part of it, likewise but only what all agents have in common counts,
+# at the whole with the flags of `__all__`, not at all, or at such environments only.
+WHOLE, EACH, ALL_ALIKE, TEAM, NEVER, ONLY = "whole", "each", "all alike", "team", "never", "only"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Finding(NamedTuple):
 
 Findings = Iterator[str | Finding]
 Judge = Callable[[EnvRecord], Findings]
+Results = dict[str, list[Failure] | str]  # by check: what it found, or why it had nothing to look at
 
 
 class Check(NamedTuple):
@@ -51,6 +55,7 @@ class Check(NamedTuple):
     after: str = ""  # checks before this one whose error makes it moot; ANY for all
     blocks: bool = False  # its errors end `train`
     once: bool = False  # its first finding is enough
+    several: str = WHOLE  # how it looks at an environment of several agents
 
     def failure(self, found: str | Finding, record: EnvRecord) -> Failure:
         """Returns what was found, with what the check declares filled in."""
@@ -62,13 +67,15 @@ class Check(NamedTuple):
 
 
 CHECKS: dict[str, Check] = {}
+SEVERAL_AGENTS_CHECKS: dict[str, Check] = {}  # what only several agents have
 
 
 def check(**declared: Any) -> Callable[[Judge], Judge]:
     """Registers the decorated function as a check; `declared` are the fields of `Check`."""
 
     def register(function: Judge) -> Judge:
-        CHECKS[function.__name__] = Check(function, **declared)
+        made = Check(function, **declared)
+        (SEVERAL_AGENTS_CHECKS if made.several == ONLY else CHECKS)[function.__name__] = made
         return function
 
     return register
@@ -82,18 +89,39 @@ def faults(record: EnvRecord, name: str) -> Findings:
             yield Finding(f"{text}, {episode.at(number)}", at="step" if number else "reset")
 
 
-def judge(record: EnvRecord) -> dict[str, list[Failure] | str]:
+def look(checks: Mapping[str, Check], record: EnvRecord) -> Results:
     """Returns what each check found, in the order of the checks, or why it had nothing to look at; never raises."""
-    results: dict[str, list[Failure] | str] = {}
-    for name, check in CHECKS.items():
-        results[name] = _judge(check, record, results)
+    results: Results = {}
+    for name, check in checks.items():
+        for other in results if check.after == ANY else check.after.split():
+            if any(failure.severity == "error" for failure in results.get(other, ()) if isinstance(failure, Failure)):
+                results[name] = f"see {other}"
+                break
+        else:
+            results[name] = _judge_parts(check, record) if record.several else _judge(check, record)
     return results
 
 
-def _judge(check: Check, record: EnvRecord, before: dict[str, list[Failure] | str]) -> list[Failure] | str:
-    for other in before if check.after == ANY else check.after.split():
-        if any(failure.severity == "error" for failure in before[other] if isinstance(failure, Failure)):
-            return f"see {other}"
+def _judge_parts(check: Check, record: EnvRecord) -> list[Failure] | str:
+    """Returns what a check found on several agents: of each one's part, the worst, and who else has as much."""
+    from ..multi_agent.views import each, team  # late: most environments have one agent
+
+    if check.several not in (EACH, ALL_ALIKE):
+        return _judge(check, team(record) if check.several == TEAM else record)
+    results = {agent: _judge(check, part) for agent, part in each(record).items()}
+    found = {agent: result for agent, result in results.items() if isinstance(result, list) and result}
+    judged = [result for result in results.values() if isinstance(result, list)]
+    if not judged:
+        return next(iter(results.values()), "no agent was observed")
+    if not found or (check.several == ALL_ALIKE and len(found) < len(judged)):
+        return []
+    worst = next((agent for agent in found if any(f.severity == "error" for f in found[agent])), next(iter(found)))
+    others = ", ".join(repr(agent) for agent in [agent for agent in found if agent != worst][:3])
+    also = f" (also {others}{', …' if len(found) > 4 else ''})" if others else ""
+    return [replace(one, message=f"agent {worst!r}{also}: {one.message}") for one in found[worst]]
+
+
+def _judge(check: Check, record: EnvRecord) -> list[Failure] | str:
     failures: list[Failure] = []
     try:
         for found in islice(check.function(record), 1 if check.once else None):
@@ -121,7 +149,7 @@ class Report:
 
     @classmethod
     def of(
-        cls, target: str, results: Mapping[str, list[Failure] | str], ignored: Mapping[str, str], seconds: float
+        cls, target: str, results: Results, ignored: Mapping[str, str], seconds: float
     ) -> "Report":
         """Returns the report of what each check found, or of why it had nothing to look at."""
         counted = {name: result for name, result in results.items() if name not in ignored}

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from ...spaces.membership import short
 from ...spaces.observations import leaves, name_of
 from ..record.env_record import EnvRecord
-from .registry import Finding, Findings, check
+from .registry import NEVER, check, Finding, Findings
 
 NAMES = ("observation_space", "action_space")
 LARGE_DISCRETE = 10_000
@@ -19,7 +19,7 @@ def parts(space: Any, name: str) -> dict[str, Any]:
     return {name_of(name, path): leaf for path, leaf in leaves(space)}
 
 
-@check(fix="set it in __init__ to a space of gymnasium.spaces, not of the old gym", at="__init__", blocks=True)
+@check(fix="set it in __init__ to a space of gymnasium.spaces, not of the old gym", at="__init__", blocks=True, several=NEVER)
 def spaces_declared(record: EnvRecord) -> Findings:
     """Both spaces are set in the constructor and are Gymnasium spaces: RLlib builds the network from them."""
     about = record.about
@@ -37,7 +37,7 @@ def spaces_well_formed(record: EnvRecord) -> Findings:
     for name, space in record.about.declared():
         for path, part in parts(space, name).items():
             yield from _ill_formed_box(path, part) if isinstance(part, spaces.Box) else ()
-            if name == "action_space" and isinstance(part, spaces.Discrete) and int(part.n) == 1:
+            if name.startswith("action_space") and isinstance(part, spaces.Discrete) and int(part.n) == 1:
                 text = f"{path} is {part}: with one action there is nothing to choose"
                 yield Finding(text, "declare all actions", severity="warning")
         if isinstance(space, spaces.Dict | spaces.Tuple) and not len(space.spaces):
@@ -101,7 +101,7 @@ def spaces_trainable(record: EnvRecord) -> Findings:
         yield Finding(f"{part} is not seen by the policy: PPO's networks can't take it", advice)
     for name, space in record.about.declared():
         for path, part in parts(space, name).items():
-            yield from _hard_action(path, part) if name == "action_space" else _hard_observation(path, part)
+            yield from _hard_action(path, part) if name.startswith("action_space") else _hard_observation(path, part)
             if isinstance(part, spaces.Discrete) and int(part.n) > LARGE_DISCRETE:
                 text = f"{path} is {part}: too large for a network, as one-hot vector or list of logits"
                 yield Finding(text, "split it into parts (MultiDiscrete), or give the numbers behind it as a Box")

@@ -5,56 +5,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...errors import UsageError
+from ...kinds import is_multi_agent
 from ...tracebacks import is_users
-from . import about, behaviour, construction, growth, render, rollouts, vector
 from .channel import Heartbeat, RecordWriter
-from .locations import described, raised
+from .locations import described, raised, unwrapped
 from .model import CallError, NotJudged
+from .probes import BUILDS, PROBES, RENDER_PROBES, REPLICA_PROBES, Probe
 from .recorder import Recorder
 from .surroundings import predictable_entropy, seed_global
 from .targets import load
-
-
-class Probe(NamedTuple):
-    """A section of the record, and the function that gives it."""
-
-    section: str
-    function: Callable[[Recorder], Any]
-    quick: bool = True
-    copies: bool = False  # it makes copies, which must be cheap
-    steps: bool = False  # it makes no sense where no step has worked
-
-
-PROBES = (
-    Probe("builds", construction.record_builds),
-    Probe("about", about.record_about),
-    Probe("config_changes", construction.record_config_changes),
-    Probe("episodes", rollouts.record_rollouts),
-    Probe("config_changes", construction.record_config_changes),
-    Probe("spaces_after", about.record_spaces_after),
-    Probe("defaults", construction.record_defaults),
-    Probe("unread_keys", construction.record_unread_keys, copies=True),
-    Probe("copies", about.record_copies),
-    Probe("seeding", behaviour.record_seeding),
-    Probe("replays", rollouts.record_replays, steps=True),
-    Probe("starts", rollouts.record_starts),
-    Probe("self_reset", behaviour.record_self_reset, quick=False, copies=True),
-    Probe("shared_files", behaviour.record_shared_files, quick=False, copies=True, steps=True),
-    Probe("unpicklable", behaviour.record_pickling, quick=False, steps=True),
-    Probe("growth", growth.record_growth, quick=False, steps=True),
-    Probe("closing", behaviour.record_closing, quick=False, copies=True, steps=True),
-    Probe("closed_alone", behaviour.record_closed_alone, quick=False, copies=True, steps=True),
-    Probe("released", growth.record_released, quick=False, copies=True, steps=True),
-    Probe("vector", vector.record_vector, quick=False, steps=True),
-    Probe("stacked", vector.record_stacked, quick=False, copies=True, steps=True),
-)
-REPLICA_PROBES = (Probe("builds", construction.record_builds), Probe("replica", rollouts.record_replica))
-RENDER_PROBES = (Probe("rendered", render.record_rendered), Probe("draws", render.record_draws))
 
 
 def main(folder: Path) -> None:
@@ -73,16 +36,28 @@ def main(folder: Path) -> None:
         cause = error.__cause__
         writer.write("section", "usage", (str(error), raised(cause) if cause is not None else None))
     else:
-        for name in ("config", "quick", "cap"):
-            writer.write("section", name, request[name])
-        for probe in REPLICA_PROBES if request["replica"] else PROBES:
-            _run(probe, recorder, request)
-        if request["renders"]:
-            os.chdir(request["home"])  # a picture may be read from there
-            for probe in RENDER_PROBES:
-                _run(probe, recorder, request)
-        writer.write("section", "warnings", recorder.events.warnings)
+        record(recorder, request)
     writer.write("section", "done", True)
+
+
+def record(recorder: Recorder, request: dict[str, Any]) -> None:
+    """Makes the environment and runs the probes on it; those of several agents, where it holds them."""
+    writer, probes = recorder.writer, PROBES
+    for name in ("config", "quick", "cap"):
+        writer.write("section", name, request[name])
+    _run(BUILDS, recorder, request)
+    if is_multi_agent(type(unwrapped(recorder.env))):
+        from ..multi_agent.probes import JOINT_PROBES, JointRecorder  # late: most have one agent
+
+        recorder, probes = JointRecorder(recorder), JOINT_PROBES
+    writer.write("section", "several", probes is not PROBES)
+    for probe in REPLICA_PROBES if request["replica"] else probes:
+        _run(probe, recorder, request)
+    if request["renders"]:
+        os.chdir(request["home"])  # a picture may be read from there
+        for probe in RENDER_PROBES:
+            _run(probe, recorder, request)
+    writer.write("section", "warnings", recorder.events.warnings)
 
 
 def _run(probe: Probe, recorder: Recorder, request: dict[str, Any]) -> None:

@@ -28,8 +28,16 @@ NAMES = ("observation_space", "action_space")
 
 def record_about(recorder: Recorder) -> About:
     """Returns what the environment says of itself."""
+    about = About(**facts(recorder))
+    _record_spaces(recorder, about)
+    return about
+
+
+def facts(recorder: Recorder) -> dict[str, Any]:
+    """Returns what it says, but for its spaces: the fields of About."""
     env, plain = recorder.env, type(unwrapped(recorder.env))
-    about = About(
+    known = (*recorder.config.items(), *attributes(env).items())
+    return dict(
         where={name: _where(plain, name) for name in ("__init__", "reset", "step", "render", "close")},
         bases=[f"{base.__module__}.{base.__name__}" for base in plain.__mro__[:-1]],
         is_env=isinstance(env, gymnasium.Env | VectorEnv),
@@ -41,11 +49,8 @@ def record_about(recorder: Recorder) -> About:
         reset_parameters=_reset_parameters(plain),
         shared=_shared(plain),
         uses_order=_uses_order(plain),
+        numbers={str(k): v for k, v in known if isinstance(v, int | float) and not isinstance(v, bool)},
     )
-    _record_spaces(recorder, about)
-    known = (*recorder.config.items(), *attributes(env).items())
-    about.numbers = {str(k): v for k, v in known if isinstance(v, int | float) and not isinstance(v, bool)}
-    return about
 
 
 def _open_windows() -> list[str]:

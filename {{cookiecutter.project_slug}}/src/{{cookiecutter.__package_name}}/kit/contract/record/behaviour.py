@@ -4,10 +4,10 @@ import pickle
 import sys
 from typing import Any
 
-from ...spaces.single import is_view
+from ...spaces.views import View
 from .locations import attributes, described, unwrapped
 from .model import CallError, NotJudged
-from .policies import RANDOM, constant_policies
+from .policies import RANDOM
 from .recorder import Recorder
 from .surroundings import quietly, seed_global
 
@@ -60,7 +60,7 @@ def record_self_reset(recorder: Recorder) -> tuple[int, str]:
         raise NotJudged("the environment has fixed attributes") from error
     shortest = min(ended, key=lambda episode: len(episode.steps))
     seed_global(66)
-    policies = [shortest.policy, RANDOM, *constant_policies(recorder.action_space(), 2)]
+    policies = [shortest.policy, RANDOM, *recorder.constant_policies(2)]
     for index, policy in enumerate(policies[: recorder.plan.resets], 1):
         episode = recorder.play(env, shortest.seed, recorder.plan.small, policy, number=index)
         if inside[0] > index:
@@ -108,7 +108,7 @@ def record_shared_files(recorder: Recorder) -> list[str]:
 
 def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
     """Pickles what the environment holds; returns which lock, file or the like can't be, and why: no engine's object."""
-    env = recorder.env if is_view(recorder.env) else unwrapped(recorder.env)  # wrappers may hold functions
+    env = recorder.env if isinstance(recorder.env, View) else unwrapped(recorder.env)  # wrappers may hold functions
     recorder.play(env, 13, 2)
     for name, value in attributes(env).items():
         try:

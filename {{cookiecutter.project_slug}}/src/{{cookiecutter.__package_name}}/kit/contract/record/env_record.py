@@ -17,6 +17,7 @@ class EnvRecord:
 
     config: dict[str, Any]
     quick: bool
+    several: bool  # agents; each observation, action and reward is then a dict by agent ID
     cap: int | None  # steps that an episode may have, where a longer one ended the process
     usage: tuple[str, str | None]  # why there is no environment, and where
     builds: dict[str, Build]
@@ -50,9 +51,10 @@ class EnvRecord:
     changed_kit_files: list[str]
 
     def __init__(self, **sections: Any) -> None:
-        self.config, self.quick, self.cap, self.render_stop = {}, False, None, None
+        self.config, self.quick, self.several, self.cap, self.render_stop = {}, False, False, None, None
         self.warnings, self.accidents, self.stops = {}, [], []
         self.missing: dict[str, str] = {}
+        self.memo: dict[str, Any] = {}  # what several judges look at, computed once
         vars(self).update(sections)
 
     if not TYPE_CHECKING:

@@ -43,10 +43,10 @@ class Play:
         yield
         obs, info = episode.obs, self._keep[0][1]
         while len(episode.steps) < cap and not episode.ended:
-            if not self._step(self.chooser(obs, info)):
+            if not self._step(self._choose(obs, info)):
                 break
             step = episode.steps[-1]
-            episode.ended = truth(step.terminated) or truth(step.truncated)
+            episode.ended = self._is_end(step)
             obs, info = step.obs, self._keep[-1][1]
             yield
         episode.around.append(snapshot())
@@ -66,6 +66,12 @@ class Play:
                     self._look_at_info(number, info)
         self._keep = []
         return self.episode
+
+    def _choose(self, obs: Any, info: Any) -> Any:
+        return self.chooser(obs, info)
+
+    def _is_end(self, step: Step) -> bool:
+        return truth(step.terminated) or truth(step.truncated)
 
     def _reset(self) -> bool:
         episode = self.episode

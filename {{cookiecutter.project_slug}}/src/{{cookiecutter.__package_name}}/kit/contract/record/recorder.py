@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
-from ...spaces.single import as_single
+from ...spaces.views import FirstCopy
 from .channel import Heartbeat, RecordWriter
 from .episodes import Play
 from .locations import described, unwrapped
 from .model import Build, Episode, NotJudged
-from .policies import RANDOM, Policy
+from .policies import RANDOM, Policy, constant_policies
 from .surroundings import Events, quietly, snapshot
 from .targets import Keywords, WorkerConfig, make
 from .values import attribute, copy_value, size_in_bytes
@@ -70,7 +71,8 @@ class Recorder:
         """Calls the constructor once and records how it went; returns the environment, None if it raised."""
         before, env = snapshot(), None
         with self.heartbeat.calling("__init__") as call:
-            env = as_single(make(self.maker, config, render_mode))
+            env = make(self.maker, config, render_mode)
+            env = FirstCopy(env) if isinstance(env, VectorEnv) else env
         self.heartbeat.call("probe")
         again = env is not None and self.env is not None and unwrapped(env) is unwrapped(self.env)
         self.builds[name] = Build((before, snapshot()), call.seconds, call.error, again)
@@ -145,6 +147,10 @@ class Recorder:
         except BaseException as error:
             raise NotJudged(f"action_space cannot be sampled: {described(error)}") from error
         return space
+
+    def constant_policies(self, limit: int = 6) -> list[Policy]:
+        """Returns policies that always take the same action."""
+        return constant_policies(self.action_space(), limit)
 
     def start(self, env: Any, seed: int | None, policy: Policy = RANDOM, draws: Any = None, number: int = 1) -> Play:
         """Returns an episode that is ready to be played; the actions are drawn from `draws`, else from the seed."""

@@ -10,7 +10,7 @@ from .compare import stale
 from .episodes import Play
 from .locations import attributes, unwrapped
 from .model import Episode, NotJudged, Replays, Starts
-from .policies import ACTION_REPEAT, RANDOM, Policy, constant_policies
+from .policies import ACTION_REPEAT, RANDOM, Policy
 from .recorder import Recorder
 from .surroundings import seed_global
 from .values import digest
@@ -21,11 +21,11 @@ EXTRA_SEEDS = range(20, 35)  # of further random episodes, as long as the plan's
 
 def record_rollouts(recorder: Recorder) -> None:
     """Plays the main episodes on one copy; each is written down after the next, whose reset may overwrite its arrays."""
-    space = recorder.action_space()
+    constants = recorder.constant_policies(limit=3 if recorder.quick else 6)
     seed_global(11)
     last = _first_episode(recorder)
     plan, left = recorder.plan, recorder.plan.total - len(last.episode.steps)
-    queue = _programme(space, recorder.quick) if last.episode.has_reset else []
+    queue = _programme(constants, recorder.quick) if last.episode.has_reset else []
     for index, (policy, seed) in enumerate(queue):
         if left <= 0 or index > plan.resets * 3:
             break
@@ -66,9 +66,8 @@ def _next_episode(recorder: Recorder, last: Play, policy: Policy, seed: int | No
     return play
 
 
-def _programme(space: Any, quick: bool) -> list[tuple[Policy, int | None]]:
+def _programme(constants: list[Policy], quick: bool) -> list[tuple[Policy, int | None]]:
     """Returns the policies and seeds of the episodes after the first one."""
-    constants = constant_policies(space, limit=3 if quick else 6)
     lowest, highest = constants[:1], constants[-1:]
     queue = [(RANDOM, 1), *product(constants, [2]), (ACTION_REPEAT, 3), (RANDOM, 0), *product(lowest, [2])]
     more = [*product(highest, [5]), (ACTION_REPEAT, 3), (RANDOM, None), (ACTION_REPEAT, None), (RANDOM, None)]
@@ -113,7 +112,7 @@ def _suspects(recorder: Recorder) -> list[str]:
 
 def _changed_attributes(recorder: Recorder) -> list[str]:
     """Returns the attributes that differ between a used and a fresh copy: candidates for what leaks."""
-    policy = (constant_policies(recorder.action_space(), 2)[-1:] or [RANDOM])[0]
+    policy = (recorder.constant_policies(2)[-1:] or [RANDOM])[0]
     recorder.play(recorder.env, 0, 4, policy)
     fresh, used = attributes(recorder.another()), attributes(recorder.env)
     kinds = (int, float, str, bool, list, dict, tuple, set, np.ndarray)

@@ -75,4 +75,6 @@ def digest(value: Any) -> int:
 
 def truth(flag: Any) -> bool:
     """Returns an end flag as bool, also where the environment returns it as something else."""
+    if isinstance(flag, bool):
+        return flag
     return isinstance(flag, bool | int | float | np.generic | np.ndarray) and bool(np.any(flag))

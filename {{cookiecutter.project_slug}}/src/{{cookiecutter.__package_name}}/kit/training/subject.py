@@ -1,0 +1,63 @@
+"""What a run trains: one policy, or one for each kind of agent."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..config import config_of
+from ..policy.folder import spaces_of
+from ..policy.networks import network_summary
+from ..task import Task
+from .run_folder import RunFolder
+from .status import Status
+
+if TYPE_CHECKING:
+    from ..multi_agent.policies import Roles
+    from .self_play import SelfPlay
+
+
+class Subject:
+    """What is trained for a single agent.
+
+    Attributes:
+        env_config: all fields of the environment's config.
+        spaces: what each checkpoint says of them.
+        agents: likewise; empty for a single one.
+        roles: who acts for whom among several agents, else None.
+        status: the class of the run's status.
+    """
+
+    roles: "Roles | None" = None
+    status = Status
+    agents: Mapping[str, Any] = {}
+
+    def __init__(self, task: Task, config: Mapping[str, Any]) -> None:
+        env = task.make_adapted(config)
+        env.close()
+        self.env_config = config_of(env) or dict(config)
+        self.spaces = self._spaces(task, env)
+        self._seen: Any = getattr(env, "observation_space", None)
+
+    def summaries(self, model_config: Mapping[str, Any]) -> list[str]:
+        """Says in a line for each policy which networks are built for it."""
+        return [network_summary(self._seen, model_config)]
+
+    def _spaces(self, task: Task, env: Any) -> dict[str, Any]:
+        return spaces_of(env)
+
+
+def self_play_of(folder: RunFolder, facts: Mapping[str, Any], roles: "Roles | None") -> "SelfPlay | None":
+    """Returns what keeps the past selves, where agents play against them; `facts` are those of each checkpoint."""
+    if roles and roles.past:
+        from .self_play import SelfPlay  # late: RLlib
+
+        return SelfPlay(folder, set(roles.past.values()), facts)
+    return None
+
+
+def subject_of(task: Task, config: Mapping[str, Any]) -> Subject:
+    """Returns what a task's run trains."""
+    if task.is_multi_agent:
+        from .agents import Agents  # late: few have several
+
+        return Agents(task, config)
+    return Subject(task, config)
