@@ -143,11 +143,11 @@ def statistics(returns: Sequence[float]) -> dict[str, Any]:
 def agents_as_text(report: Mapping[str, Any], players: Sequence[str]) -> list[str]:
     """Returns the lines on several agents: the mean returns of each, and who has won against whom."""
     lines = []
-    for kind in ("agents", "policies"):
-        rows = report["policy"].get(kind, ())
-        if rows and (kind == "policies" or len(rows) <= MOST_AGENTS):
-            cells = [[row, *(_cell(report[player][kind][row]) for player in players)] for row in rows]
-            lines.append(table([[f"mean return of {kind}", *players], *cells]))
+    if "agents" in report["policy"]:
+        kinds = ("agents", "policies") if len(report["policy"]["agents"]) <= MOST_AGENTS else ("policies",)
+        means = [{name: mean for kind in kinds for name, mean in report[player][kind].items()} for player in players]
+        rows = [[name, *(_cell(one[name]) for one in means)] for name in means[0]]
+        lines.append(table([["mean return of", *players], *rows]))
     if rates := report.get("win_rates"):
         lines.append(
             "episodes won by the row in the trained agents' place, by the column in that of their past selves:"
