@@ -182,7 +182,7 @@ def test_policies_need_neither_ray_nor_their_environment(run: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"agents": [["a", "walker"]]}, r"damaged: it names the policies \['walker'\], but has \['runner', 'caller'\]"),
+        ({"agents": [["a", "walker"]]}, r"damaged: it has no spaces of the policies \['walker'\]"),
         ({"agents": 3}, "damaged"),
         ({"agents": [["a"]]}, "damaged"),
         ({"spaces": None}, "damaged"),

@@ -110,4 +110,6 @@ def _space(env: MultiAgentEnv, what: str, agent: Any) -> gym.Space[Any]:
     try:
         return getattr(env, f"get_{what}_space")(agent)
     except Exception:
-        raise ValueError(f"the environment has no {what}_spaces[{agent!r}]; give every possible agent its own") from None
+        raise ValueError(
+            f"the environment has no {what}_spaces[{agent!r}]; give every possible agent its own"
+        ) from None

@@ -41,7 +41,9 @@ def for_several_agents(config: PPOConfig, task: Task, roles: Roles) -> PPOConfig
 def trained_actors(algorithm: Algorithm) -> dict[str, Actor]:
     """Returns what the learner of an algorithm has made of each policy, to save it."""
     group = algorithm.learner_group
-    results = group.foreach_learner(lambda learner: {name: one.unwrapped().actor for name, one in learner.module.items()})
+    results = group.foreach_learner(
+        lambda learner: {name: one.unwrapped().actor for name, one in learner.module.items()}
+    )
     return next(iter(results)).get()
 
 

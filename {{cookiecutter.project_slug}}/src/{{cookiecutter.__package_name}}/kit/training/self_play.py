@@ -59,7 +59,9 @@ class SelfPlay:
         for name, actor in trained_actors(algorithm).items():
             if name in self._names:
                 shared = {key: fact for key, fact in self._facts.items() if key != "agents"}
-                save_policy(new / name, actor, {**shared, "spaces": self._facts["spaces"][name], "env_steps": env_steps})
+                save_policy(
+                    new / name, actor, {**shared, "spaces": self._facts["spaces"][name], "env_steps": env_steps}
+                )
                 weights = {key: tensor.detach().cpu().clone() for key, tensor in actor.state_dict().items()}
                 self._snapshots[name].append(weights)
         new.rename(final)
