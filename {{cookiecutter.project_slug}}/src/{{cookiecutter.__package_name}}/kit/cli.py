@@ -8,7 +8,7 @@ import difflib
 import json
 import math
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -99,6 +99,12 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     """Returns a hint at the nearest known word, else at all of them."""
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows of text as lines with columns of one width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def run(command: Callable[[], int]) -> NoReturn:

@@ -1,5 +1,6 @@
 """Measures a trained policy beside a random one."""
 
+import argparse
 import json
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from ..cli import Parser, add_config_options, read_config_options, whole_number
 from ..errors import RunError, UsageError, one_line
 from ..files import write_json
 from ..policy.find import BEST, find_policy, place_of
-from ..policy.measure import SEED, compare, play, play_episode
+from ..policy.measure import SEED, agents_as_text, play, play_episode, report_of
 from ..task import Task
 from ..training.run_folder import EVALUATION
 
@@ -25,6 +26,42 @@ NO_DISPLAY = "without a display or OpenGL, try xvfb-run before the command, or M
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Plays the episodes, prints what they returned, and returns the exit code."""
+    options = _parse(task, arguments)
+    folder, config = find_policy(options.policy), read_config_options(options)
+    against = find_policy(options.against) if options.against else None
+    if options.video:
+        require_frames(task)
+    seeds = list(range(options.seed, options.seed + options.episodes))
+    shares = [seeds[i :: options.workers] for i in range(min(options.workers, options.episodes))]
+    measure = partial(play, task, folder, config, against)
+    parts = [measure(seeds)] if len(shares) == 1 else spread(measure, shares, "leave out --workers to see more")
+    played = {name: [episode for part in parts for episode in part[name]] for name in parts[0]}
+    measured, returns = report_of(task, folder, config, played)
+    report = {"checkpoint": str(folder), "episodes": options.episodes, "seed": options.seed, **measured}
+    if task.policy_of:
+        from ..policy.win_rates import win_rates  # late, with torch
+
+        report |= win_rates(task, folder, config, seeds)
+    if against:
+        report["against"]["checkpoint"] = str(against)
+    if config is None and folder.parent.name == BEST and (run := folder.parent.parent.parent / "config.json").is_file():
+        with suppress(OSError):  # only `report` needs it, and the run may lie where nothing can be written
+            write_json(run.with_name(EVALUATION), report)
+    failure = None
+    if options.video:
+        shown = to_show(returns, [seed for share in shares for seed in share])
+        try:  # in a process of its own, which drawing may end
+            filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}")
+            report["videos"] = {name: str(path) for name, path in zip(shown, filmed, strict=True)}
+        except RunError as error:
+            failure = error
+    print(json.dumps(report, indent=2) if options.json else as_text(report))
+    if failure:
+        raise failure
+    return 0
+
+
+def _parse(task: Task, arguments: Sequence[str] | None) -> argparse.Namespace:
     command = f"python -m {task.package} evaluate"
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --against second --video")
     parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
@@ -35,34 +72,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     add_config_options(parser)
     parser.add_argument("--video", action="store_true", help="film the median and the best episode")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    options = parser.parse_args(arguments)
-    folder, config = find_policy(options.policy), read_config_options(options)
-    against = find_policy(options.against) if options.against else None
-    if options.video:
-        require_frames(task)
-    seeds = list(range(options.seed, options.seed + options.episodes))
-    shares = [seeds[i :: options.workers] for i in range(min(options.workers, options.episodes))]
-    measure = partial(play, task, folder, config, against)
-    played = [measure(seeds)] if len(shares) == 1 else spread(measure, shares, "leave out --workers to see more")
-    returns = {name: [value for one in played for value in one[name]] for name in played[0]}
-    report = {"checkpoint": str(folder), "episodes": options.episodes, "seed": options.seed, **compare(returns)}
-    if against:
-        report["against"]["checkpoint"] = str(against)
-    if config is None and folder.parent.name == BEST and (run := folder.parent.parent.parent / "config.json").is_file():
-        with suppress(OSError):  # only `report` needs it, and the run may lie where nothing can be written
-            write_json(run.with_name(EVALUATION), report)
-    failure = None
-    if options.video:
-        shown = to_show(returns["policy"], [seed for share in shares for seed in share])
-        try:  # in a process of its own, which drawing may end
-            filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}")
-            report["videos"] = {name: str(path) for name, path in zip(shown, filmed, strict=True)}
-        except RunError as error:
-            failure = error
-    print(json.dumps(report, indent=2) if options.json else as_text(report))
-    if failure:
-        raise failure
-    return 0
+    return parser.parse_args(arguments)
 
 
 def to_show(returns: Sequence[float], seeds: Sequence[int]) -> dict[str, int]:
@@ -90,7 +100,7 @@ def require_frames(task: Task) -> None:
 
 def film(task: Task, folder: Path, config: Mapping[str, Any] | None, episode: tuple[str, int]) -> Path:
     """Films an episode, given by what it is and its seed; returns the video's path, in the run's folder if it has one."""
-    from ..policy.folder import load_with_env
+    from ..policy.with_env import load_with_env
 
     gym.logger.min_level = gym.logger.ERROR  # an older film of the same episode may go
     videos, (name, seed) = place_of(folder) / "videos", episode
@@ -122,6 +132,6 @@ def as_text(report: dict[str, Any]) -> str:
         verdict = "better than" if low > 0 else "worse than" if high < 0 else "not better than"
         by = f"the difference is {difference['mean']:.4g}, 95 % interval {low:.4g} to {high:.4g}"
         lines.append(f"the policy is {verdict} {other}: {by}")
-    return "\n".join(
-        [*lines, *(f"video of the {name} episode: {path}" for name, path in report.get("videos", {}).items())]
-    )
+    lines += agents_as_text(report, names)
+    lines += [f"video of the {name} episode: {path}" for name, path in report.get("videos", {}).items()]
+    return "\n".join(lines)

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from ..cli import Parser
 from ..errors import RunError, UsageError
 from ..files import write_bytes
-from ..policy.find import WEIGHTS, find_policy, place_of
+from ..policy.find import WEIGHTS, find_policy, place_of, policies_in
 from ..spaces.actions import fill, scaling_of, values_of
 from ..spaces.adapters import ACTION_MASK, is_masked
 from ..spaces.images import is_image
@@ -43,7 +43,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     command = f"python -m {task.package} export"
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --onnx robot/policy.onnx")
     parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
-    parser.add_argument("--onnx", type=Path, metavar="PATH", help="default: policy.onnx in the run's folder")
+    where = "default: policy.onnx in the run's folder; of several agents, policy_NAME.onnx for each policy"
+    parser.add_argument("--onnx", type=Path, metavar="PATH", help=where)
     options = parser.parse_args(arguments)
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         raise UsageError(f'export needs {" and ".join(missing)}; pip install -e ".[export]"')
@@ -51,6 +52,13 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     path: Path = options.onnx or place_of(folder) / "policy.onnx"
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"--onnx {path}: give a file in a folder that is there")
+    for name, part in (policies_in(folder) or {"": folder}).items():
+        export(part, path.with_stem(f"{path.stem}_{name}") if name else path)
+    return 0
+
+
+def export(folder: Path, path: Path) -> None:
+    """Writes one policy into one file, once that has been compared with it; raises as `main` does."""
     from ..policy.folder import load_folder  # late: torch takes a second
     from ..policy.onnx_file import OnnxPolicy
     from ..policy.to_onnx import to_onnx
@@ -68,7 +76,6 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         raise RunError(f"{path} can't be written: {error}") from None
     print(f"{path}: {len(model):,} bytes, acts as the policy does on {_CHECKED:,} observations")
-    return 0
 
 
 def difference_of(policy: "Policy", other: "BasePolicy") -> float:

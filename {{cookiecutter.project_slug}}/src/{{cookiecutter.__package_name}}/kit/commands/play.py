@@ -29,6 +29,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, metavar="FILE.npz", help="save the episodes, named as in Minari")
     add_config_options(parser)
     options = parser.parse_args(arguments)
+    if task.is_multi_agent:
+        raise UsageError("play is for one agent; evaluate --video shows what the policies of several do")
     try:
         from ..playing.game import Game, Recorder  # late, with pygame
         from ..playing.window import open_display
@@ -64,7 +66,7 @@ def make_players(task: Task, name: str | None, config: dict[str, Any] | None) ->
     if name is None:
         return None, task.make(config, "rgb_array")
     folder = find_policy(name)
-    from ..policy.folder import load_with_env  # late: torch takes a second
+    from ..policy.with_env import load_with_env  # late: torch takes a second
 
     return load_with_env(task, folder, config, "rgb_array")
 

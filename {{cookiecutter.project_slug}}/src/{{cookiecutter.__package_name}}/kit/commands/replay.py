@@ -21,11 +21,14 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="leave the exception to `python -m pdb -m ...`")
     options = parser.parse_args(arguments)
     facts = read_json(options.file)
-    env = Guard(task.make(facts["config"]), first_seed=facts["seed"], strict=facts.get("strict"))
+    guard = Guard
+    if task.is_multi_agent:
+        from ..multi_agent.guard import MultiAgentGuard as guard  # late: few need it
+    env = guard(task.make(facts["config"]), first_seed=facts["seed"], strict=facts.get("strict"))
     steps = 0
     try:
         env.reset()
-        for action in env.action_space.from_jsonable(facts["actions"]):
+        for action in env.actions_from_json(facts["actions"]):
             env.step(action)
             steps += 1
     except EnvironmentFailure as failure:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..cli import Parser
+from ..cli import Parser, table
 from ..files import read_json
 from ..policy.find import RUNS, no_run
 from ..task import Task
@@ -29,8 +29,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     rows = [["", *names]]
     rows += [[name, *(shown(result.get(name)) for result in results)] for name in RESULTS]
     rows += [[name, *map(shown, values)] for name, values in differences(configs).items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    print("\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
+    print(table(rows))
     page = write_run(folders[names[0]]) if len(names) == 1 else write_comparison(RUNS / "report.html", folders, rows)
     print(f"for the browser: {page}")
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..cli import Parser, whole_number
 from ..errors import RunError, UsageError
-from ..policy.find import find_policy
+from ..policy.find import find_policy, policies_in
 from ..task import Task
 
 LARGE = 1_000_000  # weights, from which on a batch is worth more than one CPU
@@ -26,6 +26,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         raise UsageError(f'serve needs {error.name}: pip install -e ".[serve]"') from None
     folder = find_policy(options.policy)
+    if several := policies_in(folder):
+        raise UsageError(f"serve answers with one policy, here are {len(several)}: give {' or '.join(map(str, several.values()))}")
     with listen(options.host, options.port) as listening:
         import torch  # late: a misspelt run is told before
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from pettingzoo import AECEnv, ParallelEnv
 
 from ..config import ConfigError
+from .adapters import spaces_by_agent
 from .env import ALL, MultiAgentEnv
 
 
@@ -30,13 +31,13 @@ class FromPettingZoo(MultiAgentEnv):
     make: ClassVar[Callable[..., Any]]
 
     def __init__(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> None:
-        self.config, self.render_mode, make = dict(config or {}), render_mode, type(self).make
+        self.config, self.render_mode = dict(config or {}), render_mode
         try:
-            self.env = make(**self.config, **({} if render_mode is None else {"render_mode": render_mode}))
+            self.env = type(self).make(**self.config, **({} if render_mode is None else {"render_mode": render_mode}))
         except TypeError as error:
             if "unexpected keyword argument" not in str(error):
                 raise
-            raise ConfigError(f"{make.__module__}.{make.__name__} doesn't take this config: {error}") from error
+            raise ConfigError(f"{type(self).__name__}.make doesn't take this config: {error}") from error
         if not isinstance(self.env, ParallelEnv | AECEnv):
             raise ValueError(f"make returned {type(self.env).__name__}; return a PettingZoo ParallelEnv or AECEnv")
         if not getattr(self.env, "possible_agents", None):
@@ -60,7 +61,7 @@ class FromPettingZoo(MultiAgentEnv):
         observations = {agent: observations[agent] for agent in self.agents if agent in observations}
         return observations, {agent: infos.get(agent, {}) for agent in observations}
 
-    def step(
+    def step(  # type: ignore[override]
         self, actions: dict[Any, Any]
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, Any]]:
         """Takes a step, or the turn of the agent whose it is."""
@@ -116,18 +117,18 @@ class ToPettingZoo(ParallelEnv[Any, Any, Any]):
     def __init__(self, env: Any) -> None:
         self.env, self.render_mode = env, env.render_mode
         self.metadata = {"name": type(env.unwrapped).__name__, **env.metadata}
-        self.possible_agents, self.agents = list(env.unwrapped.possible_agents), []
-        self.observation_spaces, self.action_spaces = env.unwrapped.observation_spaces, env.unwrapped.action_spaces
+        self.possible_agents, self.agents = list(env.unwrapped.possible_agents), list[Any]()
+        self._spaces = spaces_by_agent(env)
         self._seen: dict[Any, Any] = {}  # the last observation of each agent that takes part
         self._acting: set[Any] = set()
 
     def observation_space(self, agent: Any) -> Any:
         """Returns the space of an agent's observations."""
-        return self.observation_spaces[agent]
+        return self._spaces[agent][0]
 
     def action_space(self, agent: Any) -> Any:
         """Returns the space of an agent's actions."""
-        return self.action_spaces[agent]
+        return self._spaces[agent][1]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -148,7 +149,9 @@ class ToPettingZoo(ParallelEnv[Any, Any, Any]):
         truncated = {agent: bool(cuts.get(agent) or cuts[ALL]) and not terminated[agent] for agent in told}
         self.agents = [agent for agent in told if not (terminated[agent] or truncated[agent])]
         self._seen, self._acting = {agent: told[agent] for agent in self.agents}, set(observations)
-        rewards, infos = ({agent: part.get(agent, empty) for agent in told} for part, empty in ((rewards, 0.0), (infos, {})))
+        rewards, infos = (
+            {agent: part.get(agent, empty) for agent in told} for part, empty in ((rewards, 0.0), (infos, {}))
+        )
         return told, rewards, terminated, truncated, infos
 
     def render(self) -> Any:

@@ -42,6 +42,11 @@ def facts_file(folder: Path) -> Path:
     return several if several.is_file() else folder / FACTS
 
 
+def policies_in(folder: Path) -> dict[str, Path]:
+    """Returns the folders of the policies of several agents, by name; nothing of a single agent."""
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{FACTS}"))}
+
+
 def no_run(name: str) -> UsageError:
     """Returns the error for a run that isn't there, with what there is."""
     return UsageError(f"there is no run {name!r}{_guess(name)}")

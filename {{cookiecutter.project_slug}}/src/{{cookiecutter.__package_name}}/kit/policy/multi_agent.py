@@ -10,7 +10,10 @@ from typing import Any
 
 from ..errors import UsageError
 from ..files import write_json
+from ..multi_agent.adapters import spaces_by_agent
+from ..multi_agent.policies import Roles, roles_of
 from ..spaces import limits_of
+from ..task import Task
 from .actor import Actor
 from .find import POLICIES
 from .folder import FORMAT, load_folder, read_facts, save_policy
@@ -28,8 +31,8 @@ class MultiPolicy:
 
     def __init__(
         self,
-        policies: Mapping[Any, Any],
-        agents: Mapping[Any, Any],
+        policies: Mapping[str, Any],
+        agents: Mapping[Any, str | None],
         facts: Mapping[str, Any],
         others: Mapping[Any, Callable[[Any], Any]] | None = None,
     ) -> None:
@@ -49,19 +52,19 @@ class MultiPolicy:
         Raises:
             ValueError: an agent isn't known, or its observation is not in its space.
         """
-        actions, turns = {}, dict[Any, list[Any]]()
+        actions, turns = {}, dict[str, list[Any]]()
         for agent in observations:
             if agent not in self.agents:
                 raise ValueError(f"there is no agent {agent!r}; known are: {', '.join(map(repr, self.agents))}")
-            if agent in self.others:
+            if (name := self.agents[agent]) is not None:
+                turns.setdefault(name, []).append(agent)
+            elif agent in self.others:
                 actions[agent] = self.others[agent](observations[agent])
-            elif self.agents[agent] is not None:
-                turns.setdefault(self.agents[agent], []).append(agent)
         for name, agents in turns.items():
             actions.update(zip(agents, self._batch(name, agents, observations, deterministic), strict=True))
         return {agent: actions[agent] for agent in observations if agent in actions}
 
-    def _batch(self, name: Any, agents: list[Any], observations: Mapping[Any, Any], deterministic: bool) -> Any:
+    def _batch(self, name: str, agents: list[Any], observations: Mapping[Any, Any], deterministic: bool) -> Any:
         policy = self.policies[name]
         try:
             return policy.batch([observations[agent] for agent in agents], deterministic)
@@ -75,14 +78,23 @@ class MultiPolicy:
 
     def reset(self, seed: int | None = None) -> None:
         """Begins an episode; a seed makes what the policies draw repeatable."""
-        for place, policy in enumerate(self.policies.values()):
-            policy.reset(None if seed is None else seed * len(self.policies) + place)
+        players = [one for one in (*self.policies.values(), *self.others.values()) if hasattr(one, "reset")]
+        for place, player in enumerate(players):
+            player.reset(None if seed is None else seed * len(players) + place)
+
+    def instead(self, policies: Mapping[str, Any]) -> "MultiPolicy":
+        """Returns the same with other policies for the trained agents."""
+        return MultiPolicy({**self.policies, **policies}, self.agents, self.facts, self.others)
+
+    def random(self) -> "MultiPolicy":
+        """Returns the same with random actions of the trained agents."""
+        return self.instead({name: policy.random() for name, policy in self.policies.items()})
 
 
 def spaces_of_agent(env: Any, agent: Any) -> dict[str, Any]:
     """Returns the spaces of an agent as JSON values, as `folder.spaces_of` does for a single one."""
-    own = {"observation": env.unwrapped.observation_spaces[agent], "action": env.unwrapped.action_spaces[agent]}
-    return {name: to_json(space) for name, space in own.items()} | {"limits": limits_of(env)._asdict()}
+    observation, action = spaces_by_agent(env)[agent]
+    return {"observation": to_json(observation), "action": to_json(action), "limits": limits_of(env)._asdict()}
 
 
 def save_policies(folder: Path, actors: Mapping[str, Actor], facts: Mapping[str, Any]) -> None:
@@ -109,7 +121,8 @@ def load_policies(folder: Path) -> MultiPolicy:
     """
     facts = read_facts(folder)
     try:
-        agents, names = agents_of(facts), list(facts["spaces"])
+        agents = {_hashable(agent): name for agent, name in facts["agents"]}
+        names = list(facts["spaces"])
         unknown = set(agents.values()) - {None, *names}
     except (AttributeError, TypeError, ValueError) as error:  # anyone may have written the file
         raise UsageError(f"{folder / POLICIES} is damaged: {error}") from None
@@ -118,9 +131,28 @@ def load_policies(folder: Path) -> MultiPolicy:
     return MultiPolicy({name: load_folder(folder / name) for name in names}, agents, facts)
 
 
-def agents_of(facts: Mapping[str, Any]) -> dict[Any, str | None]:
-    """Returns the name of each agent's policy, which policies.json lists; nothing for a single agent."""
-    return {_hashable(agent): name for agent, name in facts.get("agents", ())}
+def load_for(task: Task, folder: Path, env: Any) -> MultiPolicy:
+    """Loads the policies of several agents to act in an environment; agents without one are played as the task says.
+
+    A PastSelf is played by the policy itself, also where random actions or another policy are in the trained agents' place.
+
+    Raises:
+        UsageError: as of `load_policies`, or an agent's policy isn't there, or is of other spaces.
+        RunError: the task doesn't say who acts for whom.
+    """
+    policy, roles = load_policies(folder), roles_of(env, task.policy_of)
+    for agent, name in {**roles.trained, **roles.past}.items():
+        if name not in policy.policies:
+            known = ", ".join(policy.policies)
+            raise UsageError(f"{folder} has no policy {name!r} for the agent {agent!r}, only {known}; train it anew")
+        read_facts(folder / name, task.env_id, spaces_of_agent(env, agent))
+    agents = {agent: roles.trained.get(agent) for agent in roles.adapters}
+    return MultiPolicy(policy.policies, agents, policy.facts, players_of(roles, policy.policies))
+
+
+def players_of(roles: Roles, past: Mapping[str, Any]) -> dict[Any, Any]:
+    """Returns what acts for the agents that are not trained, with the policies `past` for past selves."""
+    return {**roles.fixed, **{agent: past[name] for agent, name in roles.past.items()}}
 
 
 def _hashable(agent: Any) -> Any:

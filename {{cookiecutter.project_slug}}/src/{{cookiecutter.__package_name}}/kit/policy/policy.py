@@ -37,6 +37,10 @@ class Policy(BasePolicy):
                 return self.actor(torch.from_numpy(np.stack(seen)))
             return self.actor({name: torch.from_numpy(np.stack([one[name] for one in seen])) for name in seen[0]})
 
+    def random(self) -> "RandomPolicy":
+        """Returns what acts at random in its place."""
+        return RandomPolicy(self.adapters)
+
     def _act(self, observations: Sequence[Any], deterministic: bool) -> list[Any]:
         outputs = self.outputs(observations)
         chosen = self.actor.most_likely(outputs) if deterministic else self.actor.draw(outputs, self._generator)
@@ -54,6 +58,10 @@ class RandomPolicy:
     def __call__(self, observation: Any) -> Any:
         """Returns an action of the environment for one observation."""
         return self.adapters.decode(random_choice(self.adapters.chosen, self.adapters.encode(observation)))
+
+    def batch(self, observations: Sequence[Any], deterministic: bool = True) -> list[Any]:
+        """Returns an action for each observation."""
+        return [self(observation) for observation in observations]
 
     def reset(self, seed: int | None = None) -> None:
         """Begins an episode; a seed makes it repeatable."""

@@ -5,7 +5,7 @@ import time
 from ..errors import RunError, UsageError, one_line
 from ..files import write_json
 from ..policy.find import find_policy
-from ..policy.measure import SEED, compare, play
+from ..policy.measure import SEED, play, report_of
 from ..task import Task
 from .page import verdict, write_run
 from .run_folder import EVALUATION, RunFolder
@@ -47,10 +47,10 @@ def tell(task: Task, folder: RunFolder, is_whole: bool) -> None:
 def _evaluate(task: Task, folder: RunFolder) -> str:
     """Plays a few fresh episodes with the best policy and with random actions; returns what is to be said of them."""
     policy = find_policy(str(folder.path))
-    returns = play(task, policy, None, None, range(SEED, SEED + EPISODES), time.monotonic() + SECONDS)
-    episodes = len(returns["policy"])
+    played = play(task, policy, None, None, range(SEED, SEED + EPISODES), time.monotonic() + SECONDS)
+    episodes = len(played["policy"])
     if episodes < 2:
         raise RunError(f"two episodes take longer than {SECONDS:g} s")
-    report = {"checkpoint": str(policy), "episodes": episodes, "seed": SEED, **compare(returns)}
+    report = {"checkpoint": str(policy), "episodes": episodes, "seed": SEED, **report_of(task, policy, None, played)[0]}
     write_json(folder.path / EVALUATION, report)
     return verdict(report)
