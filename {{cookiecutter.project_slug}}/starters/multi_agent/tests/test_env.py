@@ -41,11 +41,11 @@ def test_reset_begins_without_the_scout() -> None:
     assert infos == {}
 
 
-def test_step_carrier_sees_itself_first() -> None:
+def test_step_carrier_sees_its_own_way_first() -> None:
     env = started((2, 6), load=4)
     observations, *_ = env.step({"carrier_0": RIGHT, "carrier_1": STAY})
-    np.testing.assert_allclose(observations["carrier_0"], [3 / 8, 6 / 8, 4 / 8, 0, 0])
-    np.testing.assert_allclose(observations["carrier_1"], [6 / 8, 3 / 8, 4 / 8, 0, 0])
+    np.testing.assert_allclose(observations["carrier_0"], [1 / 8, -2 / 8, 4 / 8, 0, 0])
+    np.testing.assert_allclose(observations["carrier_1"], [-2 / 8, 1 / 8, 4 / 8, 0, 0])
 
 
 def test_step_without_progress_costs_a_hundredth() -> None:
@@ -66,9 +66,9 @@ def test_step_load_moves_only_with_carriers_that_agree() -> None:
     env = started((3, 5), load=4)
     env.step({"carrier_0": RIGHT, "carrier_1": LEFT})
     observations, rewards, *_ = env.step({"carrier_0": LEFT, "carrier_1": RIGHT, "scout": SHOW_LEFT})
-    np.testing.assert_allclose(observations["carrier_0"], [4 / 8, 4 / 8, 4 / 8, 1, -1])
+    np.testing.assert_allclose(observations["carrier_0"], [0, 0, 4 / 8, 1, -1])
     observations, rewards, *_ = env.step(both(RIGHT, scout=SHOW_RIGHT))
-    np.testing.assert_allclose(observations["carrier_1"], [5 / 8, 5 / 8, 5 / 8, 1, 1])
+    np.testing.assert_allclose(observations["carrier_1"], [0, 0, 5 / 8, 1, 1])
     assert rewards == pytest.approx({"carrier_0": 0.09, "carrier_1": 0.09, "scout": 0.09})
 
 
