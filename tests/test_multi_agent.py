@@ -197,7 +197,9 @@ def test_guard_names_the_agent_and_the_mistake(step: Any, message: str) -> None:
     assert list(guard.actions_from_json(saved)) == [{"a": 0, "b": 1}]
 
 
-@pytest.mark.parametrize(("again", "what"), [(({"a": SEEN}, {}, ON, ON), "observation"), (({}, {"a": 1.0}, ON, ON), "reward")])
+@pytest.mark.parametrize(
+    ("again", "what"), [(({"a": SEEN}, {}, ON, ON), "observation"), (({}, {"a": 1.0}, ON, ON), "reward")]
+)
 def test_guard_ends_a_run_in_which_an_agent_comes_back(again: Any, what: str) -> None:
     gone = {"a": SEEN, "b": SEEN}, {"a": 1.0, "b": 1.0}, {"a": True, **ON}, ON
     guard = MultiAgentGuard(Scripted({"a": SEEN, "b": SEEN}, gone, again))
@@ -232,15 +234,16 @@ def rllibs(episode: list[Any]) -> dict[int, Any]:
     from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
     first, *steps = episode
-    space = {agent: spaces.Box(-100.0, 100.0, (2,), np.float32) for agent in range(4)}
+    seen: Any = {agent: spaces.Box(-100.0, 100.0, (2,), np.float32) for agent in range(4)}
+    acted: Any = {agent: spaces.Discrete(2) for agent in range(4)}
     whole = MultiAgentEpisode(
         agent_to_module_mapping_fn=lambda agent, _: crowd_policy(agent),
-        observation_space=spaces.Dict(space),
-        action_space=spaces.Dict({agent: spaces.Discrete(2) for agent in range(4)}),
+        observation_space=spaces.Dict(seen),
+        action_space=spaces.Dict(acted),
     )
     whole.add_env_reset(observations=first, infos={})
-    for actions, seen, rewards, terminated, truncated in steps:
-        whole.add_env_step(seen, actions, rewards, {}, terminateds=terminated, truncateds=truncated)
+    for actions, observations, rewards, terminated, truncated in steps:
+        whole.add_env_step(observations, actions, rewards, {}, terminateds=terminated, truncateds=truncated)
     return {agent: one for agent, one in whole.agent_episodes.items() if len(one)}
 
 
@@ -298,7 +301,7 @@ def test_sampled_counts_steps_of_the_environment_and_of_the_agents(crowd: Any) -
     from kit.rllib.sampled import Sampled
 
     chunks = crowd.sample(num_timesteps=300)
-    sampled = Sampled.of({"env_runners": {"sampled": [one for one in crowd.get_metrics()["sampled"].peek()]}})
+    sampled: Any = Sampled.of({"env_runners": {"sampled": [one for one in crowd.get_metrics()["sampled"].peek()]}})
     assert sampled.env_steps == 300
     assert sampled.agent_steps == sum(map(len, chunks)) > 300
     ended = [episode for env in crowd.env.envs for episode in env.unwrapped.episodes[:-1]]
@@ -401,7 +404,7 @@ def test_status_has_the_means_of_agents_and_policies() -> None:
         **{"env_steps": 7, "agent_steps": 9, "returns": [4.0, 2.0], "lengths": [3, 4], "agent_returns": returns},
         observations_out_of_bounds=0,
     )
-    agents = [["a", "walker"], ["b", "walker"], ["c", "idle"], ["d", None]]
+    agents: Any = [["a", "walker"], ["b", "walker"], ["c", "idle"], ["d", None]]
     status = MultiAgentStatus(agents=agents).after(sampled, 1.0)
     assert status.mean_return == 3.0
     columns = {"agent_steps": 9, "return_a": 1.5, "return_b": 3.0, "return_c": None, "return_d": None}

@@ -47,7 +47,7 @@ class FromPettingZoo(MultiAgentEnv):
         self.action_spaces = {agent: self.env.action_space(agent) for agent in self.possible_agents}
 
     @property
-    def metadata(self) -> dict[str, Any]:  # type: ignore[override]
+    def metadata(self) -> dict[str, Any]:
         """What the PettingZoo environment says of itself."""
         return self.env.metadata
 
@@ -61,7 +61,7 @@ class FromPettingZoo(MultiAgentEnv):
         observations = {agent: observations[agent] for agent in self.agents if agent in observations}
         return observations, {agent: infos.get(agent, {}) for agent in observations}
 
-    def step(  # type: ignore[override]
+    def step(
         self, actions: dict[Any, Any]
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, Any]]:
         """Takes a step, or the turn of the agent whose it is."""

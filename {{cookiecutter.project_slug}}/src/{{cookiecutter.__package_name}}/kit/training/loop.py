@@ -145,7 +145,9 @@ class Loop:
                 "in the environment's own C code looks like that: run it in this process by --debug to see it"
             )
         restart_count = self.status.restart_count + 1  # also where no checkpoint came in between: other seeds
-        self.status = replace(type(self.status).of_last_checkpoint(self.folder, self.facts), restart_count=restart_count)
+        self.status = replace(
+            type(self.status).of_last_checkpoint(self.folder, self.facts), restart_count=restart_count
+        )
         self._progress.say(f"{what}\ngoing on after iteration {self.status.iteration}")
 
     def _log(self, lines: Sequence[str]) -> None:

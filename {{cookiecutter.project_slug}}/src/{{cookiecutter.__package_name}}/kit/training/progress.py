@@ -58,7 +58,9 @@ class Progress:
 
 def progress_line(row: Mapping[str, Any], seconds_left: float, policies: Sequence[str] = ()) -> str:
     """Formats one iteration, e.g. `iteration 7 | 14,336 steps | 5,200/s | return 0.1 (-2 to 0.5) | best 0.1 | ...`."""
-    of_policies = ", ".join(f"{name} {row[f'return_{name}']:.4g}" for name in policies if row[f"return_{name}"] is not None)
+    of_policies = ", ".join(
+        f"{name} {row[f'return_{name}']:.4g}" for name in policies if row[f"return_{name}"] is not None
+    )
     mean, low, high = (row[f"episode_return_{name}"] for name in ("mean", "min", "max"))
     returns = "no episode has ended yet" if mean is None else f"return {mean:.4g} ({low:.4g} to {high:.4g})"
     returns += f", {of_policies}" if of_policies else ""

@@ -2,13 +2,12 @@
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ray.rllib.algorithms.algorithm import Algorithm
 
 from ..policy.folder import load_folder, save_policy
-from ..rllib.multi_agent import trained_actors
+from ..rllib.rl_module import trained_actors
 from .run_folder import RunFolder
 
 EVERY_ITERATIONS = 10  # between two snapshots: of a policy that is younger, one would meet itself
@@ -59,7 +58,9 @@ class SelfPlay:
         for name, actor in trained_actors(algorithm).items():
             if name in self._names:
                 shared = {key: fact for key, fact in self._facts.items() if key != "agents"}
-                save_policy(new / name, actor, {**shared, "spaces": self._facts["spaces"][name], "env_steps": env_steps})
+                save_policy(
+                    new / name, actor, {**shared, "spaces": self._facts["spaces"][name], "env_steps": env_steps}
+                )
                 weights = {key: tensor.detach().cpu().clone() for key, tensor in actor.state_dict().items()}
                 self._snapshots[name].append(weights)
         new.rename(final)
