@@ -129,7 +129,7 @@ def evaluate(project: BakedProject, algorithm: Any, folder: Path, episodes: int)
     task, files = load(project, "registration").TASK, load(project, "kit.policy.folder")
     spaces = files.spaces_of(task.make_adapted())
     facts = {"env_id": task.env_id, "spaces": spaces, "env_config": {}, "versions": {}}
-    actor = load(project, "kit.rllib.rl_module").trained_actor(algorithm)
+    actor = load(project, "kit.rllib.rl_module").trained_actors(algorithm)["default_policy"]
     files.save_policy(folder, actor, facts)
     played = load(project, "kit.policy.measure").play(task, folder, None, None, range(episodes))
     shutil.rmtree(folder)

@@ -4,6 +4,7 @@ import copy
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -123,12 +124,6 @@ class Task:
             return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
         return Wrapped(self.env_class(config=config, render_mode=render_mode))
 
-    def _make_for_rllib(self, config: Mapping[str, Any] | None = None) -> Any:
-        """Makes one copy as RLlib's own env runner for several agents takes it."""
-        from .multi_agent.adapters import AdaptedAgents, as_rllib
-
-        return as_rllib(AdaptedAgents(self.make_guarded(config)))
-
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Raises UsageError where the environment refuses a config that the command line gives."""
         if not config:
@@ -159,8 +154,7 @@ class Task:
         """Makes what an env runner steps: adapters around a Guard, which ends training on what would only spoil it.
 
         Returns:
-            One copy; all `num_envs` of the config in a VectorEnv, where the environment is one. Of several agents without
-            adapters, which the env runner has for each of them.
+            One copy, or all `num_envs` of the config where it is a VectorEnv. Of several agents, without adapters.
         """
         if self.is_multi_agent:
             from .multi_agent.guard import MultiAgentGuard
@@ -173,28 +167,20 @@ class Task:
             return adapt_vector(VectorGuard(self.make_vector(config)))
         return adapt(Guard(self.make(config)))
 
-    def make_measured(self, config: Mapping[str, Any] | None = None) -> Any:
-        """Makes what `make_guarded` does; several agents as one that draws their actions."""
-        if self.is_multi_agent:
-            from .multi_agent.as_one import AsOne
-
-            return AsOne(self.make_guarded(config))
-        return self.make_guarded(config)
-
     def register_with_rllib(self) -> str:
         """Makes the environment known to RLlib, on every machine of a cluster; returns the name to use there."""
         from ray.tune.registry import register_env
 
-        register_env(self.env_id, self._make_for_rllib if self.is_multi_agent else self.make_guarded)
+        make: Any = self.make_guarded
+        if self.is_multi_agent:
+            from .multi_agent.adapters import as_rllib
+
+            make = partial(as_rllib, make)
+        register_env(self.env_id, make)
         return self.env_id
 
     def roles(self, config: Mapping[str, Any] | None = None) -> "Roles":
-        """Returns who acts for whom among several agents.
-
-        Raises:
-            RunError: `policy_of` returns what can't be.
-            UnsupportedSpace: PPO can't learn with a space of an agent.
-        """
+        """Returns who acts for whom among several agents; raises what `roles_of` does."""
         from .multi_agent.policies import roles_of
 
         env = self.make(config)

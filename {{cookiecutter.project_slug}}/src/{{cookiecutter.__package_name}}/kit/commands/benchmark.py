@@ -42,7 +42,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)
     os.environ[child_log.RUN] = secrets.token_hex(8)
     try:
-        profile = measure(lambda extra: task.make_measured({**env_config, **extra}), task.is_vector)
+        profile = measure(lambda extra: task.make_guarded({**env_config, **extra}), task.is_vector)
         modes = MODES[:1] if task.is_multi_agent else None  # several agents are stepped in "sync" only
         grid = Grid(profile, task.is_vector, available_cpus(), options.seconds, modes)
         if not options.json:

@@ -7,9 +7,10 @@ import gymnasium as gym
 
 AgentID = Hashable
 ALL = "__all__"  # in the dicts of terminated and truncated: the episode is over for every agent
+_Env: Any = gym.Env  # whose declared types are those of a single agent
 
 
-class MultiAgentEnv(gym.Env[Any, Any]):
+class MultiAgentEnv(_Env):
     """An environment whose observations, actions, rewards and flags are dicts by agent ID; derive yours from it.
 
     An agent whose ID is among the observations must act next; the others don't. It may begin late, end early and rest
@@ -40,7 +41,7 @@ class MultiAgentEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         return {}, {}
 
-    def step(  # type: ignore[override]
+    def step(
         self, actions: dict[Any, Any]
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, Any]]:
         """Takes a step with the actions of those who were observed.

@@ -47,7 +47,7 @@ class FromPettingZoo(MultiAgentEnv):
         self.action_spaces = {agent: self.env.action_space(agent) for agent in self.possible_agents}
 
     @property
-    def metadata(self) -> dict[str, Any]:  # type: ignore[override]
+    def metadata(self) -> dict[str, Any]:
         """What the PettingZoo environment says of itself."""
         return self.env.metadata
 

@@ -19,7 +19,6 @@ from .find import POLICIES
 from .folder import FORMAT, load_folder, read_facts, save_policy
 from .space_json import to_json
 
-
 Others = Mapping[Any, Callable[[Any], Any]]
 
 

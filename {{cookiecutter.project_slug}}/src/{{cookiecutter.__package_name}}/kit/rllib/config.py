@@ -49,9 +49,7 @@ def algorithm_config(
     """
     config = _base(task, vectorization, seed, env_config or {})
     if task.is_multi_agent:
-        from .multi_agent import for_several_agents  # late: few have several
-
-        config = for_several_agents(config, task, task.roles(env_config))
+        config = _for_several_agents(config, task)
     try:
         config = task.configured(config)
     except Exception as error:
@@ -91,6 +89,18 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
         .fault_tolerance(restart_failed_env_runners=False)  # an error in the environment ends the run, loudly
         .debugging(seed=seed, log_level=None, log_sys_usage=False)
     )
+
+
+def _for_several_agents(config: PPOConfig, task: Task) -> PPOConfig:
+    from ray.tune.registry import register_env
+
+    from .multi_agent import MultiAgentEnvRunner  # late: few have several agents
+
+    roles, name = task.roles(config.env_config), f"{task.env_id}:agents"  # the task's own is for RLlib's env runner
+    register_env(name, task.make_guarded)
+    mapping = task.policy_of or dict(roles.trained).__getitem__
+    config.environment(name).env_runners(env_runner_cls=MultiAgentEnvRunner)
+    return config.multi_agent(policies=set(roles.policies), policy_mapping_fn=mapping)
 
 
 def _change(config: PPOConfig, changed: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +42,7 @@ class Copy:
         if seed is not None:
             self._draws = np.random.default_rng(seed)
         self._id, self._started = uuid.uuid4().hex, time.perf_counter()
-        self.length, self.returns = 0, Counter[Any]()
+        self.length, self.returns = 0, defaultdict[Any, float](float)
         self.opponents = {
             agent: int(self._draws.integers(len(snapshots[policy]))) for agent, policy in self._roles.past.items()
         }

@@ -28,13 +28,15 @@ class CopyLost(Exception):
 class EnvRunner(BatchedEnvRunner):
     """Samples episodes from the copies of one process, and says so at once when one of them fails."""
 
+    env: Any
+
     def __init__(self, **kwargs: Any) -> None:
         quieten()
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
         self._child_log = ChildLog()
         watchdog_of(os.getpid()).report = self._report  # of this process; those of `async` copies end theirs
         super().__init__(**kwargs)
-        self._counter = EpisodeCounter()
+        self._counter: Any = EpisodeCounter()
         self.seed_envs(restart_count=0)
 
     def seed_envs(self, restart_count: int) -> None:

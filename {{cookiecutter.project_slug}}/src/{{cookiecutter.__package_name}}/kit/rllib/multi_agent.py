@@ -3,75 +3,26 @@
 import copy
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from ray.rllib.algorithms.algorithm import Algorithm
-from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics import NUM_AGENT_STEPS_SAMPLED, NUM_MODULE_STEPS_SAMPLED
-from ray.tune.registry import ENV_CREATOR, _global_registry, register_env
+from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from ..multi_agent.policies import Roles, roles_of
 from ..policy.actor import Actor
 from ..spaces import ACTION_MASK, require_allowed
-from ..task import Task
 from .copies import Copy
 from .env_runner import EnvRunner
-from .sampled import Sampled
+from .sampled_agents import AgentsCounter
 from .trajectories import Batch, Trajectory
 
 Weights = Mapping[str, torch.Tensor]  # of an Actor
-
-
-def for_several_agents(config: PPOConfig, task: Task, roles: Roles) -> PPOConfig:
-    """Returns RLlib's configuration for one agent, changed to train a policy for several."""
-    name = f"{task.env_id}:agents"  # the task's own name is for RLlib's env runner
-    register_env(name, task.make_guarded)
-    mapping = task.policy_of or dict(roles.trained).__getitem__
-    config.environment(name).env_runners(env_runner_cls=MultiAgentEnvRunner)
-    return config.multi_agent(policies=set(roles.policies), policy_mapping_fn=mapping)
-
-
-def trained_actors(algorithm: Algorithm) -> dict[str, Actor]:
-    """Returns what the learner of an algorithm has made of each policy, to save it."""
-    group = algorithm.learner_group
-    results = group.foreach_learner(
-        lambda learner: {name: one.unwrapped().actor for name, one in learner.module.items()}
-    )
-    return next(iter(results)).get()
-
-
-@dataclass
-class SampledAgents(Sampled):
-    """What one call of `sample` has brought.
-
-    Attributes:
-        returns: of each episode, the sum over the agents whose policies are trained.
-        agent_steps: of these agents.
-        agent_returns: of each episode, those of all its agents by their names.
-    """
-
-    agent_steps: int = 0
-    agent_returns: list[dict[str, float]] = field(default_factory=list)
-
-
-class AgentsCounter:
-    """Counts what was sampled, until `count` is asked."""
-
-    def __init__(self) -> None:
-        self.sampled = SampledAgents()
-
-    def count(self, chunks: Sequence[SingleAgentEpisode]) -> SampledAgents:
-        """Returns what was sampled since the last call; its chunks hold the steps of the agents."""
-        sampled, self.sampled = self.sampled, SampledAgents()
-        sampled.agent_steps = sum(map(len, chunks))
-        return sampled
 
 
 class MultiAgentEnvRunner(EnvRunner):

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.connectors.connector_v2 import ConnectorV2
-from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.models.catalog import Catalog
 from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, ValueFunctionAPI
@@ -69,7 +68,8 @@ class ObserveBatch(ConnectorV2):
         return batch
 
 
-def trained_actor(algorithm: Algorithm) -> Actor:
-    """Returns what the learner of an algorithm has made of the policy, to save it."""
-    results = algorithm.learner_group.foreach_learner(lambda learner: learner.module[DEFAULT_MODULE_ID].unwrapped())
-    return next(iter(results)).get().actor
+def trained_actors(algorithm: Algorithm) -> dict[str, Actor]:
+    """Returns what the learner of an algorithm has made of each policy, to save it; of a single one by RLlib's name."""
+    group = algorithm.learner_group
+    results = group.foreach_learner(lambda learner: {name: one.unwrapped() for name, one in learner.module.items()})
+    return {name: module.actor for name, module in next(iter(results)).get().items()}

@@ -82,7 +82,8 @@ class Batch:
             spaces: the policy's adapters.
         """
         columns = tree.map_structure(lambda *parts: np.concatenate(parts), *self._steps) if self._steps else {}
-        episodes, resting = [], []
+        episodes: list[SingleAgentEpisode] = []
+        resting: list[int] = []
         for one in trajectories:
             if one.rewards:
                 episodes.append(_episode(columns, one, spaces))

@@ -1,16 +1,11 @@
-"""What a run of several agents keeps beside what one of a single agent does: their returns and their policies."""
+"""How far a run of several agents is: the returns of each of them, and of their policies."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..multi_agent.policies import Roles, roles_of
-from ..policy.multi_agent import spaces_of_agent
-from ..policy.networks import network_summary
-from ..task import Task
 from .run_folder import RunFolder
 from .status import WINDOW_EPISODES, Status
-from .subject import Subject
 
 MOST_AGENTS = 8  # that get a column each; of more, only the policies do
 
@@ -68,24 +63,3 @@ class MultiAgentStatus(Status):
 def policies_of(agents: Iterable[list[Any]]) -> list[str]:
     """Returns the names of the trained policies, of pairs of an agent and its policy."""
     return list(dict.fromkeys(policy for _, policy in agents if policy is not None))
-
-
-class Agents(Subject):
-    """What is trained for several agents."""
-
-    status = MultiAgentStatus
-    roles: Roles
-
-    def summaries(self, model_config: Mapping[str, Any]) -> list[str]:
-        """Says in a line for each policy who acts by it, and which networks are built for it."""
-        lines = []
-        for name, adapters in self.roles.policies.items():
-            agents = [str(agent) for agent, policy in self.roles.trained.items() if policy == name]
-            who = ", ".join(agents) if len(agents) <= MOST_AGENTS else f"{len(agents)} agents"
-            lines.append(f"{name} acts for {who}; {network_summary(adapters.seen, model_config)}")
-        return lines
-
-    def _spaces(self, task: Task, env: Any) -> dict[str, Any]:
-        self.roles = roles_of(env, task.policy_of)
-        self.agents = {"agents": self.roles.pairs}
-        return {name: spaces_of_agent(env, agent) for agent, name in self.roles.trained.items()}

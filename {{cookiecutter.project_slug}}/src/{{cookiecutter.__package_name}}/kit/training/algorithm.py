@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
 
 from ..cli import RunError
 from ..policy.find import BEST, LAST, POLICY
 from ..policy.folder import save_policy
 from ..rllib.env_runner import CopyLost
-from ..rllib.rl_module import trained_actor
+from ..rllib.rl_module import trained_actors
 from ..vectorization.settings import Vectorization
 from .cluster import cluster_cpus
 from .run_folder import RunFolder
@@ -78,13 +78,13 @@ class RestartableAlgorithm:
         """Writes a checkpoint into a folder: RLlib's own state to go on from, and the policy with what it is of."""
         assert self.algorithm is not None
         self.algorithm.save_to_path(str(path))
+        actors = trained_actors(self.algorithm)
         if self.algorithm.config.is_multi_agent:
             from ..policy.multi_agent import save_policies  # late: few have several agents
-            from ..rllib.multi_agent import trained_actors
 
-            save_policies(path / POLICY, trained_actors(self.algorithm), facts)
-            return
-        save_policy(path / POLICY, trained_actor(self.algorithm), facts)
+            save_policies(path / POLICY, actors, facts)
+        else:
+            save_policy(path / POLICY, actors[DEFAULT_MODULE_ID], facts)
 
     def take_snapshot(self, iteration: int, env_steps: int) -> None:
         """Keeps what was learned as a past self, where agents play against one and it is time."""

@@ -104,8 +104,13 @@ class Run:
             settings = sync_only(settings)
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
-        make = lambda extra: self.task.make_measured({**self.options.config, **extra})  # noqa: E731
-        self.vectorization = fit(settings, make, cpus, self.task.is_vector, root)
+        self.vectorization = fit(
+            settings,
+            lambda extra: self.task.make_guarded({**self.options.config, **extra}),
+            cpus,
+            self.task.is_vector,
+            root,
+        )
         print(self.vectorization.reason, flush=True)
 
     def start_ray(self) -> None:

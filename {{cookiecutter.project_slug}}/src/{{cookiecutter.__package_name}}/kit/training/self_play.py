@@ -2,13 +2,12 @@
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ray.rllib.algorithms.algorithm import Algorithm
 
 from ..policy.folder import load_folder, save_policy
-from ..rllib.multi_agent import trained_actors
+from ..rllib.rl_module import trained_actors
 from .run_folder import RunFolder
 
 EVERY_ITERATIONS = 10  # between two snapshots: of a policy that is younger, one would meet itself

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ..multi_agent.policies import Roles
     from .self_play import SelfPlay
 
+_MOST_NAMES = 8  # in a line
+
 
 class Subject:
     """What is trained for a single agent.
@@ -27,7 +29,7 @@ class Subject:
     """
 
     roles: "Roles | None" = None
-    status = Status
+    status: type[Status] = Status
     agents: Mapping[str, Any] = {}
 
     def __init__(self, task: Task, config: Mapping[str, Any]) -> None:
@@ -45,6 +47,29 @@ class Subject:
         return spaces_of(env)
 
 
+class Agents(Subject):
+    """What is trained for several agents."""
+
+    roles: "Roles"
+
+    def summaries(self, model_config: Mapping[str, Any]) -> list[str]:
+        """Says in a line for each policy who acts by it, and which networks are built for it."""
+        lines = []
+        for name, adapters in self.roles.policies.items():
+            agents = [str(agent) for agent, policy in self.roles.trained.items() if policy == name]
+            who = ", ".join(agents) if len(agents) <= _MOST_NAMES else f"{len(agents)} agents"
+            lines.append(f"{name} acts for {who}; {network_summary(adapters.seen, model_config)}")
+        return lines
+
+    def _spaces(self, task: Task, env: Any) -> dict[str, Any]:
+        from ..policy.multi_agent import spaces_of_agent
+        from .agents import MultiAgentStatus
+
+        self.status, self.roles = MultiAgentStatus, task.roles(self.env_config)
+        self.agents = {"agents": self.roles.pairs}
+        return {name: spaces_of_agent(env, agent) for agent, name in self.roles.trained.items()}
+
+
 def self_play_of(folder: RunFolder, facts: Mapping[str, Any], roles: "Roles | None") -> "SelfPlay | None":
     """Returns what keeps the past selves, where agents play against them; `facts` are those of each checkpoint."""
     if roles and roles.past:
@@ -56,8 +81,4 @@ def self_play_of(folder: RunFolder, facts: Mapping[str, Any], roles: "Roles | No
 
 def subject_of(task: Task, config: Mapping[str, Any]) -> Subject:
     """Returns what a task's run trains."""
-    if task.is_multi_agent:
-        from .agents import Agents  # late: few have several
-
-        return Agents(task, config)
-    return Subject(task, config)
+    return (Agents if task.is_multi_agent else Subject)(task, config)

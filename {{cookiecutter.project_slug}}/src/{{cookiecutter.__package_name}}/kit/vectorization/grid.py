@@ -37,7 +37,7 @@ class Grid:
     ) -> None:
         self._profile, self._cpus, self._seconds = profile, num_cpus, seconds / ROUNDS
         mode = modes[0] if modes else AUTO
-        self.auto = choose(dict.fromkeys(KEYS, AUTO) | {KEYS[-1]: mode}, profile, num_cpus, is_vector)
+        self.auto = choose({**dict.fromkeys(KEYS, AUTO), KEYS[-1]: mode}, profile, num_cpus, is_vector)
         self.measured: dict[Vectorization, list[float]] = {}
         self._algorithm: Any = None
         longest = max(LONGEST_STEP * seconds, self.auto.copies * self._step_seconds(self.auto))

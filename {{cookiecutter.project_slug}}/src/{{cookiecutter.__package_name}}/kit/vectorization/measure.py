@@ -10,6 +10,7 @@ import numpy as np
 import tree
 from gymnasium.vector import VectorEnv
 
+from ..kinds import is_multi_agent
 from ..spaces import random_actions, random_choice
 
 SECONDS = 0.3  # in which the environment is stepped; a step that takes longer is finished
@@ -52,6 +53,10 @@ def measure(make: Callable[[Mapping[str, Any]], Any], is_vector: bool) -> Profil
         EnvironmentFailure: the environment fails.
     """
     env = make({"num_envs": COPIES} if is_vector else {})
+    if is_multi_agent(type(env.unwrapped)):
+        from ..multi_agent.as_one import AsOne  # late: few have several agents
+
+        env = AsOne(env)
     windows: list[list[float]] = []
     play = _play(env)
     next(play)

@@ -51,9 +51,9 @@ class {{cookiecutter.__class_name}}(MultiAgentEnv):
     `scout`: `Discrete(2)`, 0 where the left dock is open, 1 the right one. Each carrier: `Box(-1, 1, (5,), float32)`
     | index | what | low | high | unit |
     |---|---|---|---|---|
-    | 0 | its own position | 0 | 1 | corridor lengths from the left dock |
-    | 1 | the other carrier's position | 0 | 1 | likewise |
-    | 2 | the load's position | 0 | 1 | likewise |
+    | 0 | its way to the load | -1 | 1 | corridor lengths to the right |
+    | 1 | the other carrier's way to the load | -1 | 1 | likewise |
+    | 2 | the load's position | 0 | 1 | corridor lengths from the left dock |
     | 3 | the load is lifted | 0 | 1 | |
     | 4 | what the scout shows: left, nothing, right | -1 | 1 | |
 
@@ -83,7 +83,7 @@ class {{cookiecutter.__class_name}}(MultiAgentEnv):
         self.render_mode = render_mode
         self.possible_agents = [*CARRIERS, SCOUT]
         self.agents = []
-        low = np.array([0, 0, 0, 0, -1], np.float32)
+        low = np.array([-1, -1, 0, 0, -1], np.float32)
         self.observation_spaces = {carrier: spaces.Box(low, np.ones(5, np.float32)) for carrier in CARRIERS}
         self.observation_spaces[SCOUT] = spaces.Discrete(2)
         self.action_spaces = {carrier: spaces.Discrete(3) for carrier in CARRIERS} | {SCOUT: spaces.Discrete(2)}
@@ -160,10 +160,11 @@ class {{cookiecutter.__class_name}}(MultiAgentEnv):
     def _observations(self) -> dict[str, Any]:
         """Returns what each agent sees that takes part."""
         scale = self.config.length - 1
-        first, second, load = (position / scale for position in (*self._positions, self._load))
-        seen = {CARRIERS[0]: [first, second, load], CARRIERS[1]: [second, first, load]}
+        first, second = ((self._load - position) / scale for position in self._positions)
+        ways = {CARRIERS[0]: [first, second], CARRIERS[1]: [second, first]}
+        shared = [self._load / scale, self._is_lifted, self._shown]
         observations: dict[str, Any] = {
-            carrier: np.array([*seen[carrier], self._is_lifted, self._shown], np.float32) for carrier in CARRIERS
+            carrier: np.array([*ways[carrier], *shared], np.float32) for carrier in CARRIERS
         }
         if SCOUT in self.agents:
             observations[SCOUT] = _SIDES.index(self._open)
