@@ -90,6 +90,7 @@ def with_rules(agent: Any) -> Any:
 
 TASK = Task("kit_tests/Race-v0", Race, None, None, "", by_kind)
 TASK.register()
+NAMELESS = replace(TASK, policy_of=lambda agent: by_kind(agent))
 
 
 def built(seen: Any, acted: Any, favourite: int | None) -> Any:
@@ -297,6 +298,11 @@ def test_against_itself_is_measured_beside_random_actions(run: Path, capsys: pyt
     report = json.loads(capsys.readouterr().out)
     assert report["policy"]["agents"]["b"] == report["random"]["agents"]["b"] == 8
     assert report["random"]["agents"]["a"] < 8
+
+
+def test_rule_that_workers_cannot_get_is_told_in_one_line(run: Path) -> None:
+    with pytest.raises(UsageError, match="Can't pickle .*lambda.*; write it as a function at the top of a module"):
+        evaluate.main(NAMELESS, ["first", "--episodes", "4", "--workers", "2"])
 
 
 def test_export_writes_a_file_for_each_policy(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

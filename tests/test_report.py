@@ -24,7 +24,7 @@ from kit.training.curve import APART, label_places
 from kit.training.page import verdict, write_run
 from kit.training.run_folder import RunFolder
 
-TASK: Any = SimpleNamespace(package="corridor_demo", env_class=gym.Env)
+TASK: Any = SimpleNamespace(package="corridor_demo", env_class=gym.Env, is_multi_agent=False)
 
 EVALUATION: dict[str, Any] = {
     "checkpoint": "runs/first/checkpoints/best/policy",

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import gymnasium as gym
@@ -86,6 +87,8 @@ def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str) -> 
     try:
         with ProcessPoolExecutor(len(inputs), multiprocessing.get_context("spawn")) as pool:
             return list(pool.map(function, inputs))
+    except PicklingError as error:
+        raise UsageError(f"{error}; write it as a function at the top of a module") from None
     except BrokenProcessPool:
         raise RunError(f"the environment has ended its process; {hint}") from None
 
