@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 from conftest import PACKAGE, TEMPLATE
 from gymnasium import spaces
-from kit.commands import evaluate, export, play, serve
+from kit.commands import evaluate, export, play, replay, serve
 from kit.errors import RunError, UsageError
+from kit.files import write_json
+from kit.guard.failure import EnvironmentFailure
 from kit.multi_agent import MultiAgentEnv, PastSelf
+from kit.multi_agent.guard import MultiAgentGuard
 from kit.policy import load_policy, measure
 from kit.policy.find import find_policy
 from kit.spaces import adapters_for, limits_of
@@ -57,6 +60,8 @@ class Race(MultiAgentEnv):
     def step(self, actions: Any) -> Any:
         assert list(actions) == self.agents, actions
         self.steps += 1
+        if self.steps == self.config.get("fails"):
+            raise ValueError(f"a falls after {actions['a']}")
         is_over = self.steps == self.config.get("steps", 4)
         rewards = {agent: float(action) for agent, action in actions.items()}
         observations: dict[Any, Any] = {x: self.np_random.uniform(-1, 1, 2).astype(np.float32) for x in ("a", "b")}
@@ -177,7 +182,7 @@ def test_policies_need_neither_ray_nor_their_environment(run: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"agents": [["a", "walker"]]}, r"damaged: it names the policies \['walker'\], but has \['runner', 'caller'\]"),
+        ({"agents": [["a", "walker"]]}, r"damaged: it has no spaces of the policies \['walker'\]"),
         ({"agents": 3}, "damaged"),
         ({"agents": [["a"]]}, "damaged"),
         ({"spaces": None}, "damaged"),
@@ -221,7 +226,7 @@ def test_evaluate_tells_the_sum_each_agent_and_each_policy(run: Path, capsys: py
     evaluate.main(TASK, ["first", "--episodes", "20"])
     text = capsys.readouterr().out
     assert "the policy is better than random actions" in text
-    for line in (r"mean return of policies +policy +random", r"runner +8 +[345]", r"\('caller', 0\) +1 +1"):
+    for line in (r"mean return of +policy +random", r"runner +8 +[345]", r"\('caller', 0\) +1 +1"):
         assert re.search(rf"(?m)^{line}", text), text
 
 
@@ -320,6 +325,19 @@ def test_what_is_for_one_agent_says_so(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         command(TASK, arguments)
+
+
+def test_replay_takes_the_actions_of_all_agents_again(run: Path) -> None:
+    guard = MultiAgentGuard(TASK.make({"fails": 3}))
+    with pytest.raises(EnvironmentFailure) as caught:
+        guard.reset(seed=5)
+        guard.step({"a": 1, "b": 2})
+        guard.step({"a": 0, "b": 2})
+        guard.step({"a": 2, "b": 0, ("caller", 0): 1})
+    write_json(run / "failure.json", caught.value.facts)
+    write_json(run / "config.json", {"env_config": {"fails": 3}})
+    with pytest.raises(RunError, match="ValueError: a falls after 2"):
+        replay.main(TASK, [str(run / "failure.json")])
 
 
 def test_lines_of_the_readme_run(run: Path) -> None:

@@ -1,5 +1,6 @@
 """PettingZoo's environments in and out; its own ones are the test."""
 
+import json
 import os
 import pickle
 import re
@@ -87,7 +88,7 @@ def by_its_own_loop(env: Any, seed: int) -> tuple[dict[Any, float], int]:
 def by_ours(env: Any, seed: int) -> tuple[dict[Any, float], int]:
     """Plays the same episode through the kit's interface, whose rules it holds on the way."""
     random, returns, count = np.random.default_rng(seed), dict.fromkeys(env.unwrapped.possible_agents, 0.0), 0
-    own, ended, over = env.unwrapped, set(), False
+    own, ended, over = env.unwrapped, set[Any](), False
     observations, infos = env.reset(seed=seed)
     while not over:
         assert set(infos) == set(observations) and ended.isdisjoint(own.agents)
@@ -258,11 +259,17 @@ def test_agent_that_rests_sees_its_last_observation_again() -> None:
     env.close()
 
 
+def readme_of(project: BakedProject) -> tuple[str, str]:
+    """Returns the two blocks of Python in the README: the page for env.py, and the way out."""
+    text = project.read("README.md").partition("**I have a PettingZoo environment.**")[2].partition("\n**")[0]
+    page, way_out = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return page, way_out
+
+
 def test_lines_of_the_readme(bake: Callable[..., BakedProject]) -> None:
     """The page for env.py is all that it takes, and the lines for the way out run."""
     project = bake()
-    text = project.read("README.md").partition("**I have a PettingZoo environment.**")[2].partition("\n**")[0]
-    page, way_out = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    page, way_out = readme_of(project)
     (project.source / "env.py").write_text(page)
     done = subprocess.run(
         [sys.executable, "-c", f"{way_out}\nfrom {project.package} import TASK\nprint(TASK.make().reset()[0].keys())"],
@@ -272,3 +279,19 @@ def test_lines_of_the_readme(bake: Callable[..., BakedProject]) -> None:
     )
     assert "Passed Parallel API test" in done.stdout and "dict_keys(['player_1'])" in done.stdout, done.stderr
     assert "pettingzoo = [" in project.read("pyproject.toml")
+
+
+@pytest.mark.slow
+def test_game_of_two_trains_against_its_own_past(bake: Callable[..., BakedProject]) -> None:
+    project = bake(project_name="Noughts").install()
+    (project.source / "env.py").write_text(readme_of(project)[0])
+    registration = project.read("src/noughts/registration.py")
+    who = "    policy_of=lambda agent: 'player' if agent == 'player_1' else PastSelf('player'),\n)\nTASK.register"
+    registration = registration.replace(")\nTASK.register", who)
+    (project.source / "registration.py").write_text(f"from noughts.kit.multi_agent import PastSelf\n{registration}")
+    project.command("train", "--name", "first", "--seed", "1", "--max-env-steps", "50000", check=True)
+    report = json.loads(project.command("evaluate", "first", "--episodes", "40", "--json", check=True).stdout)
+    assert report["policy"]["mean"] > 0.5 > 0 > report["random"]["mean"]
+    rates = report["win_rates"]
+    assert list(rates)[:2] == ["random", "0"] and list(rates)[-1] == "policy" and len(rates) > 3
+    assert rates["policy"]["random"] > 0.8 > rates["random"]["random"]

@@ -24,7 +24,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     guard = Guard
     if task.is_multi_agent:
         from ..multi_agent.guard import MultiAgentGuard as guard  # late: few need it
-    env = guard(task.make(facts["config"]), first_seed=facts["seed"], strict=facts.get("strict"))
+    run, config = options.file.with_name("config.json"), facts["config"]
+    if not config and run.exists():  # the environment keeps none that could be read
+        config = read_json(run)["env_config"]
+    env = guard(task.make(config), first_seed=facts["seed"], strict=facts.get("strict"))
     steps = 0
     try:
         env.reset()

@@ -27,7 +27,9 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         raise UsageError(f'serve needs {error.name}: pip install -e ".[serve]"') from None
     folder = find_policy(options.policy)
     if several := policies_in(folder):
-        raise UsageError(f"serve answers with one policy, here are {len(several)}: give {' or '.join(map(str, several.values()))}")
+        raise UsageError(
+            f"serve answers with one policy, here are {len(several)}: give {' or '.join(map(str, several.values()))}"
+        )
     with listen(options.host, options.port) as listening:
         import torch  # late: a misspelt run is told before
 

@@ -51,9 +51,7 @@ class FromPettingZoo(MultiAgentEnv):
         """What the PettingZoo environment says of itself."""
         return self.env.metadata
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode."""
         came = self.env.reset(seed=seed, options=options)
         self.agents = list(self.env.agents)
@@ -61,17 +59,14 @@ class FromPettingZoo(MultiAgentEnv):
         observations = {agent: observations[agent] for agent in self.agents if agent in observations}
         return observations, {agent: infos.get(agent, {}) for agent in observations}
 
-    def step(
-        self, actions: dict[Any, Any]
-    ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, Any]]:
+    def step(self, actions: dict[Any, Any]) -> Any:
         """Takes a step, or the turn of the agent whose it is."""
-        before = self.agents
         if isinstance(self.env, AECEnv):
             self.env.step(actions[self.env.agent_selection])
             came = self._turn()
         else:
             came = self.env.step(dict(actions))
-        known = {*before, *self.env.agents}  # some tell of agents that ended earlier, or of none in particular
+        known = {*self.agents, *self.env.agents}  # some tell of agents that ended earlier, or of none in particular
         observations, rewards, ends, cuts, infos = (
             {agent: value for agent, value in part.items() if agent in known} for part in came
         )
@@ -118,9 +113,8 @@ class ToPettingZoo(ParallelEnv[Any, Any, Any]):
         self.env, self.render_mode = env, env.render_mode
         self.metadata = {"name": type(env.unwrapped).__name__, **env.metadata}
         self.possible_agents, self.agents = list(env.unwrapped.possible_agents), list[Any]()
-        self._spaces = spaces_by_agent(env)
+        self._spaces, self._acting = spaces_by_agent(env), set[Any]()
         self._seen: dict[Any, Any] = {}  # the last observation of each agent that takes part
-        self._acting: set[Any] = set()
 
     def observation_space(self, agent: Any) -> Any:
         """Returns the space of an agent's observations."""
@@ -130,17 +124,13 @@ class ToPettingZoo(ParallelEnv[Any, Any, Any]):
         """Returns the space of an agent's actions."""
         return self._spaces[agent][1]
 
-    def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[Any, Any], dict[Any, dict[str, Any]]]:
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode."""
         observations, infos = self.env.reset(seed=seed, options=options)
         self._seen, self.agents, self._acting = dict(observations), list(observations), set(observations)
         return observations, {agent: infos.get(agent, {}) for agent in observations}
 
-    def step(
-        self, actions: dict[Any, Any]
-    ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, Any]]:
+    def step(self, actions: dict[Any, Any]) -> Any:
         """Takes a step with the actions of those that don't rest."""
         came = self.env.step({agent: actions[agent] for agent in self.agents if agent in self._acting})
         observations, rewards, ends, cuts, infos = came
@@ -149,9 +139,7 @@ class ToPettingZoo(ParallelEnv[Any, Any, Any]):
         truncated = {agent: bool(cuts.get(agent) or cuts[ALL]) and not terminated[agent] for agent in told}
         self.agents = [agent for agent in told if not (terminated[agent] or truncated[agent])]
         self._seen, self._acting = {agent: told[agent] for agent in self.agents}, set(observations)
-        rewards, infos = (
-            {agent: part.get(agent, empty) for agent in told} for part, empty in ((rewards, 0.0), (infos, {}))
-        )
+        rewards, infos = {a: rewards.get(a, 0.0) for a in told}, {a: infos.get(a, {}) for a in told}
         return told, rewards, terminated, truncated, infos
 
     def render(self) -> Any:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -12,9 +12,6 @@ import numpy as np
 from ..cli import table
 from ..kinds import is_multi_agent
 from ..task import Task
-
-if TYPE_CHECKING:
-    from ..multi_agent.policies import Roles
 
 SEED = 1_000_000_000  # of the first episode: beyond the seeds of training, resumed runs included
 MOST_AGENTS = 8  # with a line each
@@ -97,14 +94,21 @@ def report_of(
     from .folder import read_facts
 
     roles = task.roles(read_facts(folder)["env_config"] if config is None else config)
-    returns = {
-        name: [sum(episode.get(agent, 0.0) for agent in roles.trained) for episode in episodes]
-        for name, episodes in played.items()
-    }
-    report = compare(returns)
+    returns = {name: [sum(one.get(a, 0.0) for a in roles.trained) for one in played[name]] for name in played}
+    report, teams = (
+        compare(returns),
+        {name: [a for a in roles.trained if roles.trained[a] == name] for name in roles.policies},
+    )
     for name, episodes in played.items():
-        report[name] |= by_agent(episodes, roles)
+        report[name]["agents"] = {str(agent): _mean([agent], episodes) for agent in roles.adapters}
+        report[name]["policies"] = {policy: _mean(team, episodes) for policy, team in teams.items()}
     return report, returns["policy"]
+
+
+def _mean(agents: Sequence[Any], episodes: Sequence[Mapping[Any, float]]) -> float | None:
+    """Returns the mean return of agents in the episodes that they take part in; None where there is none."""
+    found = [episode[agent] for episode in episodes for agent in agents if agent in episode]
+    return sum(found) / len(found) if found else None
 
 
 def compare(returns: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -114,21 +118,6 @@ def compare(returns: Mapping[str, Sequence[float]]) -> dict[str, Any]:
         pairs = zip(returns["policy"], returns[name], strict=True)
         report[name]["difference"] = statistics([ours - theirs for ours, theirs in pairs])
     return report
-
-
-def by_agent(episodes: Sequence[Mapping[Any, float]], roles: "Roles") -> dict[str, dict[str, float | None]]:
-    """Returns the mean returns of the agents and of the policies, each over the episodes that it takes part in.
-
-    Returns:
-        `agents` and `policies`, by name; a policy's is the mean over its agents, None that of what never takes part.
-    """
-
-    def mean(team: Sequence[Any]) -> float | None:
-        found = [episode[agent] for episode in episodes for agent in team if agent in episode]
-        return sum(found) / len(found) if found else None
-
-    policies = {name: mean([a for a in roles.trained if roles.trained[a] == name]) for name in roles.policies}
-    return {"agents": {str(agent): mean([agent]) for agent in roles.adapters}, "policies": policies}
 
 
 def statistics(returns: Sequence[float]) -> dict[str, Any]:
@@ -143,11 +132,11 @@ def statistics(returns: Sequence[float]) -> dict[str, Any]:
 def agents_as_text(report: Mapping[str, Any], players: Sequence[str]) -> list[str]:
     """Returns the lines on several agents: the mean returns of each, and who has won against whom."""
     lines = []
-    for kind in ("agents", "policies"):
-        rows = report["policy"].get(kind, ())
-        if rows and (kind == "policies" or len(rows) <= MOST_AGENTS):
-            cells = [[row, *(_cell(report[player][kind][row]) for player in players)] for row in rows]
-            lines.append(table([[f"mean return of {kind}", *players], *cells]))
+    if "agents" in report["policy"]:
+        kinds = ("agents", "policies") if len(report["policy"]["agents"]) <= MOST_AGENTS else ("policies",)
+        means = [{name: mean for kind in kinds for name, mean in report[player][kind].items()} for player in players]
+        rows = [[name, *(_cell(one[name]) for one in means)] for name in means[0]]
+        lines.append(table([["mean return of", *players], *rows]))
     if rates := report.get("win_rates"):
         lines.append(
             "episodes won by the row in the trained agents' place, by the column in that of their past selves:"

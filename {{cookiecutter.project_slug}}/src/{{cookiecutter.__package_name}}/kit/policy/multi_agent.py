@@ -19,6 +19,8 @@ from .find import POLICIES
 from .folder import FORMAT, load_folder, read_facts, save_policy
 from .space_json import to_json
 
+Others = Mapping[Any, Callable[[Any], Any]]
+
 
 class MultiPolicy:
     """The trained policies of several agents: observations in, actions out, both as dicts by agent ID.
@@ -27,17 +29,13 @@ class MultiPolicy:
         policies: each by its name.
         agents: the name of each agent's policy; None where none was trained for it.
         facts: what policies.json holds: where the policies come from, and how far they were trained.
+        others: functions of an observation that act for agents without a policy, where they are known.
     """
 
     def __init__(
-        self,
-        policies: Mapping[str, Any],
-        agents: Mapping[Any, str | None],
-        facts: Mapping[str, Any],
-        others: Mapping[Any, Callable[[Any], Any]] | None = None,
+        self, policies: Mapping[str, Any], agents: Mapping[Any, str | None], facts: Mapping[str, Any], others: Others
     ) -> None:
-        self.policies, self.agents, self.facts = dict(policies), dict(agents), facts
-        self.others = dict(others or {})  # what acts for agents without a policy
+        self.policies, self.agents, self.facts, self.others = policies, agents, facts, others
 
     def __call__(self, observations: Mapping[Any, Any], deterministic: bool = True) -> dict[Any, Any]:
         """Returns the actions of the agents that are observed.
@@ -122,19 +120,17 @@ def load_policies(folder: Path) -> MultiPolicy:
     facts = read_facts(folder)
     try:
         agents = {_hashable(agent): name for agent, name in facts["agents"]}
-        names = list(facts["spaces"])
-        unknown = set(agents.values()) - {None, *names}
-    except (AttributeError, TypeError, ValueError) as error:  # anyone may have written the file
+        if unknown := set(agents.values()) - {None, *facts["spaces"]}:
+            raise ValueError(f"it has no spaces of the policies {sorted(unknown)}")
+    except (TypeError, ValueError) as error:  # anyone may have written the file
         raise UsageError(f"{folder / POLICIES} is damaged: {error}") from None
-    if unknown:
-        raise UsageError(f"{folder / POLICIES} is damaged: it names the policies {sorted(unknown)}, but has {names}")
-    return MultiPolicy({name: load_folder(folder / name) for name in names}, agents, facts)
+    return MultiPolicy({name: load_folder(folder / name) for name in facts["spaces"]}, agents, facts, {})
 
 
 def load_for(task: Task, folder: Path, env: Any) -> MultiPolicy:
     """Loads the policies of several agents to act in an environment; agents without one are played as the task says.
 
-    A PastSelf is played by the policy itself, also where random actions or another policy are in the trained agents' place.
+    A PastSelf is played by the policy itself, whoever is in the trained agents' place.
 
     Raises:
         UsageError: as of `load_policies`, or an agent's policy isn't there, or is of other spaces.
@@ -147,10 +143,10 @@ def load_for(task: Task, folder: Path, env: Any) -> MultiPolicy:
             raise UsageError(f"{folder} has no policy {name!r} for the agent {agent!r}, only {known}; train it anew")
         read_facts(folder / name, task.env_id, spaces_of_agent(env, agent))
     agents = {agent: roles.trained.get(agent) for agent in roles.adapters}
-    return MultiPolicy(policy.policies, agents, policy.facts, players_of(roles, policy.policies))
+    return MultiPolicy(policy.policies, agents, policy.facts, others_of(roles, policy.policies))
 
 
-def players_of(roles: Roles, past: Mapping[str, Any]) -> dict[Any, Any]:
+def others_of(roles: Roles, past: Mapping[str, Any]) -> Others:
     """Returns what acts for the agents that are not trained, with the policies `past` for past selves."""
     return {**roles.fixed, **{agent: past[name] for agent, name in roles.past.items()}}
 

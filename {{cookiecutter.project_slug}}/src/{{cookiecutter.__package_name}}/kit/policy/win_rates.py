@@ -11,7 +11,7 @@ from ..task import Task
 from .find import place_of
 from .folder import load_folder
 from .measure import play_episode
-from .multi_agent import MultiPolicy, players_of
+from .multi_agent import MultiPolicy, others_of
 from .with_env import load_with_env
 
 OPPONENTS = "opponents"  # the folder in a run's; in it a folder of policies for each snapshot, named by its steps
@@ -43,7 +43,7 @@ def win_rates(
     rates: dict[str, dict[str, float]] = {}
     for row, ours in generations.items():
         for column, theirs in generations.items():
-            players = MultiPolicy({**policy.policies, **ours}, policy.agents, {}, players_of(roles, theirs))
+            players = MultiPolicy({**policy.policies, **ours}, policy.agents, {}, others_of(roles, theirs))
             scores = [_score(play_episode(env, players, seed), roles) for seed in seeds[:EPISODES]]
             rates.setdefault(row, {})[column] = sum(scores) / len(scores)
     env.close()

@@ -47,7 +47,9 @@ def episodes_last(record: EnvRecord) -> Findings:
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
 
 
-@check(fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True, several=TEAM)
+@check(
+    fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True, several=TEAM
+)
 def time_limit_is_truncation(record: EnvRecord) -> Findings:
     """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
     ended = record.finished

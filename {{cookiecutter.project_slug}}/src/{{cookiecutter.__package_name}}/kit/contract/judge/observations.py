@@ -120,7 +120,12 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
         yield f"observation{path} is badly scaled: entry {index} reaches a magnitude of {size:.3g}{rest}"
 
 
-@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True, several=ALL_ALIKE)
+@check(
+    fix="compute it in every step(); multiply float images by 255 before the cast",
+    at="step",
+    mild=True,
+    several=ALL_ALIKE,
+)
 def observation_changes(record: EnvRecord) -> Findings:
     """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)

@@ -82,7 +82,9 @@ def all_flag_at_the_end(record: EnvRecord) -> Findings:
         later = [row for row in rows if row.episode is moment.episode and row.number > moment.number]
         come = next((row for row in later if row.obs.keys() - gone), None)
         text = f"all agents have ended {moment.at}, but {ALL!r} is True in neither dict"
-        kinds = {name for name in FLAGS for row in (moment, *later[:0]) for a in over if truth(getattr(row, name).get(a))}
+        kinds = {
+            name for name in FLAGS for row in (moment, *later[:0]) for a in over if truth(getattr(row, name).get(a))
+        }
         if come is not None:
             text += f"; {named(come.obs.keys() - gone)} comes in step {come.number}, and RLlib has ended the episode by then"
             fix = f"let it come before the last one ends, or set {ALL!r} and begin anew"
@@ -108,7 +110,9 @@ def all_flag_not_early(record: EnvRecord) -> Findings:
             flags, others = getattr(moment, name), getattr(moment, other)
             alive = [agent for agent in moment.obs if flags.get(agent) is False and not truth(others.get(agent))]
             if truth(flags.get(ALL)) and alive and not truth(others.get(ALL)):
-                text = f"{name}[{ALL!r}] is True {moment.at}, although {alive[0]!r} is still at it: {name} is False for it"
+                text = (
+                    f"{name}[{ALL!r}] is True {moment.at}, although {alive[0]!r} is still at it: {name} is False for it"
+                )
                 fix = f"write all(...) for any(...); if all shall end, set {name} of each agent to True, too"
                 yield Finding(text, fix)
 

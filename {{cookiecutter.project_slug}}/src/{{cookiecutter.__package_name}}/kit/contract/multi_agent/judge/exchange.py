@@ -29,7 +29,9 @@ def ended_agents_stay_away(record: EnvRecord) -> Findings:
         back = [agent for agent in back if moment.truncated.get(agent, False) is False and not moment.all_over]
         if back and "flag" not in told:
             told.add("flag")
-            text = f"agent {back[0]!r} is flagged as alive {moment.at}, although it ended in step {moment.ended[back[0]]}"
+            text = (
+                f"agent {back[0]!r} is flagged as alive {moment.at}, although it ended in step {moment.ended[back[0]]}"
+            )
             yield Finding(text, "leave its flags out, or keep them True", severity="warning")
 
 
@@ -58,7 +60,9 @@ def observations_under_their_ids(record: EnvRecord) -> Findings:
             if agent in members and not members[agent](obs):
                 owner = next((one for one in members if one != agent and members[one](obs)), None)
                 if owner is not None and tables[owner] != tables[agent]:
-                    text = f"agent {agent!r} gets {short(obs, 40)} {moment.at}: not in its space, but in that of {owner!r}"
+                    text = (
+                        f"agent {agent!r} gets {short(obs, 40)} {moment.at}: not in its space, but in that of {owner!r}"
+                    )
                     yield Finding(text, at="step" if moment.number else "reset")
 
 
