@@ -130,6 +130,12 @@ def vector(bake: Callable[..., BakedProject]) -> BakedProject:
 
 
 @pytest.fixture(scope="session")
+def multi_agent(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example of several agents, installed."""
+    return bake(project_name="Load Carriers", starter="multi_agent").install()
+
+
+@pytest.fixture(scope="session")
 def stub(bake: Callable[..., BakedProject]) -> BakedProject:
     """The stub with the default answers, installed, nothing filled in."""
     return bake().install()

@@ -224,10 +224,12 @@ PRIVATE_NAMES = {
     "ray.rllib.algorithms.algorithm_config:AlgorithmConfig": "_env_to_module_connector _module_to_env_connector",
     "ray.rllib.env.single_agent_env_runner:SingleAgentEnvRunner": (
         "_cached_to_module _callbacks _done_episodes_for_metrics _increase_sampled_metrics _log_env_steps "
+        "_log_episode_metrics "
         "_make_on_episode_callback _metrics_num_env_steps_sampled _needs_initial_reset _new_episode "
         "_ongoing_episodes _ongoing_episodes_for_metrics _reset_envs_and_episodes _sample _seed"
     ),
     "ray.rllib.algorithms.ppo.torch.ppo_torch_learner:PPOTorchLearner": ("_learner_connector _update"),
+    "ray.tune.registry": "_global_registry",
     "ray.rllib.core.models.catalog:Catalog": "_get_dist_cls_from_action_space",
     "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward",
 }

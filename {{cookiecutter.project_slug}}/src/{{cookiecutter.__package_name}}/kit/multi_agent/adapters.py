@@ -87,13 +87,17 @@ def as_rllib(make: Callable[[Any], Any], config: Mapping[str, Any] | None = None
         possible_agents = list(env.possible_agents)
         observation_spaces = dict(env.observation_spaces)
         action_spaces = dict(env.action_spaces)
-        agents = property(lambda self: env.agents)
+        agents: list[Any] = []
 
         def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-            return env.reset(seed=seed, options=options)
+            returned = env.reset(seed=seed, options=options)
+            self.agents = list(env.agents)
+            return returned
 
         def step(self, actions: Any) -> Any:
-            return env.step(actions)
+            returned = env.step(actions)
+            self.agents = list(env.agents)
+            return returned
 
         def render(self) -> Any:
             return env.render()

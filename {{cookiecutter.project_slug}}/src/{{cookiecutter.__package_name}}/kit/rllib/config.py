@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from ..cli import did_you_mean
@@ -116,6 +117,18 @@ def _network(config: AlgorithmConfig) -> dict[str, Any]:
     return {name: config.model_config.get(name) for name in _NETWORK}
 
 
+def _looks_at_episodes(config: PPOConfig) -> bool:
+    """Tells whether a callback waits for what happens to an episode."""
+    given = config.callbacks_class
+    classes = given if isinstance(given, list | tuple) else [given]
+    names = [f"on_episode_{what}" for what in ("created", "start", "step", "end")]
+    return any(
+        getattr(config, f"callbacks_{name}")
+        or any(getattr(one, name) is not getattr(RLlibCallback, name) for one in classes)
+        for name in names
+    )
+
+
 def _mistake(config: PPOConfig) -> str | None:
     """Returns a line on a value that can't be used, with what to write instead, or None."""
     units, features = _network(config).values()
@@ -131,6 +144,8 @@ def _mistake(config: PPOConfig) -> str | None:
             return f"{name} is {value!r}; write a number of at least 0"
     if line := unsupported(config):
         return line
+    if config.is_multi_agent and _looks_at_episodes(config):
+        return "callbacks on episodes are not called for several agents; use on_sample_end or on_train_result"
     try:
         config.copy(copy_frozen=False).validate()
     except Exception as error:

@@ -130,7 +130,7 @@ class MultiAgentEnvRunner(EnvRunner):
         for (policy, snapshot), rows in groups.items():
             batch = _stack([seen for *_, seen in rows])
             if snapshot is None:
-                step = self._act(self.module[policy], batch, explore)
+                step = self.act(self.module[policy], batch, explore)
                 chosen = step[Columns.ACTIONS]
                 first = self._batches[policy].add({Columns.OBS: batch, **step}, len(rows))
                 for row, (number, agent, _) in enumerate(rows):

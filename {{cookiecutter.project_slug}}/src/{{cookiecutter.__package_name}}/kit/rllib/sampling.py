@@ -54,7 +54,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             self._record = _Record(observations, [episode.infos[-1] for episode in self._ongoing_episodes], set())
         record, done, count = self._record, [], 0
         while count < num_timesteps:
-            step = self._act(self.module, record.observations[-1], explore)
+            step = self.act(self.module, record.observations[-1], explore)
             *results, infos = self.env.step(step[Columns.ACTIONS])
             observations, step[Columns.REWARDS], terminated, truncated = results
             record.append(step, observations, infos)
@@ -77,7 +77,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self._record = _Record(record.observations[-1], record.infos[-1], record.ended)
         return done + self._cut_ongoing(record)
 
-    def _act(self, module: Any, observations: Any, explore: bool) -> dict[str, Any]:
+    def act(self, module: Any, observations: Any, explore: bool) -> dict[str, Any]:
         """Returns the actions for a batch of observations, with what the learner needs to know of them."""
         batch = {Columns.OBS: _map(torch.from_numpy, observations)}
         with torch.no_grad():

@@ -70,7 +70,7 @@ class Run:
         """Runs the checks of the environment's contract that fit into a second.
 
         Raises:
-            RunError: the environment is not filled in yet, or can't be trained.
+            RunError: the environment is not filled in yet, or can't be trained; or the policies of its agents can't be.
             UsageError: the environment refuses its config.
         """
         self.task.check_config(self.options.config)
@@ -81,6 +81,8 @@ class Run:
         show(judged, report.ignored)
         if report.blocking:
             raise RunError("the environment can't be trained, see above; the command `check` looks at all of it")
+        if self.task.is_multi_agent:
+            self.task.roles(self.options.config)
 
     def choose_vectorization(self) -> None:
         """Chooses processes, copies and mode, and says why; with --resume, those of the run.
