@@ -313,6 +313,8 @@ def test_export_writes_a_file_for_each_policy(run: Path, capsys: pytest.CaptureF
         exported = load_policy(run / f"policy_{name}.onnx")
         assert exported(observations[agent]) == policy.policies[name](observations[agent])
     assert capsys.readouterr().out.count("acts as the policy does") == 2
+    assert export.main(TASK, [str(find_policy("first") / "runner")]) == 0
+    assert (run / "policy.onnx").read_bytes() == (run / "policy_runner.onnx").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ def newest_run() -> Path:
 
 def place_of(folder: Path) -> Path:
     """Returns where what is made of a policy goes: its run's folder, else the one that the policy's lies in."""
-    checkpoints = folder.parent.parent
-    return checkpoints.parent if checkpoints.name == "checkpoints" else folder.parent
+    above = folder.parents[1:3]  # of one policy of several, there is a folder more
+    return next((path.parent for path in above if path.name == "checkpoints"), folder.parent)
 
 
 def _runs() -> list[Path]:
