@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from several_agents import WALKERS, check
+from correct_agents import CORRECT, Base
+from several_agents import WALKERS, check, check_class
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,13 @@ def mutate(mutant: Mutant) -> str:
 
 def test_contract_accepts_the_unbroken_environment(tmp_path: Path) -> None:
     report = check(tmp_path, WALKERS, slow=True)
+    assert report.failures == []
+    assert not [why for why in report.skipped.values() if "itself failed" in why]
+
+
+@pytest.mark.parametrize("env_class", CORRECT, ids=lambda env_class: env_class.__name__)
+def test_contract_accuses_no_correct_environment(env_class: type[Base], tmp_path: Path) -> None:
+    report = check_class(tmp_path, env_class)
     assert report.failures == []
     assert not [why for why in report.skipped.values() if "itself failed" in why]
 

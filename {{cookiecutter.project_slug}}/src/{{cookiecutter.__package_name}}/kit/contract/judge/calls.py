@@ -105,7 +105,9 @@ def action_unchanged(record: EnvRecord) -> Findings:
     """`step` does not write into the action it gets: PPO learns from the same array."""
     for step, place in record.first_step(lambda step: step.action_after is not None):
         was, now = short(step.action), short(step.action_after)
-        yield f"step() changes the caller's action in place: from {was} to {now} {place}"
+        agents = record.several and step.action.keys() != step.action_after.keys()
+        fix = "work on a copy of the dict: actions = dict(actions)" if agents else None
+        yield Finding(f"step() changes the caller's action in place: from {was} to {now} {place}", fix)
 
 
 @check(fix="check how step() reads the action", at="step", mild=True, several=NEVER)

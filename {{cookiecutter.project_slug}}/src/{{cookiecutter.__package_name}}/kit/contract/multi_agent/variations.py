@@ -26,11 +26,11 @@ class _Player:
         self.recorder, self.env = recorder, recorder.another()
         self.steps = min(recorder.plan.small, STEPS)
 
-    def play(self, seed: int, alter: Alter | None = None, steps: int | None = None) -> JointEpisode:
-        """Plays an episode whose actions are altered."""
+    def play(self, seed: int, alter: Alter | None = None, steps: int = STEPS) -> JointEpisode:
+        """Plays an episode whose actions are altered, for at most so many steps."""
         seed_global(77)
         play = self.recorder.start(self.env, seed, alter=alter)
-        play.run(self.steps if steps is None else steps)
+        play.run(min(self.steps, steps))
         return play.episode
 
 

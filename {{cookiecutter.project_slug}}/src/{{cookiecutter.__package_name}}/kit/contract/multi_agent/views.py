@@ -7,7 +7,8 @@ import numpy as np
 
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, Step
-from .model import TABLES, JointEpisode, Moment, moments
+from ..record.values import truth
+from .model import ALL, TABLES, JointEpisode, Moment, moments
 
 
 @dataclass
@@ -57,16 +58,11 @@ def _part(record: EnvRecord, **sections: Any) -> EnvRecord:
 
 
 def _as_team(episode: JointEpisode) -> Episode:
-    rows = list(moments(episode))[1:]
-    steps = [
-        replace(step, terminated=_all(row.terminated), truncated=_all(row.truncated))
-        for step, row in zip(episode.steps, rows, strict=True)
-    ]
+    steps = []
+    for step, row in zip(episode.steps, list(moments(episode))[1:], strict=True):
+        cut = row.all_over and any(truth(flag) for flag in row.truncated.values())  # in a mixed end, the limit counts
+        steps.append(replace(step, terminated=row.all_over and not cut, truncated=cut))
     return replace(episode, steps=steps)
-
-
-def _all(flags: dict[Any, Any]) -> bool:
-    return bool(flags.get("__all__", False))
 
 
 def _tracks(episode: JointEpisode) -> dict[Any, Track]:
@@ -108,8 +104,7 @@ def _add(
 ) -> None:
     """Adds a step to an agent's part, with all rewards since the last one."""
     terminated, truncated = (
-        any(bool(np.any(flags.get(key, False))) for key in (agent, "__all__"))
-        for flags in (moment.terminated, moment.truncated)
+        any(truth(flags.get(key)) for key in (agent, ALL)) for flags in (moment.terminated, moment.truncated)
     )
     reward = _total(rewards.pop(agent, []))
     track.steps.append(Step(actions.pop(agent), obs, reward, terminated, truncated, mask=mask))
