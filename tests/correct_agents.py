@@ -203,6 +203,8 @@ class MatrixGame(Base):
 class Resting(Base):
     """Agents act every second or third step, sometimes nobody does; an action for who rests is refused."""
 
+    due: list[Any]
+
     def step(self, actions: Any) -> Any:
         if set(actions) != set(self.due):
             raise ValueError(f"{self.due} are to act, not {list(actions)}")

@@ -36,7 +36,9 @@ TERMINATED = "        terminated = {agent: won or agent in home for agent in sel
 TRUNCATED = "        truncated = {agent: not terminated[agent] and (late or agent in tired) for agent in self.agents}\n"
 ALL_WON, ALL_LATE = 'terminated["__all__"] = won', 'truncated["__all__"] = late and not won'
 SHRINK = "        self.agents = [agent for agent in self.agents if agent not in over]\n"
-STARTED = "        return {agent: self._observe(agent) for agent in self.agents}, {agent: {} for agent in self.agents}\n"
+STARTED = (
+    "        return {agent: self._observe(agent) for agent in self.agents}, {agent: {} for agent in self.agents}\n"
+)
 LOOK = "        return np.array([self.place[agent] / LENGTH, self.time / LIMIT], np.float32)\n"
 TABLES = "        self.observation_spaces = {agent: self._space(agent) for agent in self.possible_agents}\n"
 ACTIONS = "        self.action_spaces = {agent: spaces.Discrete(3 if agent in WALKERS else 2) for agent in self.possible_agents}\n"

@@ -9,7 +9,7 @@ from ...spaces.membership import short
 from ..record.compare import difference
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
-from .registry import EACH, NEVER, check, faults, Finding, Findings
+from .registry import EACH, NEVER, Finding, Findings, check, faults
 
 ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
 LARGE_INFO_BYTES = 100_000

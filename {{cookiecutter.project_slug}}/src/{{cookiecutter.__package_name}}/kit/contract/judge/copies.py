@@ -10,7 +10,7 @@ from ..record.env_record import EnvRecord
 from ..record.model import NotJudged
 from ..record.policies import RANDOM
 from ..record.values import same
-from .registry import ANY, NEVER, check, Finding, Findings
+from .registry import ANY, NEVER, Finding, Findings, check
 from .seeds import fresh_copies_agree, rounding
 
 FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")
@@ -103,7 +103,9 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
     return (f"{error.call}()", error.text, error.where) if error is not None and error.step <= 1 else None
 
 
-@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", several=NEVER)
+@check(
+    fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", several=NEVER
+)
 def vector_batches(record: EnvRecord) -> Findings:
     """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector

@@ -6,7 +6,7 @@ from ...spaces.membership import kind
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from ..record.values import digest, truth
-from .registry import NEVER, TEAM, check, Finding, Findings
+from .registry import NEVER, TEAM, Finding, Findings, check
 
 LONG_STEPS = 10  # a time limit shorter than this is no time limit
 LIMIT_WORDS = ("max", "limit", "horizon", "length", "step", "time", "duration")
@@ -47,7 +47,9 @@ def episodes_last(record: EnvRecord) -> Findings:
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
 
 
-@check(fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True, several=TEAM)
+@check(
+    fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True, several=TEAM
+)
 def time_limit_is_truncation(record: EnvRecord) -> Findings:
     """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
     ended = record.finished

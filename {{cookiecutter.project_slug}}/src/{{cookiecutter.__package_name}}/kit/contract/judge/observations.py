@@ -10,7 +10,7 @@ from ...spaces.membership import Problem, problems
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from ..record.values import digest, leaves, same, size_in_bytes
-from .registry import ALL_ALIKE, EACH, check, faults, Finding, Findings
+from .registry import ALL_ALIKE, EACH, Finding, Findings, check, faults
 from .spaces import parts
 
 SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e3, 1e5, 20, 4, 1_000_000
@@ -120,7 +120,12 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
         yield f"observation{path} is badly scaled: entry {index} reaches a magnitude of {size:.3g}{rest}"
 
 
-@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True, several=ALL_ALIKE)
+@check(
+    fix="compute it in every step(); multiply float images by 255 before the cast",
+    at="step",
+    mild=True,
+    several=ALL_ALIKE,
+)
 def observation_changes(record: EnvRecord) -> Findings:
     """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)

@@ -148,9 +148,7 @@ class Report:
     ignored: dict[str, str]  # checks that do not count, and why
 
     @classmethod
-    def of(
-        cls, target: str, results: Results, ignored: Mapping[str, str], seconds: float
-    ) -> "Report":
+    def of(cls, target: str, results: Results, ignored: Mapping[str, str], seconds: float) -> "Report":
         """Returns the report of what each check found, or of why it had nothing to look at."""
         counted = {name: result for name, result in results.items() if name not in ignored}
         failures = [failure for result in counted.values() if isinstance(result, list) for failure in result]

@@ -70,7 +70,9 @@ def _unsupported(about: JointAbout, limits: Limits) -> str | None:
 def record_spaces_after(recorder: JointRecorder) -> dict[str, tuple[str, str]]:
     """Returns the tables of spaces that have changed while playing: what they were, and what they are."""
     now = {name: attribute(unwrapped(recorder.env), name) for name in TABLES}
-    return {name: (short(first), short(now[name])) for name, first in recorder.first_spaces.items() if now[name] != first}
+    return {
+        name: (short(first), short(now[name])) for name, first in recorder.first_spaces.items() if now[name] != first
+    }
 
 
 def record_ids_after(recorder: JointRecorder) -> Any:

@@ -12,7 +12,11 @@ OWN = {
     "copies": about.record_copies,
 }
 JOINT_PROBES = (
-    *(probe._replace(function=OWN.get(probe.section, probe.function)) for probe in PROBES if probe.section not in ("vector", "stacked")),
+    *(
+        probe._replace(function=OWN.get(probe.section, probe.function))
+        for probe in PROBES
+        if probe.section not in ("vector", "stacked")
+    ),
     Probe("ids_after", about.record_ids_after),
     Probe("variations", variations.record_variations, quick=False, copies=True, steps=True),
 )

@@ -28,7 +28,8 @@ def each(record: EnvRecord) -> dict[Any, EnvRecord]:
         tables = [record.about.spaces.get(name, {}) for name in TABLES] if record.has("about") else [{}, {}]
         agents = [agent for agent in tables[0] if agent in tables[1].spaces] if all(tables) else []
         tracks: dict[Any, list[Episode]] = {agent: [] for agent in agents}
-        for episode in record.episodes if record.has("episodes") else ():
+        episodes: list[Any] = record.episodes if record.has("episodes") else []
+        for episode in episodes:
             for agent, track in _tracks(episode).items():
                 tracks.get(agent, []).append(track)
         record.memo["each"] = {
@@ -48,7 +49,8 @@ def each(record: EnvRecord) -> dict[Any, EnvRecord]:
 def team(record: EnvRecord) -> EnvRecord:
     """Returns the record with the flags of `__all__` as those of each step."""
     if "team" not in record.memo:
-        episodes = [_as_team(episode) for episode in record.episodes] if record.has("episodes") else []
+        episodes: list[Any] = record.episodes if record.has("episodes") else []
+        episodes = [_as_team(episode) for episode in episodes]
         record.memo["team"] = _part(record, episodes=episodes) if episodes else record
     return record.memo["team"]
 
@@ -70,15 +72,15 @@ def _tracks(episode: JointEpisode) -> dict[Any, Track]:
     tracks: dict[Any, Track] = {}
     rewards: dict[Any, list[Any]] = {}
     last_actions: dict[Any, Any] = {}
-    rows = [episode, *episode.steps]
+    masks = [episode.mask, *(step.mask for step in episode.steps)]
     for moment in moments(episode):
         last_actions.update(moment.actions)
         for agent, reward in moment.rewards.items():
             rewards.setdefault(agent, []).append(reward)
-        mask = rows[moment.number].mask or {}
+        mask = masks[moment.number] or {}
         for agent, obs in moment.obs.items():
-            if agent in moment.ended:
-                continue
+            if agent in moment.ended or (agent not in tracks and moment.is_over(agent)):
+                continue  # who ends without having acted takes no part
             if agent not in tracks:
                 rewards[agent] = []
                 tracks[agent] = _begun(episode, moment, obs, mask.get(agent))

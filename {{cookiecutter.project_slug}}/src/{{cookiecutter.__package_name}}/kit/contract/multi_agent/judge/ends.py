@@ -107,7 +107,9 @@ def all_flag_not_early(record: EnvRecord) -> Findings:
             flags, others = getattr(moment, name), getattr(moment, other)
             alive = [agent for agent in moment.obs if flags.get(agent) is False and not truth(others.get(agent))]
             if truth(flags.get(ALL)) and alive and not truth(others.get(ALL)):
-                text = f"{name}[{ALL!r}] is True {moment.at}, although {alive[0]!r} is still at it: {name} is False for it"
+                text = (
+                    f"{name}[{ALL!r}] is True {moment.at}, although {alive[0]!r} is still at it: {name} is False for it"
+                )
                 fix = f"write all(...) for any(...); if all shall end, set {name} of each agent to True, too"
                 yield Finding(text, fix)
 

@@ -29,7 +29,9 @@ def ended_agents_stay_away(record: EnvRecord) -> Findings:
         back = [agent for agent in back if moment.truncated.get(agent, False) is False and not moment.all_over]
         if back and "flag" not in told:
             told.add("flag")
-            text = f"agent {back[0]!r} is flagged as alive {moment.at}, although it ended in step {moment.ended[back[0]]}"
+            text = (
+                f"agent {back[0]!r} is flagged as alive {moment.at}, although it ended in step {moment.ended[back[0]]}"
+            )
             yield Finding(text, "leave its flags out, or keep them True", severity="warning")
 
 
@@ -51,14 +53,16 @@ def acting_agents_are_rewarded(record: EnvRecord) -> Findings:
        blocks=True, several=ONLY)  # fmt: skip
 def observations_under_their_ids(record: EnvRecord) -> Findings:
     """Each observation lies in the space of the agent that gets it, not only in another's."""
-    tables = about(record).spaces.get(TABLES[0])
-    members = {agent: predicate(space) for agent, space in tables.items()} if tables is not None else {}
+    tables = record.space(TABLES[0])
+    members = {agent: predicate(space) for agent, space in tables.items()}
     for moment in all_moments(record):
         for agent, obs in moment.obs.items():
             if agent in members and not members[agent](obs):
                 owner = next((one for one in members if one != agent and members[one](obs)), None)
                 if owner is not None and tables[owner] != tables[agent]:
-                    text = f"agent {agent!r} gets {short(obs, 40)} {moment.at}: not in its space, but in that of {owner!r}"
+                    text = (
+                        f"agent {agent!r} gets {short(obs, 40)} {moment.at}: not in its space, but in that of {owner!r}"
+                    )
                     yield Finding(text, at="step" if moment.number else "reset")
 
 
