@@ -91,14 +91,19 @@ class Env(MultiAgentEnv):
 
 
 def check(folder: Path, text: str, *, slow: bool = False) -> Report:
-    """Returns what the contract finds in an environment, recorded here: it must neither hang nor exit."""
+    """Returns what the contract finds in an environment that is given as text."""
     path = folder / "environment.py"
     path.write_text(text, encoding="utf-8")
+    return check_class(folder, load(f"{path}:Env"), slow=slow)
+
+
+def check_class(folder: Path, env_class: Any, *, slow: bool = False) -> Report:
+    """Returns what the contract finds in an environment, recorded here: it must neither hang nor exit."""
     without = () if slow else SLOW_PROBES
     request: dict[str, Any] = json.loads(json.dumps(vars(Request("", {}, quick=False, without=without))))
     (folder / "heartbeat").write_bytes(bytes(HEARTBEAT_BYTES))
     recorder = Recorder(request, Heartbeat(folder / "heartbeat"), RecordWriter(folder / "record"))
-    recorder.maker = load(f"{path}:Env")
+    recorder.maker = env_class
     seed_global(0)
     record(recorder, request)
-    return Report.of("environment.py:Env", judge(read_record(folder / "record")), {}, 0.0)
+    return Report.of(env_class.__name__, judge(read_record(folder / "record")), {}, 0.0)

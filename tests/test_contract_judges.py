@@ -359,8 +359,8 @@ def test_check_of_the_kits_readme_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(registry, "CHECKS", dict(CHECKS))
     exec(code, {"check": registry.check, "EnvRecord": EnvRecord, "Findings": registry.Findings})
     of = record()
-    assert registry.judge(of)["reward_small"] == []
+    assert registry.look(registry.CHECKS, of)["reward_small"] == []
     of.episodes[0].steps[0].reward = 2.0
-    failure = list(registry.judge(of)["reward_small"])[0]
+    failure = list(registry.look(registry.CHECKS, of)["reward_small"])[0]
     assert isinstance(failure, Failure)
     assert failure.severity == "warning" and "the reward is 2.0 at step 1" in failure.message

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from several_agents import WALKERS, check
+from correct_agents import CORRECT, Base
+from several_agents import WALKERS, check, check_class
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ TERMINATED = "        terminated = {agent: won or agent in home for agent in sel
 TRUNCATED = "        truncated = {agent: not terminated[agent] and (late or agent in tired) for agent in self.agents}\n"
 ALL_WON, ALL_LATE = 'terminated["__all__"] = won', 'truncated["__all__"] = late and not won'
 SHRINK = "        self.agents = [agent for agent in self.agents if agent not in over]\n"
-STARTED = "        return {agent: self._observe(agent) for agent in self.agents}, {agent: {} for agent in self.agents}\n"
+STARTED = (
+    "        return {agent: self._observe(agent) for agent in self.agents}, {agent: {} for agent in self.agents}\n"
+)
 LOOK = "        return np.array([self.place[agent] / LENGTH, self.time / LIMIT], np.float32)\n"
 TABLES = "        self.observation_spaces = {agent: self._space(agent) for agent in self.possible_agents}\n"
 ACTIONS = "        self.action_spaces = {agent: spaces.Discrete(3 if agent in WALKERS else 2) for agent in self.possible_agents}\n"
@@ -134,6 +137,13 @@ def mutate(mutant: Mutant) -> str:
 
 def test_contract_accepts_the_unbroken_environment(tmp_path: Path) -> None:
     report = check(tmp_path, WALKERS, slow=True)
+    assert report.failures == []
+    assert not [why for why in report.skipped.values() if "itself failed" in why]
+
+
+@pytest.mark.parametrize("env_class", CORRECT, ids=lambda env_class: env_class.__name__)
+def test_contract_accuses_no_correct_environment(env_class: type[Base], tmp_path: Path) -> None:
+    report = check_class(tmp_path, env_class)
     assert report.failures == []
     assert not [why for why in report.skipped.values() if "itself failed" in why]
 

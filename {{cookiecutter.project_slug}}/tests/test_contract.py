@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from {{cookiecutter.__package_name}} import TASK
-from {{cookiecutter.__package_name}}.kit.contract import CHECKS, Report, ignored, run_checks
+from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of, ignored, run_checks
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def report() -> Report:
     return run_checks(TASK.target, ignore=ignored(TASK.package))
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", checks_of(TASK.is_multi_agent))
 def test_contract(name: str, report: Report) -> None:
     if name in report.ignored:
         pytest.skip(f"ignored: {report.ignored[name]}")

@@ -8,8 +8,9 @@ import pytest
 from {{cookiecutter.__package_name}} import {{cookiecutter.__class_name}}
 from {{cookiecutter.__package_name}}.env import EnvConfig
 
-LEFT, STAY, RIGHT = 0, 1, 2  # of a carrier
-SHOW_LEFT, SHOW_RIGHT = 0, 1  # of the scout
+LEFT, RIGHT = 0, 1  # of a carrier
+SHOW_LEFT, SHOW_NOTHING, SHOW_RIGHT = 0, 1, 2  # of the scout
+AGAINST = {"carrier_0": LEFT, "carrier_1": RIGHT}  # carriers that don't agree
 
 
 def started(carriers: tuple[int, int], load: int, open_dock: int = 1) -> {{cookiecutter.__class_name}}:
@@ -43,9 +44,14 @@ def test_reset_begins_without_the_scout() -> None:
 
 def test_step_carrier_sees_its_own_way_first() -> None:
     env = started((2, 6), load=4)
-    observations, *_ = env.step({"carrier_0": RIGHT, "carrier_1": STAY})
-    np.testing.assert_allclose(observations["carrier_0"], [1 / 8, -2 / 8, 4 / 8, 0, 0])
-    np.testing.assert_allclose(observations["carrier_1"], [-2 / 8, 1 / 8, 4 / 8, 0, 0])
+    observations, *_ = env.step(both(RIGHT))
+    np.testing.assert_allclose(observations["carrier_0"], [1 / 8, -3 / 8, 4 / 8, 0, 0])
+    np.testing.assert_allclose(observations["carrier_1"], [-3 / 8, 1 / 8, 4 / 8, 0, 0])
+
+
+def test_step_carrier_at_the_load_holds_it() -> None:
+    observations, *_ = started((4, 8), load=4).step(both(LEFT))
+    np.testing.assert_allclose(observations["carrier_0"], [0, -3 / 8, 4 / 8, 0, 0])
 
 
 def test_step_without_progress_costs_a_hundredth() -> None:
@@ -65,7 +71,7 @@ def test_step_scout_joins_when_the_load_is_lifted() -> None:
 def test_step_load_moves_only_with_carriers_that_agree() -> None:
     env = started((3, 5), load=4)
     env.step({"carrier_0": RIGHT, "carrier_1": LEFT})
-    observations, rewards, *_ = env.step({"carrier_0": LEFT, "carrier_1": RIGHT, "scout": SHOW_LEFT})
+    observations, rewards, *_ = env.step({**AGAINST, "scout": SHOW_LEFT})
     np.testing.assert_allclose(observations["carrier_0"], [0, 0, 4 / 8, 1, -1])
     observations, rewards, *_ = env.step(both(RIGHT, scout=SHOW_RIGHT))
     np.testing.assert_allclose(observations["carrier_1"], [0, 0, 5 / 8, 1, 1])
@@ -76,19 +82,19 @@ def test_step_scout_leaves_and_what_it_showed_stays() -> None:
     env = started((3, 5), load=4)
     env.step({"carrier_0": RIGHT, "carrier_1": LEFT})
     for _ in range(2):
-        *_, terminated, _, _ = env.step(both(STAY, scout=SHOW_LEFT))
+        *_, terminated, _, _ = env.step({**AGAINST, "scout": SHOW_NOTHING})
         assert not terminated["scout"]
-    observations, rewards, terminated, *_ = env.step(both(STAY, scout=SHOW_LEFT))
+    observations, rewards, terminated, *_ = env.step({**AGAINST, "scout": SHOW_LEFT})
     assert terminated == {"carrier_0": False, "carrier_1": False, "scout": True, "__all__": False}
     assert "scout" in observations and "scout" in rewards and "scout" not in env.agents
-    observations, rewards, *_ = env.step(both(STAY))
+    observations, rewards, *_ = env.step(AGAINST)
     assert observations["carrier_0"][4] == -1
     assert "scout" not in observations and "scout" not in rewards
 
 
 def test_step_to_the_open_dock_ends_the_episode_for_all() -> None:
     env = started((6, 6), load=6)
-    env.step(both(STAY))
+    env.step(both(LEFT))
     env.step(both(RIGHT, scout=SHOW_RIGHT))
     observations, rewards, terminated, truncated, _ = env.step(both(RIGHT, scout=SHOW_RIGHT))
     assert set(observations) == set(rewards) == {"carrier_0", "carrier_1", "scout"}
@@ -98,7 +104,7 @@ def test_step_to_the_open_dock_ends_the_episode_for_all() -> None:
 
 def test_step_to_the_closed_dock_goes_on() -> None:
     env = started((2, 2), load=2, open_dock=1)
-    env.step(both(STAY))
+    env.step(both(LEFT))
     env.step(both(LEFT, scout=SHOW_RIGHT))
     _, rewards, terminated, *_ = env.step(both(LEFT, scout=SHOW_RIGHT))
     assert rewards["carrier_0"] == pytest.approx(-0.11)

@@ -11,11 +11,11 @@ from .kit.config import read_config
 from .kit.multi_agent import MultiAgentEnv
 
 MAX_EPISODE_STEPS = 50  # the time limit: after so many steps an episode is truncated
-REWARD_THRESHOLD = 0.7  # the mean return, summed over the agents, that counts as solved; the best possible is near 0.8
+REWARD_THRESHOLD = 0.7  # the mean return, summed over the agents, that counts as solved; the best is about 0.8
 
 CARRIERS, SCOUT = ("carrier_0", "carrier_1"), "scout"
-_MOVES = (-1, 0, 1)  # Left, stay, right.
-_SIDES = (-1, 1)  # Of the open dock, and of the scout's signal: left, right.
+_SIDES = (-1, 1)  # Of the open dock, and of a carrier's step: left, right.
+_SIGNS = (-1, 0, 1)  # What the scout shows: left, nothing, right.
 _CELL_PIXELS = 32
 
 
@@ -37,15 +37,15 @@ class {{cookiecutter.__class_name}}(MultiAgentEnv):
     """{{cookiecutter.__description}}
 
     ## Description
-    Two carriers bring a load to the dock that is open. They have to meet at the load to lift it, and to walk the same
-    way to move it. Which dock is open, only the scout sees: it joins when the load is lifted, shows the carriers a side,
+    Two carriers bring a load to the dock that is open. Who reaches the load holds it, and both together lift it; then
+    they have to walk the same way to move it. Which dock is open, only the scout sees: it joins when the load is lifted, shows the carriers a side,
     and leaves a few steps later.
 
     ## Action Space
     | agent | space | what |
     |---|---|---|
-    | `carrier_0`, `carrier_1` | `Discrete(3)` | 0 walks one cell to the left, 1 stays, 2 walks to the right |
-    | `scout` | `Discrete(2)` | 0 shows left, 1 right; it stays shown after the scout has left |
+    | `carrier_0`, `carrier_1` | `Discrete(2)` | 0 walks one cell to the left, 1 to the right |
+    | `scout` | `Discrete(3)` | 0 shows left, 1 nothing, 2 right; it stays shown after the scout has left |
 
     ## Observation Space
     `scout`: `Discrete(2)`, 0 where the left dock is open, 1 the right one. Each carrier: `Box(-1, 1, (5,), float32)`
@@ -86,7 +86,7 @@ class {{cookiecutter.__class_name}}(MultiAgentEnv):
         low = np.array([-1, -1, 0, 0, -1], np.float32)
         self.observation_spaces = {carrier: spaces.Box(low, np.ones(5, np.float32)) for carrier in CARRIERS}
         self.observation_spaces[SCOUT] = spaces.Discrete(2)
-        self.action_spaces = {carrier: spaces.Discrete(3) for carrier in CARRIERS} | {SCOUT: spaces.Discrete(2)}
+        self.action_spaces = {carrier: spaces.Discrete(2) for carrier in CARRIERS} | {SCOUT: spaces.Discrete(3)}
         self._positions = [0, 0]  # cells from the left dock
         self._load = self._open = self._shown = self._scout_steps = 0
         self._is_lifted = False
@@ -110,20 +110,21 @@ class {{cookiecutter.__class_name}}(MultiAgentEnv):
     ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Any]]:
         """Moves the carriers, and the load if they hold it and agree; the scout comes and goes."""
         acting, distance = list(self.agents), self._distance()
-        left, right = (_MOVES[actions[carrier]] for carrier in CARRIERS)
+        moves = [_SIDES[actions[carrier]] for carrier in CARRIERS]
         if SCOUT in acting:
-            self._shown = _SIDES[actions[SCOUT]]
+            self._shown = _SIGNS[actions[SCOUT]]
             self._scout_steps += 1
 
-        # The load is lifted where both carriers meet it, and moves only as both of them do.
-        if self._is_lifted:
-            self._load = self._walk(self._load, left) if left == right else self._load
-            self._positions = [self._load, self._load]
-        else:
-            self._positions = [self._walk(p, move) for p, move in zip(self._positions, (left, right), strict=True)]
+        # Who is at the load stays there; lifted, it moves only as both carriers do.
+        if not self._is_lifted:
+            walks = zip(self._positions, moves, strict=True)
+            self._positions = [self._load if p == self._load else self._walk(p, move) for p, move in walks]
             self._is_lifted = self._positions == [self._load, self._load]
             if self._is_lifted:
                 self.agents.append(SCOUT)
+        elif moves[0] == moves[1]:
+            self._load = self._walk(self._load, moves[0])
+            self._positions = [self._load, self._load]
 
         # All get the same for the load; each step costs a little.
         reward = 0.1 * (distance - self._distance()) - 0.01

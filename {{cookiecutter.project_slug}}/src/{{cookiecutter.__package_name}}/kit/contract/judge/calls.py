@@ -9,7 +9,7 @@ from ...spaces.membership import short
 from ..record.compare import difference
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
-from .registry import EACH, NEVER, check, faults, Finding, Findings
+from .registry import EACH, NEVER, Finding, Findings, check, faults
 
 ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
 LARGE_INFO_BYTES = 100_000
@@ -105,7 +105,9 @@ def action_unchanged(record: EnvRecord) -> Findings:
     """`step` does not write into the action it gets: PPO learns from the same array."""
     for step, place in record.first_step(lambda step: step.action_after is not None):
         was, now = short(step.action), short(step.action_after)
-        yield f"step() changes the caller's action in place: from {was} to {now} {place}"
+        agents = record.several and step.action.keys() != step.action_after.keys()
+        fix = "work on a copy of the dict: actions = dict(actions)" if agents else None
+        yield Finding(f"step() changes the caller's action in place: from {was} to {now} {place}", fix)
 
 
 @check(fix="check how step() reads the action", at="step", mild=True, several=NEVER)

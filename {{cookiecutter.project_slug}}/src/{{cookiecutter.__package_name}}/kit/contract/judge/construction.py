@@ -51,7 +51,9 @@ def constructor_gives_env(record: EnvRecord) -> Findings:
     """The object inherits from gymnasium.Env: wrappers and RLlib's env runner ask for it."""
     if not record.about.is_env:
         bases = record.about.bases
-        yield f"expected a gymnasium.Env, got {bases[0]}, which does not inherit from it ({', '.join(bases)})"
+        zoo = "write a creator that wraps it, see the README on PettingZoo" if "pettingzoo" in " ".join(bases) else None
+        text = f"expected a gymnasium.Env, got {bases[0]}, which does not inherit from it ({', '.join(bases)})"
+        yield Finding(text, zoo)
 
 
 @check(fix='write config.get("key", default)', at="__init__", mild=True)

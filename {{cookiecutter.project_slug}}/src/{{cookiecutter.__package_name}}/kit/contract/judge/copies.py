@@ -10,7 +10,7 @@ from ..record.env_record import EnvRecord
 from ..record.model import NotJudged
 from ..record.policies import RANDOM
 from ..record.values import same
-from .registry import ANY, NEVER, check, Finding, Findings
+from .registry import ANY, NEVER, Finding, Findings, check
 from .seeds import fresh_copies_agree, rounding
 
 FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")

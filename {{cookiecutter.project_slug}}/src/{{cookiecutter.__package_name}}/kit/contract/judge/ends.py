@@ -6,7 +6,7 @@ from ...spaces.membership import kind
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from ..record.values import digest, truth
-from .registry import NEVER, TEAM, check, Finding, Findings
+from .registry import NEVER, TEAM, Finding, Findings, check
 
 LONG_STEPS = 10  # a time limit shorter than this is no time limit
 LIMIT_WORDS = ("max", "limit", "horizon", "length", "step", "time", "duration")

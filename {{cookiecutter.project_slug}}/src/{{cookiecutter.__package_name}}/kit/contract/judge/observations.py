@@ -10,7 +10,7 @@ from ...spaces.membership import Problem, problems
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
 from ..record.values import digest, leaves, same, size_in_bytes
-from .registry import ALL_ALIKE, EACH, check, faults, Finding, Findings
+from .registry import ALL_ALIKE, EACH, Finding, Findings, check, faults
 from .spaces import parts
 
 SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e3, 1e5, 20, 4, 1_000_000

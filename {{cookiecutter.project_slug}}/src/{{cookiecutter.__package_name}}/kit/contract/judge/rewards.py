@@ -9,7 +9,7 @@ from ..record.env_record import EnvRecord
 from ..record.model import NotJudged
 from ..record.values import truth
 from .observations import long_enough
-from .registry import ALL_ALIKE, EACH, check, Finding, Findings
+from .registry import ALL_ALIKE, EACH, Finding, Findings, check
 
 LARGE_REWARD, SMALL_REWARD = 500.0, 1e-5
 

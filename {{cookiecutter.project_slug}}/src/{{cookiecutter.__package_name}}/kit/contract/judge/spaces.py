@@ -8,7 +8,7 @@ from gymnasium import spaces
 from ...spaces.membership import short
 from ...spaces.observations import leaves, name_of
 from ..record.env_record import EnvRecord
-from .registry import NEVER, check, Finding, Findings
+from .registry import EACH, NEVER, Finding, Findings, check
 
 NAMES = ("observation_space", "action_space")
 LARGE_DISCRETE = 10_000
@@ -36,13 +36,13 @@ def spaces_declared(record: EnvRecord) -> Findings:
             yield f"{name} is the {type(space).__name__} {short(space)}; it must inherit from gymnasium.spaces.Space"
 
 
-@check(fix="write Box(low, high) with low below high", at="__init__", blocks=True)
+@check(fix="write Box(low, high) with low below high", at="__init__", blocks=True, several=EACH)
 def spaces_well_formed(record: EnvRecord) -> Findings:
     """Bounds are in order, finite where they must be, and no part is empty."""
     for name, space in record.about.declared():
         for path, part in parts(space, name).items():
             yield from _ill_formed_box(path, part) if isinstance(part, spaces.Box) else ()
-            if name.startswith("action_space") and isinstance(part, spaces.Discrete) and int(part.n) == 1:
+            if name == "action_space" and isinstance(part, spaces.Discrete) and int(part.n) == 1:
                 text = f"{path} is {part}: with one action there is nothing to choose"
                 yield Finding(text, "declare all actions", severity="warning")
         if isinstance(space, spaces.Dict | spaces.Tuple) and not len(space.spaces):
@@ -96,7 +96,7 @@ def spaces_same_in_copies(record: EnvRecord) -> Findings:
             yield Finding(text, f"write self.{name} = ... in __init__", severity="warning")
 
 
-@check(fix="declare one of the spaces in the tables of the README", at="__init__", mild=True)
+@check(fix="declare one of the spaces in the tables of the README", at="__init__", mild=True, several=EACH)
 def spaces_trainable(record: EnvRecord) -> Findings:
     """PPO can learn with the spaces; the adapters take nearly all, plain RLlib fewer."""
     if record.about.adapters is not None:
@@ -106,7 +106,7 @@ def spaces_trainable(record: EnvRecord) -> Findings:
         yield Finding(f"{part} is not seen by the policy: PPO's networks can't take it", advice)
     for name, space in record.about.declared():
         for path, part in parts(space, name).items():
-            yield from _hard_action(path, part) if name.startswith("action_space") else _hard_observation(path, part)
+            yield from _hard_action(path, part) if name == "action_space" else _hard_observation(path, part)
             if isinstance(part, spaces.Discrete) and int(part.n) > LARGE_DISCRETE:
                 text = f"{path} is {part}: too large for a network, as one-hot vector or list of logits"
                 yield Finding(text, "split it into parts (MultiDiscrete), or give the numbers behind it as a Box")

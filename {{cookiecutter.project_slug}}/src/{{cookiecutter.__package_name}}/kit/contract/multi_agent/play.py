@@ -16,6 +16,7 @@ from .model import ALL, TABLES, JointEpisode
 
 IDLE_STEPS = 10  # so many steps in which nobody acts are enough
 LEAST_STEPS = 60  # of all episodes together, however many agents there are
+LONG_STEPS = 1500  # of the one episode more, where none has ended
 RESULTS = ("observations", "rewards", "terminated", "truncated", "infos")
 Alter = Callable[[int, dict[Any, Any]], dict[Any, Any]]  # the step's number and its actions: other ones
 
@@ -122,8 +123,9 @@ class JointRecorder(Recorder):
         plan = super().plan_by_pace()
         steps = self.episodes[0].steps if self.episodes else []
         share = sum(len(step.action) for step in steps) / len(steps) if steps else 1.0
-        total = max(int(plan.total / max(share, 1.0)), LEAST_STEPS)
-        return replace(plan, total=total, cap=min(plan.cap, total))
+        total, longest = (int(steps / max(share, 1.0)) for steps in (plan.total, plan.longest / 3))
+        total, longest = max(total, LEAST_STEPS), max(longest, min(plan.longest, LONG_STEPS))
+        return replace(plan, total=total, cap=min(plan.cap, total), longest=longest)
 
 
 def _dict(value: Any) -> dict[Any, Any]:

@@ -1,6 +1,7 @@
 """The probe of variations: an episode is played again with other actions, and what changes tells whose they were."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations, islice, product
 from typing import Any
 
@@ -16,6 +17,7 @@ from .play import Alter, JointRecorder
 STEPS, AFTERWARDS = 24, 12  # of an episode; how long the effect of one action is followed
 SEEDS = (0, 1)
 AT_STEPS = (1, 2, 4)  # whose action is another one
+ENOUGH_EXCHANGES = 4
 AGENTS, ALTERNATIVES = 6, 2  # so many agents and other actions are tried
 
 
@@ -26,11 +28,11 @@ class _Player:
         self.recorder, self.env = recorder, recorder.another()
         self.steps = min(recorder.plan.small, STEPS)
 
-    def play(self, seed: int, alter: Alter | None = None, steps: int | None = None) -> JointEpisode:
-        """Plays an episode whose actions are altered."""
+    def play(self, seed: int, alter: Alter | None = None, steps: int = STEPS) -> JointEpisode:
+        """Plays an episode whose actions are altered, for at most so many steps."""
         seed_global(77)
         play = self.recorder.start(self.env, seed, alter=alter)
-        play.run(self.steps if steps is None else steps)
+        play.run(min(self.steps, steps))
         return play.episode
 
 
@@ -94,28 +96,24 @@ def _differ(one: dict[Any, Any], two: dict[Any, Any], agent: Any) -> bool:
 def _record_swaps(player: _Player, bases: list[JointEpisode], found: Variations) -> None:
     """Exchanges the actions of two agents with equal spaces, where what they see differs."""
     spaces = player.recorder.action_spaces
-    for one, two in islice(combinations([a for a in found.effects if found.effects[a].tries], 2), AGENTS):
-        tried, changed = 0, False
-        if spaces[one] != spaces[two] or changed:
+    pairs = [(one, two) for one, two in combinations(found.effects, 2) if spaces[one] == spaces[two]]
+    for pair in pairs[:AGENTS]:
+        unlike = [[i for i in range(len(base.steps)) if _exchangeable(base, i, *pair)] for base in bases]
+        if sum(map(len, unlike)) < ENOUGH_EXCHANGES:
             continue
-        for seed, base in zip(SEEDS, bases, strict=True):
-            unlike = [i for i, step in enumerate(base.steps, 1) if _exchangeable(base, i, one, two)]
-            tried += len(unlike)
-            if unlike:
-                swapped = player.play(seed, lambda _, actions: _exchanged(actions, one, two))
-                changed |= difference(base, swapped) is not None
-        if tried >= 4 and not changed:
-            found.swapped.append((one, two))
+        swapped = [player.play(seed, partial(_exchanged, *pair)) for seed in SEEDS]
+        if all(difference(base, other) is None for base, other in zip(bases, swapped, strict=True)):
+            found.swapped.append(pair)
 
 
-def _exchangeable(base: Episode, number: int, one: Any, two: Any) -> bool:
-    actions = base.steps[number - 1].action
-    seen = base.steps[number - 2].obs if number > 1 else base.obs
+def _exchangeable(base: Episode, index: int, one: Any, two: Any) -> bool:
+    actions = base.steps[index].action
+    seen = base.steps[index - 1].obs if index else base.obs
     both = one in actions and two in actions
     return both and not same(actions[one], actions[two]) and not same(seen.get(one), seen.get(two))
 
 
-def _exchanged(actions: dict[Any, Any], one: Any, two: Any) -> dict[Any, Any]:
+def _exchanged(one: Any, two: Any, _: int, actions: dict[Any, Any]) -> dict[Any, Any]:
     both = one in actions and two in actions
     return {**actions, one: actions[two], two: actions[one]} if both else actions
 

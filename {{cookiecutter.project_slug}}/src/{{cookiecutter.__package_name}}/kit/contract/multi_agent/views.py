@@ -7,7 +7,8 @@ import numpy as np
 
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, Step
-from .model import TABLES, JointEpisode, Moment, moments
+from ..record.values import truth
+from .model import ALL, TABLES, JointEpisode, Moment, moments
 
 
 @dataclass
@@ -27,7 +28,8 @@ def each(record: EnvRecord) -> dict[Any, EnvRecord]:
         tables = [record.about.spaces.get(name, {}) for name in TABLES] if record.has("about") else [{}, {}]
         agents = [agent for agent in tables[0] if agent in tables[1].spaces] if all(tables) else []
         tracks: dict[Any, list[Episode]] = {agent: [] for agent in agents}
-        for episode in record.episodes if record.has("episodes") else ():
+        episodes: list[Any] = record.episodes if record.has("episodes") else []
+        for episode in episodes:
             for agent, track in _tracks(episode).items():
                 tracks.get(agent, []).append(track)
         record.memo["each"] = {
@@ -47,7 +49,8 @@ def each(record: EnvRecord) -> dict[Any, EnvRecord]:
 def team(record: EnvRecord) -> EnvRecord:
     """Returns the record with the flags of `__all__` as those of each step."""
     if "team" not in record.memo:
-        episodes = [_as_team(episode) for episode in record.episodes] if record.has("episodes") else []
+        episodes: list[Any] = record.episodes if record.has("episodes") else []
+        episodes = [_as_team(episode) for episode in episodes]
         record.memo["team"] = _part(record, episodes=episodes) if episodes else record
     return record.memo["team"]
 
@@ -57,16 +60,11 @@ def _part(record: EnvRecord, **sections: Any) -> EnvRecord:
 
 
 def _as_team(episode: JointEpisode) -> Episode:
-    rows = list(moments(episode))[1:]
-    steps = [
-        replace(step, terminated=_all(row.terminated), truncated=_all(row.truncated))
-        for step, row in zip(episode.steps, rows, strict=True)
-    ]
+    steps = []
+    for step, row in zip(episode.steps, list(moments(episode))[1:], strict=True):
+        cut = row.all_over and any(truth(flag) for flag in row.truncated.values())  # in a mixed end, the limit counts
+        steps.append(replace(step, terminated=row.all_over and not cut, truncated=cut))
     return replace(episode, steps=steps)
-
-
-def _all(flags: dict[Any, Any]) -> bool:
-    return bool(flags.get("__all__", False))
 
 
 def _tracks(episode: JointEpisode) -> dict[Any, Track]:
@@ -74,15 +72,15 @@ def _tracks(episode: JointEpisode) -> dict[Any, Track]:
     tracks: dict[Any, Track] = {}
     rewards: dict[Any, list[Any]] = {}
     last_actions: dict[Any, Any] = {}
-    rows = [episode, *episode.steps]
+    masks = [episode.mask, *(step.mask for step in episode.steps)]
     for moment in moments(episode):
         last_actions.update(moment.actions)
         for agent, reward in moment.rewards.items():
             rewards.setdefault(agent, []).append(reward)
-        mask = rows[moment.number].mask or {}
+        mask = masks[moment.number] or {}
         for agent, obs in moment.obs.items():
-            if agent in moment.ended:
-                continue
+            if agent in moment.ended or (agent not in tracks and moment.is_over(agent)):
+                continue  # who ends without having acted takes no part
             if agent not in tracks:
                 rewards[agent] = []
                 tracks[agent] = _begun(episode, moment, obs, mask.get(agent))
@@ -108,8 +106,7 @@ def _add(
 ) -> None:
     """Adds a step to an agent's part, with all rewards since the last one."""
     terminated, truncated = (
-        any(bool(np.any(flags.get(key, False))) for key in (agent, "__all__"))
-        for flags in (moment.terminated, moment.truncated)
+        any(truth(flags.get(key)) for key in (agent, ALL)) for flags in (moment.terminated, moment.truncated)
     )
     reward = _total(rewards.pop(agent, []))
     track.steps.append(Step(actions.pop(agent), obs, reward, terminated, truncated, mask=mask))

@@ -49,6 +49,8 @@ class EnvRecord:
     render_stop: Stop | None
     replicas: "list[EnvRecord]"
     changed_kit_files: list[str]
+    ids_after: Any  # of several agents: `possible_agents` after the episodes
+    variations: Any  # of several agents: see multi_agent.model.Variations
 
     def __init__(self, **sections: Any) -> None:
         self.config, self.quick, self.several, self.cap, self.render_stop = {}, False, False, None, None

@@ -4,21 +4,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import about, behaviour, construction, growth, render, rollouts, vector
-from .recorder import Recorder
 
 
 class Probe(NamedTuple):
     """A section of the record, and the function that gives it."""
 
     section: str
-    function: Callable[[Recorder], Any]
+    function: Callable[[Any], Any]  # of the Recorder
     quick: bool = True
     copies: bool = False  # it makes copies, which must be cheap
     steps: bool = False  # it makes no sense where no step has worked
 
 
 BUILDS = Probe("builds", construction.record_builds)  # the first of all
-PROBES = (
+PROBES: tuple[Probe, ...] = (
     Probe("about", about.record_about),
     Probe("config_changes", construction.record_config_changes),
     Probe("episodes", rollouts.record_rollouts),

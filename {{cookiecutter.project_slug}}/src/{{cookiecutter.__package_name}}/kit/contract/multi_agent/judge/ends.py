@@ -69,7 +69,7 @@ def agents_end_flags_differ(record: EnvRecord) -> Findings:
         yield f"agent {agent!r} is both terminated and truncated {moment.at}: one flag returned twice?"
 
 
-@check(fix=SET_ALL, at="step", blocks=True, once=True, several=ONLY)
+@check(fix=SET_ALL, at="step", blocks=True, once=True, after="all_flag_returned", several=ONLY)
 def all_flag_at_the_end(record: EnvRecord) -> Findings:
     """`__all__` is True once every agent has ended: else nobody acts, and training hangs without a message."""
     rows = all_moments(record)
@@ -82,14 +82,11 @@ def all_flag_at_the_end(record: EnvRecord) -> Findings:
         later = [row for row in rows if row.episode is moment.episode and row.number > moment.number]
         come = next((row for row in later if row.obs.keys() - gone), None)
         text = f"all agents have ended {moment.at}, but {ALL!r} is True in neither dict"
-        kinds = {
-            name for name in FLAGS for row in (moment, *later[:0]) for a in over if truth(getattr(row, name).get(a))
-        }
         if come is not None:
             text += f"; {named(come.obs.keys() - gone)} comes in step {come.number}, and RLlib has ended the episode by then"
             fix = f"let it come before the last one ends, or set {ALL!r} and begin anew"
             yield Finding(text, fix, blocks=False)
-        elif len(kinds) > 1 or _mixed(moment, rows):
+        elif _mixed(moment, rows):
             text += ": some are terminated, some truncated, so all() of neither dict is"
             yield Finding(text, f'{SET_ALL}: one "{ALL}" is enough')
         else:

@@ -53,8 +53,8 @@ def acting_agents_are_rewarded(record: EnvRecord) -> Findings:
        blocks=True, several=ONLY)  # fmt: skip
 def observations_under_their_ids(record: EnvRecord) -> Findings:
     """Each observation lies in the space of the agent that gets it, not only in another's."""
-    tables = about(record).spaces.get(TABLES[0])
-    members = {agent: predicate(space) for agent, space in tables.items()} if tables is not None else {}
+    tables = record.space(TABLES[0])
+    members = {agent: predicate(space) for agent, space in tables.items()}
     for moment in all_moments(record):
         for agent, obs in moment.obs.items():
             if agent in members and not members[agent](obs):
