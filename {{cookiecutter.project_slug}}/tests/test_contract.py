@@ -6,12 +6,14 @@ import pytest
 
 from {{cookiecutter.__package_name}} import TASK
 from {{cookiecutter.__package_name}}.kit.contract import CHECKS, Report, ignored, run_checks
+from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
 
-@pytest.fixture(scope="module")
-def report() -> Report:
-    """All checks, run once on this project's environment."""
-    return run_checks(TASK.target, ignore=ignored(TASK.package))
+@pytest.fixture(scope="module", params=names_of(TASK.package))
+def report(request: pytest.FixtureRequest) -> Report:
+    """All checks, run once on each environment of the project."""
+    task = task_named(TASK.package, request.param)
+    return run_checks(task.target, ignore=ignored(task.home))
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -39,6 +39,21 @@ class Task:
         return self.env_class.__module__.partition(".")[0]
 
     @property
+    def home(self) -> str:
+        """The package of its registration.py and ppo.py: the project's, or one in it that `add` has made."""
+        return self.algorithm.rpartition(".")[0]
+
+    @property
+    def env_option(self) -> list[str]:
+        """What a command line says of the task: nothing where it is the project's first one."""
+        name = self.home.partition(".")[2].replace("_", "-")
+        return ["--env", name] if name else []
+
+    def command(self, name: str) -> str:
+        """Returns the line that a command of this task begins with."""
+        return " ".join(["python -m", self.package, name, *self.env_option])
+
+    @property
     def is_vector(self) -> bool:
         """Tells whether the environment steps all its copies itself."""
         return issubclass(self.env_class, VectorEnv)
@@ -46,7 +61,7 @@ class Task:
     @property
     def target(self) -> str:
         """What `check` looks at, as "module:attribute": found anew in a process of its own."""
-        return f"{self.package}.registration:TASK.{'make_vector' if self.is_vector else 'make'}"
+        return f"{self.home}.registration:TASK.{'make_vector' if self.is_vector else 'make'}"
 
     def register(self) -> None:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""

@@ -27,16 +27,16 @@ PICTURE = RUNS / "benchmark.png"
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Measures the settings, prints them, and returns the exit code."""
-    parser = Parser(prog=f"python -m {task.package} benchmark", description="Measures copies x processes x mode.")
+    parser = Parser(prog=task.command("benchmark"), description="Measures copies x processes x mode.")
     parser.add_argument("--write", action="store_true", help=f"put the fastest into {FILE}")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S", help="a setting; default: 1")
     add_config_options(parser)
     options = parser.parse_args(arguments)
-    env_config, root = read_config_options(options) or {}, find_root(task.package)
+    env_config, root = read_config_options(options) or {}, find_root(task.home)
     read_settings(root)  # a mistake in the file is said before the measurement
     task.check_config(env_config)
-    checked = run_checks(task.target, env_config, quick=True, ignore=ignored(task.package))
+    checked = run_checks(task.target, env_config, quick=True, ignore=ignored(task.home))
     if checked.todo or checked.blocking:
         raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)

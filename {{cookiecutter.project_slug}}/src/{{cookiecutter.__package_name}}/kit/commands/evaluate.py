@@ -25,7 +25,7 @@ NO_DISPLAY = "without a display or OpenGL, try xvfb-run before the command, or M
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Plays the episodes, prints what they returned, and returns the exit code."""
-    command = f"python -m {task.package} evaluate"
+    command = task.command("evaluate")
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --against second --video")
     parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
     parser.add_argument("--against", metavar="POLICY", help="another one, compared on the same seeds")
@@ -36,8 +36,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--video", action="store_true", help="film the median and the best episode")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args(arguments)
-    folder, config = find_policy(options.policy), read_config_options(options)
-    against = find_policy(options.against) if options.against else None
+    folder, config = find_policy(options.policy, task.env_id), read_config_options(options)
+    against = find_policy(options.against, task.env_id) if options.against else None
     if options.video:
         require_frames(task)
     seeds = list(range(options.seed, options.seed + options.episodes))
