@@ -23,6 +23,7 @@ LAYERS = [
     {"spaces"},
     {"contract", "guard"},
     {"task"},
+    {"tasks"},
     {"policy", "vectorization"},
     {"rllib", "playing", "serving"},
     {"training"},

@@ -39,7 +39,9 @@ def stub_files() -> dict[str, str]:
 def sorted_imports(block: re.Match[str]) -> str:
     """Returns lines of relative imports as ruff orders them: those from further above first."""
     modules = {line: line.split()[1] for line in block[0].splitlines(keepends=True)}
-    return "".join(sorted(modules, key=lambda line: (-len(modules[line]) + len(modules[line].lstrip(".")), modules[line])))
+    return "".join(
+        sorted(modules, key=lambda line: (-len(modules[line]) + len(modules[line].lstrip(".")), modules[line]))
+    )
 
 
 if __name__ == "__main__":

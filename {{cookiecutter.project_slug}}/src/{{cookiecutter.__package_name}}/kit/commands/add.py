@@ -1,6 +1,7 @@
 """Puts another environment into the project: its folder, its test, and a line in the README."""
 
 import keyword
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -93,7 +94,8 @@ def check_free(package: str, names: dict[str, str], paths: Sequence[Path]) -> No
     """Raises UsageError where something has the name, or names another environment alike."""
     given = names["name"]
     same = [one for one in names_of(package) if env_name_of(one) == names["env_name"]]
-    if taken := [f"the environment {one}" for one in same] + [str(path) for path in paths if path.exists()]:
+    there = [os.path.relpath(path) for path in paths if path.exists()]
+    if taken := [f"the environment {one}" for one in same] + there:
         raise UsageError(f"{given!r} is taken by {taken[0]}; choose another name")
 
 
