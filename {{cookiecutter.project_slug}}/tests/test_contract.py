@@ -5,15 +5,14 @@ import warnings
 import pytest
 
 from {{cookiecutter.__package_name}} import TASK
-from {{cookiecutter.__package_name}}.kit.contract import CHECKS, Report, ignored, run_checks
+from {{cookiecutter.__package_name}}.kit.contract import CHECKS, Report
 from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
 
 @pytest.fixture(scope="module", params=names_of(TASK.package))
 def report(request: pytest.FixtureRequest) -> Report:
     """All checks, run once on each environment of the project."""
-    task = task_named(TASK.package, request.param)
-    return run_checks(task.target, ignore=ignored(task.home))
+    return task_named(TASK.package, request.param).check()
 
 
 @pytest.mark.parametrize("name", CHECKS)

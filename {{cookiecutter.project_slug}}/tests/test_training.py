@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from {{cookiecutter.__package_name}} import TASK
-from {{cookiecutter.__package_name}}.kit.contract import run_checks
 from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
 pytestmark = pytest.mark.slow
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", params=names_of(TASK.package))
 def env(request: pytest.FixtureRequest) -> str:
     """Each environment of the project; one that isn't filled in yet is skipped."""
-    if todo := run_checks(task_named(TASK.package, request.param).target, quick=True).todo:
+    if todo := task_named(TASK.package, request.param).check(quick=True).todo:
         pytest.skip(todo)
     return str(request.param)
 

@@ -4,12 +4,15 @@ import copy
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .contract import Report
 
 COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
 
@@ -25,6 +28,7 @@ class Task:
         max_episode_steps: the time limit; None where there is none. A VectorEnv counts itself.
         reward_threshold: the mean return at which the task counts as solved, or None.
         algorithm: where the function is that sets PPO's numbers, as "module:function"; imported when training starts.
+        only_one: a device, a licence: a second copy, on this machine, can't be made before the first one is closed.
     """
 
     env_id: str
@@ -32,6 +36,7 @@ class Task:
     max_episode_steps: int | None
     reward_threshold: float | None
     algorithm: str
+    only_one: bool = False
 
     @property
     def package(self) -> str:
@@ -130,6 +135,15 @@ class Task:
         except ValueError as error:
             raise UsageError(f"--config: {error}") from None
         env.close()
+
+    def check(
+        self, config: Mapping[str, Any] | None = None, *, quick: bool = False, ignore: Mapping[str, str] | None = None
+    ) -> "Report":
+        """Runs the contract on the environment, but for the checks that the project leaves out; see `run_checks`."""
+        from .contract import ignored, run_checks  # late: most do without
+
+        ignore = ignored(self.home) | dict(ignore or {})
+        return run_checks(self.target, config, quick=quick, ignore=ignore, only_one=self.only_one)
 
     def make_adapted(
         self, config: Mapping[str, Any] | None = None, render_mode: str | None = None

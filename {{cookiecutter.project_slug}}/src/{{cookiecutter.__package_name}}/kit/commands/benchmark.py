@@ -8,8 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from ..cli import Parser, add_config_options, positive_seconds, read_config_options
-from ..contract import ignored, run_checks
-from ..errors import RunError
+from ..errors import RunError, UsageError
 from ..guard import child_log, watchdog
 from ..guard.failure import EnvironmentFailure
 from ..policy.find import RUNS
@@ -33,10 +32,12 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S", help="a setting; default: 1")
     add_config_options(parser)
     options = parser.parse_args(arguments)
+    if task.only_one:
+        raise UsageError("there is nothing to choose from: registration.py says only_one, so training has one copy")
     env_config, root = read_config_options(options) or {}, find_root(task.home)
     read_settings(root)  # a mistake in the file is said before the measurement
     task.check_config(env_config)
-    checked = run_checks(task.target, env_config, quick=True, ignore=ignored(task.home))
+    checked = task.check(env_config, quick=True)
     if checked.todo or checked.blocking:
         raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)

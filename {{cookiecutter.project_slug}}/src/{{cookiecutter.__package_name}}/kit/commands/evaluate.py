@@ -38,6 +38,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folder, config = find_policy(options.policy, task.env_id), read_config_options(options)
     against = find_policy(options.against, task.env_id) if options.against else None
+    if options.workers > 1 and task.only_one:
+        raise UsageError("--workers makes copies, but registration.py says only_one; leave it out")
     if options.video:
         require_frames(task)
     seeds = list(range(options.seed, options.seed + options.episodes))
@@ -55,7 +57,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if options.video:
         shown = to_show(returns["policy"], [seed for share in shares for seed in share])
         try:  # in a process of its own, which drawing may end
-            filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}")
+            at_once = 1 if task.only_one else len(shown)
+            filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}", at_once)
             report["videos"] = {name: str(path) for name, path in zip(shown, filmed, strict=True)}
         except RunError as error:
             failure = error
@@ -71,10 +74,10 @@ def to_show(returns: Sequence[float], seeds: Sequence[int]) -> dict[str, int]:
     return {"median": ranked[(len(ranked) - 1) // 2][1], "best": ranked[-1][1]}
 
 
-def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str) -> list[Any]:
+def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str, at_once: int | None = None) -> list[Any]:
     """Calls a function with each input, in a process each; raises RunError, with a hint, if one of them ends."""
     try:
-        with ProcessPoolExecutor(len(inputs), multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(at_once or len(inputs), multiprocessing.get_context("spawn")) as pool:
             return list(pool.map(function, inputs))
     except BrokenProcessPool:
         raise RunError(f"the environment has ended its process; {hint}") from None

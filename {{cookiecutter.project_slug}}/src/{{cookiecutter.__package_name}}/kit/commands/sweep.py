@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..cli import Parser, finite_number, whole_number
-from ..contract import ignored, run_checks
 from ..errors import RunError, UsageError
 from ..files import write_text
 from ..policy.find import RUNS, SWEEP
@@ -31,7 +30,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if folder.parent != RUNS or (folder.exists() and not (folder / SWEEP).exists()):
         raise UsageError(f"--name {options.name}: {folder} can't be the folder of a search; choose another")
     check_params(task, space)
-    checked = run_checks(task.target, {}, quick=True, ignore=ignored(task.home))
+    checked = task.check(quick=True)
     if checked.todo or checked.blocking:
         raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
     folder.mkdir(parents=True, exist_ok=True)

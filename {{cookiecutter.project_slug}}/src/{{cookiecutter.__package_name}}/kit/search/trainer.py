@@ -31,7 +31,8 @@ class Trainer:
         self.marks = sorted({-(-max_env_steps * number // MARKS) for number in range(1, MARKS + 1)})
         self.cpus: queue.SimpleQueue[int] = queue.SimpleQueue()  # the free ones
         for cpu in os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(available_cpus()):
-            self.cpus.put(cpu)
+            if self.cpus.empty() or not task.only_one:
+                self.cpus.put(cpu)
 
     def returns(self, name: str, seed: int, options: Sequence[str]) -> Generator[tuple[int, float], None, None]:
         """Yields each mark that a run passes, in steps, with its mean return there; closing the iterator ends the run.

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..config import config_of
-from ..contract import ignored, run_checks, show
+from ..contract import show
 from ..errors import RunError
 from ..files import write_json
 from ..guard import calls, child_log, watchdog
@@ -75,7 +75,7 @@ class Run:
             UsageError: the environment refuses its config.
         """
         self.task.check_config(self.options.config)
-        report = run_checks(self.task.target, dict(self.options.config), quick=True, ignore=ignored(self.task.home))
+        report = self.task.check(self.options.config, quick=True)
         if report.todo:
             raise RunError(report.todo)
         judged = [replace(one, severity="error" if one.blocks_training else "warning") for one in report.failures]
@@ -109,6 +109,7 @@ class Run:
             cpus,
             self.task.is_vector,
             root,
+            self.task.only_one,
         )
         print(self.vectorization.reason, flush=True)
 
@@ -151,6 +152,8 @@ class Run:
             raise
         finally:
             with interrupt.ending():
+                if self.task.only_one:
+                    algorithm.stop()  # closes its copy, before the evaluation makes one
                 unwritten = end(reason)
                 if self.storage and loop.status.iteration:
                     unwritten = self.storage.copy(self.folder, loop.status.iteration) or unwritten
