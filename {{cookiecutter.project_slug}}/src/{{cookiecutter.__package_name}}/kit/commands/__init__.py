@@ -33,11 +33,10 @@ def dispatch(task: Task, arguments: Sequence[str]) -> int:
         UsageError: there is no such command, or no such environment.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
-        names = names_of(task.package)
         print(f"python -m {task.package} COMMAND\n")
         print("\n".join(f"  {name:11}{sentence}" for name, sentence in COMMANDS.items()))
         print(f"\nWhat a command takes: python -m {task.package} COMMAND --help")
-        if len(names) > 1:
+        if len(names := names_of(task.package)) > 1:
             print(f"Of which environment: python -m {task.package} COMMAND --env NAME; there are {', '.join(names)}")
         return 0
     name, *rest = arguments
@@ -45,7 +44,7 @@ def dispatch(task: Task, arguments: Sequence[str]) -> int:
         raise UsageError(f"there is no command {name!r}; {did_you_mean(name, COMMANDS)}")
     parser = Parser(prog=f"python -m {task.package} {name}", add_help=False, allow_abbrev=False)
     parser.add_argument("--env")
-    options, rest = parser.parse_known_args(rest)
+    options, rest = parser.parse_known_args(rest)  # the rest is the command's
     task = task if options.env is None else task_named(task.package, options.env)
     if name == "train":  # the project's own page
         return int(importlib.import_module(f"{task.package}.train").main(rest, task))

@@ -92,22 +92,18 @@ def files_of(names: dict[str, str], folder: Path, root: Path) -> dict[Path, str]
 
 def check_free(package: str, names: dict[str, str], paths: Sequence[Path]) -> None:
     """Raises UsageError where something has the name, or names another environment alike."""
-    given = names["name"]
     same = [one for one in names_of(package) if env_name_of(one) == names["env_name"]]
     there = [os.path.relpath(path) for path in paths if path.exists()]
     if taken := [f"the environment {one}" for one in same] + there:
-        raise UsageError(f"{given!r} is taken by {taken[0]}; choose another name")
+        raise UsageError(f"{names['name']!r} is taken by {taken[0]}; choose another name")
 
 
 def list_in_readme(readme: Path, names: dict[str, str]) -> bool:
     """Adds a row to the README's table of environments; tells whether there is one."""
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
-    before, table, after = text.partition(TABLE)
-    if not table:
-        return False
-    rows = re.match(r"(\|.*\n)*", after)
-    end = rows.end() if rows else 0
     where = f"`src/{names['package']}/{names['module']}/env.py`"
     row = f"| `{names['package']}/{names['env_name']}-v0` | {where} | `--env {names['name']}` |\n"
-    write_text(readme, before + table + after[:end] + row + after[end:])
-    return True
+    text, count = re.subn(rf"{re.escape(TABLE)}(\|.*\n)*", lambda rows: rows[0] + row, text)
+    if count:
+        write_text(readme, text)
+    return count > 0
