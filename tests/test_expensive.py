@@ -71,7 +71,10 @@ print(private() - before)
 def snippets(project: BakedProject) -> list[str]:
     """The env.py in the README's section, and the argument of the Task."""
     section = project.read("README.md").split("## Expensive and awkward environments\n")[1].split("\n## ")[0]
-    (env,), (argument,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL), re.findall(r"`(only_\w+=.*?)`", section)
+    (env,), (argument,) = (
+        re.findall(r"```python\n(.*?)```", section, re.DOTALL),
+        re.findall(r"`(only_\w+=.*?)`", section),
+    )
     return [env, f"    {argument},\n"]
 
 
@@ -128,8 +131,8 @@ def test_environment_that_exists_once_is_never_made_twice(alone: BakedProject, t
     assert "vectorization: one copy in this process; registration.py says only_one" in done
     assert "the device has divided by zero" in done and "going on after iteration 0" in done
     assert re.search(r"learned: .*over 20 fresh episodes", done)
-    options = ("--against", "first", "--episodes", "2", "--video", "--json")
-    report = json.loads(alone.command("evaluate", "first", *options, check=True).stdout)
+    against = ("--against", "first", "--episodes", "2", "--video", "--json")
+    report = json.loads(alone.command("evaluate", "first", *against, check=True).stdout)
     assert {(alone.path / path).exists() for path in report["videos"].values()} == {True}
     for message, command in {
         "--workers makes copies, but registration.py says only_one": ("evaluate", "--workers", "2"),
@@ -137,8 +140,8 @@ def test_environment_that_exists_once_is_never_made_twice(alone: BakedProject, t
         'num_env_runners = 2, but registration.py says only_one: there may be one copy, in this process; write 0 or "auto"': (
             "train", "--num-env-runners", "2"),
     }.items():  # fmt: skip
-        done = alone.command(*command)
-        assert done.returncode == 2 and message in done.stderr
+        refused = alone.command(*command)
+        assert refused.returncode == 2 and message in refused.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="locks a file")

@@ -31,8 +31,8 @@ LAYERS = [
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 12_203  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 3_920
+MOST_LINES = 12_477  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 3_947
 
 
 def imports(name: str) -> set[str]:
