@@ -1,5 +1,6 @@
 """Measures a trained policy beside a random one."""
 
+import argparse
 import json
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
@@ -38,10 +39,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folder, config = find_policy(options.policy, task.env_id), read_config_options(options)
     against = find_policy(options.against, task.env_id) if options.against else None
-    if options.workers > 1 and task.only_one:
-        raise UsageError("--workers makes copies, but registration.py says only_one; leave it out")
-    if options.video:
-        require_frames(task)
+    require(task, options)
     seeds = list(range(options.seed, options.seed + options.episodes))
     shares = [seeds[i :: options.workers] for i in range(min(options.workers, options.episodes))]
     measure = partial(play, task, folder, config, against)
@@ -83,9 +81,11 @@ def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str, at_
         raise RunError(f"the environment has ended its process; {hint}") from None
 
 
-def require_frames(task: Task) -> None:
-    """Raises UsageError where the environment declares that it draws no pictures."""
-    declared = task.env_class.metadata  # by a wrapper only once it is made
+def require(task: Task, options: argparse.Namespace) -> None:
+    """Raises UsageError for what the environment can't do: be copied, draw pictures."""
+    if options.workers > 1 and task.only_one:
+        raise UsageError("--workers makes copies, but registration.py says only_one; leave it out")
+    declared = task.env_class.metadata if options.video else None  # by a wrapper only once it is made
     if isinstance(declared, dict) and "rgb_array" not in declared.get("render_modes", ()):
         name = f'{task.env_class.__name__}.metadata["render_modes"]'
         raise UsageError(f'--video needs "rgb_array" in {name}, and a render() that draws')
