@@ -71,7 +71,7 @@ def place_of(folder: Path) -> Path:
 def _runs(env_id: str | None = None) -> list[Path]:
     """Lists the folders of the runs, of an environment or of any, the newest first."""
     configs = sorted(RUNS.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return [path.parent for path in configs if env_id is None or env_of(path.parent) == env_id]
+    return [path.parent for path in configs if env_id is None or env_of(path.parent) in (None, env_id)]
 
 
 def _guess(name: str, env_id: str | None) -> str:
