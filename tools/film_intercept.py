@@ -26,17 +26,18 @@ env, policy, frames = gym.make(ENV_ID, config={"pixels": True}, render_mode="rgb
 def film(observation):
     seen = Image.fromarray(observation[..., 3:]).resize((240, 240), Image.Resampling.NEAREST)
     shown = Image.fromarray(env.render()).resize((240, 240), Image.Resampling.LANCZOS)
-    frames.append(Image.fromarray(np.hstack([shown, np.full((240, 8, 3), 255, np.uint8), seen])).quantize(32))
+    frames.append(Image.fromarray(np.hstack([shown, np.full((240, 8, 3), 255, np.uint8), seen])))
+    frames[-1] = frames[-1].quantize(16, palette=frames[0] if frames[1:] else None, dither=Image.Dither.NONE)
 
-for seed in range(6):
+for seed in range(4):
     observation, _ = env.reset(seed=seed)
     film(observation)
     terminated = truncated = False
     while not (terminated or truncated):
         observation, _, terminated, truncated, _ = env.step(policy(observation))
         film(observation)
-    frames += 8 * frames[-1:]
-frames[0].save(sys.argv[1], save_all=True, append_images=frames[1:], duration=50, loop=0)
+    frames += 5 * frames[-1:]
+frames[0].save(sys.argv[1], save_all=True, append_images=frames[1:], duration=70, loop=0)
 """
 
 if __name__ == "__main__":

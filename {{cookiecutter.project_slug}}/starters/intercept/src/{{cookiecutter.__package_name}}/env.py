@@ -11,7 +11,7 @@ from gymnasium import spaces
 from .kit.config import read_config
 
 MAX_EPISODE_STEPS = 100  # the time limit: after so many steps an episode is truncated
-REWARD_THRESHOLD = 1.25  # the mean return at which the task counts as solved; a pursuit in a straight line gets 1.42
+REWARD_THRESHOLD = 1.3  # the mean return at which the task counts as solved; a pursuit in a straight line gets 1.42
 
 # Lengths are in sides of the box, times in steps.
 RADIUS = 0.08  # of the worker and of the target
@@ -40,16 +40,15 @@ class {{cookiecutter.__class_name}}(gym.Env[np.ndarray, np.ndarray]):
     """{{cookiecutter.__description}}
 
     ## Description
-    A blue worker in a square box has to catch a red target, which flees: it is caught when the two discs touch. The
-    target turns away from the worker and from walls that are near, with some noise; it is slower than the worker, and
-    keeps most of its velocity from step to step.
+    A blue worker in a square box has to catch a red target: to touch it. The target flees from the worker and, near a
+    wall, inwards, with some noise; it is slower than the worker, and keeps most of its velocity from step to step.
+    Walls stop both.
 
     ## Action Space
-    `Box(-1, 1, (2,), float32)`: the worker's velocity to the right and downwards, in units of `WORKER_SPEED`. Walls
-    stop both.
+    `Box(-1, 1, (2,), float32)`: the worker's velocity to the right and downwards, in units of `WORKER_SPEED`.
 
     ## Observation Space
-    `Box((6,), float32)`
+    A Box of shape (6,), float32:
     | index | what | low | high | unit |
     |---|---|---|---|---|
     | 0, 1 | position of the worker, from the left and from the top | 0 | 1 | sides of the box |
@@ -98,8 +97,9 @@ class {{cookiecutter.__class_name}}(gym.Env[np.ndarray, np.ndarray]):
         if self.config.pixels:
             self.observation_space = spaces.Box(0, 255, (PIXELS, PIXELS, 6), np.uint8)
         else:
+            low = np.array([0, 0, 0, 0, -TARGET_SPEED, -TARGET_SPEED], np.float32)
             high = np.array([1, 1, 1, 1, TARGET_SPEED, TARGET_SPEED], np.float32)
-            self.observation_space = spaces.Box(high * np.array([0, 0, 0, 0, -1, -1], np.float32), high)
+            self.observation_space = spaces.Box(low, high)
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self._worker = self._target = np.zeros(2)  # positions, from the upper left corner
         self._velocity = np.zeros(2)  # of the target
@@ -125,9 +125,10 @@ class {{cookiecutter.__class_name}}(gym.Env[np.ndarray, np.ndarray]):
         distance = self._distance()
         self._worker = np.clip(self._worker + WORKER_SPEED * action, RADIUS, 1 - RADIUS)
 
-        # The target heads away from the worker and, near a wall, inwards; it turns slowly, and never quite as expected.
+        # The target turns away from the worker and inwards (0 in the middle, 2 at a wall), but not at once.
         away = (self._target - self._worker) / self._distance()
-        heading = away + 2 * (1 - 2 * self._target) ** 3 + self.np_random.normal(0.0, 0.3, 2)
+        inwards = 2 * (1 - 2 * self._target) ** 3
+        heading = away + inwards + self.np_random.normal(0.0, 0.3, 2)
         wanted = TARGET_SPEED * heading / np.linalg.norm(heading)
         self._velocity = INERTIA * self._velocity + (1 - INERTIA) * wanted
         self._target = np.clip(self._target + self._velocity, RADIUS, 1 - RADIUS)
