@@ -34,7 +34,9 @@ assert not sys.modules["pygame"].display.get_init()
     intercept.run("-c", code, check=True, DISPLAY="", WAYLAND_DISPLAY="", SDL_VIDEODRIVER="")
 
 
-def test_pygame_is_a_dependency_of_this_starter_only(bake: Callable[..., BakedProject], intercept: BakedProject) -> None:
+def test_pygame_is_a_dependency_of_this_starter_only(
+    bake: Callable[..., BakedProject], intercept: BakedProject
+) -> None:
     for project, extra in ((intercept, "[classic-control]"), (bake(), "")):
         needed = tomlkit.parse(project.read("pyproject.toml")).unwrap()["project"]["dependencies"]
         assert f"gymnasium{extra}==1.2.2" in needed
@@ -90,7 +92,9 @@ sys.exit(play.main(TASK, ["--seed", "3", "--record", sys.argv[1]]))
 """
 
 
-def test_keys_and_mouse_move_the_worker_and_the_world_goes_on_by_itself(intercept: BakedProject, tmp_path: Path) -> None:
+def test_keys_and_mouse_move_the_worker_and_the_world_goes_on_by_itself(
+    intercept: BakedProject, tmp_path: Path
+) -> None:
     file = tmp_path / "played.npz"
     intercept.run("-c", PLAY, str(file), check=True, SDL_VIDEODRIVER="dummy")
     with np.load(file) as saved:
