@@ -42,6 +42,38 @@ def test_pygame_is_a_dependency_of_this_starter_only(
         assert f"gymnasium{extra}==1.2.2" in needed
 
 
+MUTANTS = [
+    ("self._worker + WORKER_SPEED * action", "self._worker + WORKER_SPEED * action[::-1]", "step_moves_the_worker"),
+    ("(self._target - self._worker) / self._dis", "(self._worker - self._target) / self._dis", "target_flees"),
+    ("(1 - INERTIA) * wanted", "wanted", "target_keeps_four_fifths_of_its_velocity"),
+    ("- 0.005 + terminated", "+ terminated", "coming_nearer_pays_and_the_step_costs"),
+    ("<= 2 * RADIUS", "<= RADIUS", "touching_pays_and_terminates"),
+    ("< START_DISTANCE", "< 2 * RADIUS", "reset_puts_them_far_apart_and_the_target_stands"),
+    ("before, self._picture = self._picture,", "before = self._picture =", "pixels_show_the_picture_before_and_after"),
+    (".swapaxes(0, 1)\n", "\n", "pixels_show_a_red_target_and_a_blue_worker"),
+    ("(np.array([x, y]) - self", "(np.array([y, x]) - self", "mouse_leads_to_the_pointer_and_no_further"),
+    ("self._window: Any = None", "self._window: Any = self.render()", "window_opens_with_the_first_episode"),
+]
+
+
+@pytest.fixture(scope="module")
+def mutant(bake: Callable[..., BakedProject]) -> BakedProject:
+    """A project to be broken on purpose."""
+    return bake(project_name="Intercept Demo", starter="intercept").install()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("old", "new", "test"), MUTANTS, ids=[test for *_, test in MUTANTS])
+def test_mistake_in_the_rules_is_found_by_the_example_of_the_rule(
+    intercept: BakedProject, mutant: BakedProject, old: str, new: str, test: str
+) -> None:
+    file, text = mutant.source / "env.py", intercept.read("src/intercept_demo/env.py")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    done = mutant.run("-m", "pytest", "-q", "tests/test_env.py", "-k", test)
+    assert done.returncode == 1 and "1 failed" in done.stdout, done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS)
 def test_threshold_is_reached_and_all_that_follows_works(bake: Callable[..., BakedProject], config: str) -> None:
@@ -52,7 +84,7 @@ def test_threshold_is_reached_and_all_that_follows_works(bake: Callable[..., Bak
     assert summary["ended_by"].startswith("solved")
     report = json.loads(project.command("evaluate", "run", "--video", "--json", check=True).stdout)
     assert report["policy"]["mean"] > 1.0 > 0.0 > report["random"]["mean"]
-    assert all(Path(film).stat().st_size > 1_000 for film in report["videos"].values())
+    assert all((project.path / film).stat().st_size > 1_000 for film in report["videos"].values())
     steps = str(summary["env_steps"] + 2_000)
     project.command("train", "--name", "run", "--resume", "--stop-return", "none", "--max-env-steps", steps, check=True)
     assert json.loads(project.read("runs/run/summary.json"))["env_steps"] >= int(steps)

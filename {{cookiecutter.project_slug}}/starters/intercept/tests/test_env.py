@@ -36,8 +36,8 @@ def test_reset_puts_them_far_apart_and_the_target_stands() -> None:
 
 
 def test_step_moves_the_worker() -> None:
-    observation, *_ = started_at([0.5, 0.5], [0.9, 0.9]).step(LEFT_UP)
-    np.testing.assert_allclose(observation[:2], [0.47, 0.47])
+    observation, *_ = started_at([0.5, 0.5], [0.9, 0.9]).step(RIGHT)
+    np.testing.assert_allclose(observation[:2], [0.53, 0.5])
 
 
 def test_step_against_the_wall_stays() -> None:
