@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,8 @@ def test_pygame_is_a_dependency_of_this_starter_only(
     for project, extra in ((intercept, "[classic-control]"), (bake(), "")):
         needed = tomlkit.parse(project.read("pyproject.toml")).unwrap()["project"]["dependencies"]
         assert f"gymnasium{extra}==1.2.2" in needed
+    brought = [line for line in metadata.requires("gymnasium") or () if line.startswith("pygame")]
+    assert any("classic-control" in line for line in brought)
 
 
 MUTANTS = [
@@ -78,8 +81,8 @@ def test_mistake_in_the_rules_is_found_by_the_example_of_the_rule(
 @pytest.mark.parametrize("config", CONFIGS)
 def test_threshold_is_reached_and_all_that_follows_works(bake: Callable[..., BakedProject], config: str) -> None:
     project = bake(project_name="Intercept Demo", starter="intercept").install()
-    limits = ("--max-env-steps", "200_000")
-    project.command("train", "--name", "run", "--config", config, *limits, check=True, timeout=3600)
+    options = ("--seed", "1", "--config", config, "--max-env-steps", "200_000")
+    project.command("train", "--name", "run", *options, check=True, timeout=3600)
     summary = json.loads(project.read("runs/run/summary.json"))
     assert summary["ended_by"].startswith("solved")
     report = json.loads(project.command("evaluate", "run", "--video", "--json", check=True).stdout)

@@ -177,7 +177,7 @@ class {{cookiecutter.__class_name}}(gym.Env[np.ndarray, np.ndarray]):
 
     def _draw(self, side: int) -> np.ndarray:
         """Returns a picture of shape (side, side, 3), drawn larger and shrunk: so a disc can move by part of a pixel."""
-        import pygame  # late: it takes a moment, and learning from state does without
+        import pygame  # of gymnasium[classic-control]; late, since learning from state does without
 
         surface = pygame.Surface((4 * side, 4 * side))
         for colour, place in ((_RED, self._target), (_BLUE, self._worker)):
