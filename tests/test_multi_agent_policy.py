@@ -88,7 +88,7 @@ def with_rules(agent: Any) -> Any:
     return (lambda observation: 1) if agent != "a" else "runner"
 
 
-TASK = Task("kit_tests/Race-v0", Race, None, None, "", by_kind)
+TASK = Task("kit_tests/Race-v0", Race, None, None, "", policy_of=by_kind)
 TASK.register()
 NAMELESS = replace(TASK, policy_of=lambda agent: by_kind(agent))
 

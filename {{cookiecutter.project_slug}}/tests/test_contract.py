@@ -5,16 +5,20 @@ import warnings
 import pytest
 
 from {{cookiecutter.__package_name}} import TASK
-from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of, ignored, run_checks
+from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of
+from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
+
+TASKS = [task_named(TASK.package, name) for name in names_of(TASK.package)]
+CHECKS = dict.fromkeys(check for task in TASKS for check in checks_of(task.is_multi_agent))
 
 
-@pytest.fixture(scope="module")
-def report() -> Report:
-    """All checks, run once on this project's environment."""
-    return run_checks(TASK.target, ignore=ignored(TASK.package))
+@pytest.fixture(scope="module", params=names_of(TASK.package))
+def report(request: pytest.FixtureRequest) -> Report:
+    """All checks, run once on each environment of the project."""
+    return task_named(TASK.package, request.param).check()
 
 
-@pytest.mark.parametrize("name", checks_of(TASK.is_multi_agent))
+@pytest.mark.parametrize("name", CHECKS)
 def test_contract(name: str, report: Report) -> None:
     if name in report.ignored:
         pytest.skip(f"ignored: {report.ignored[name]}")
