@@ -24,7 +24,7 @@ LAYERS = [
     {"contract", "guard"},
     {"task"},
     {"policy", "vectorization"},
-    {"rllib", "playing", "serving"},
+    {"rllib", "playing", "serving", "external"},
     {"training"},
     {"search"},
     {"commands"},

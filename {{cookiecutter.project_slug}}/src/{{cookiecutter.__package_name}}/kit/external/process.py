@@ -1,0 +1,104 @@
+"""A simulator's process: started, watched, and never left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from ..errors import RunError
+
+CLOSE_SECONDS = 0.5  # to end by itself, once its connection is closed
+LOG_LINES, LOG_BYTES = 20, 2**14
+
+
+class SimulatorError(RunError):
+    """The simulator is at fault, or can't be reached: a line, and the end of its log."""
+
+
+class Process:
+    """A simulator that this process has started, in a process group of its own: Ctrl-C does not reach it.
+
+    It ends, with all that it has started: by `close`; when Python ends; on Linux also when this process is killed.
+
+    Args:
+        command: its words; "{port}" in them is replaced.
+        port: on 127.0.0.1, where it is to connect to.
+
+    Attributes:
+        log: the file that its output goes to; a pipe that nobody empties would halt it.
+
+    Raises:
+        SimulatorError: it can't be started.
+    """
+
+    def __init__(self, command: Sequence[str], port: int) -> None:
+        words = [word.replace("{port}", str(port)) for word in command]
+        if shutil.which(words[0]) is None:
+            raise SimulatorError(f"the simulator can't be started: there is no program {words[0]!r}")
+        handle, name = tempfile.mkstemp(prefix="simulator-", suffix=".log")
+        self.log = Path(name)
+        try:
+            self._process = subprocess.Popen(
+                [*_tie(), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.log.unlink()
+            raise SimulatorError(f"the simulator can't be started: {error}") from None
+        finally:
+            os.close(handle)
+        self.kill = weakref.finalize(self, _kill, self._process, os.getpid())
+
+    def ended(self, seconds: float = 0.0) -> str:
+        """Returns how the process has ended, waiting for it so long; "" where it runs on."""
+        with suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(seconds)
+            return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"has ended with exit code {code}"
+        return ""
+
+    def close(self) -> None:
+        """Ends it, and removes its log."""
+        self.ended(CLOSE_SECONDS)
+        self.kill()
+        self.log.unlink(missing_ok=True)
+
+    def last_lines(self) -> str:
+        """Returns what its log ends with."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - LOG_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
+        return f"its log, {self.log}, " + ("\n  ".join(["ends with:", *lines]) if lines else "is empty")
+
+
+def _kill(process: "subprocess.Popen[bytes]", owner: int) -> None:
+    """Ends a process and its group; only in the process that has started it, not in one that was forked from that."""
+    if os.getpid() == owner:
+        with suppress(ProcessLookupError, PermissionError):  # it has ended; on macOS, it is waited for
+            os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+        process.wait()
+
+
+def _tie() -> list[str]:
+    """Returns what to put before a command, to have it killed with this process.
+
+    Linux ties it to a thread: to the main one only, which lives as long as the process. Elsewhere, the simulator notices
+    that its connection is closed.
+    """
+    return _setpriv() if threading.current_thread() is threading.main_thread() else []
+
+
+@cache
+def _setpriv() -> list[str]:
+    words = ["setpriv", "--pdeathsig", "KILL", "--"]
+    works = shutil.which(words[0]) and subprocess.run([*words, "true"], capture_output=True).returncode == 0
+    return words if works else []
