@@ -38,12 +38,15 @@ class Connection:
 
         Raises:
             TimeoutError: it is not whole after so many seconds.
-            OSError, EOFError: the connection is lost.
+            EOFError: the connection is lost.
             ProtocolError: it is no message.
         """
         deadline, content = time.monotonic() + seconds, _encode(message).encode()
-        self._peer.settimeout(seconds)
-        self._peer.sendall(_LENGTH.pack(len(content)) + content)
+        try:
+            self._peer.settimeout(seconds)
+            self._peer.sendall(_LENGTH.pack(len(content)) + content)
+        except ConnectionError as error:
+            raise EOFError(f"has closed the connection ({error.strerror})") from None
         text = self._frame(deadline)
         try:
             answer = json.loads(text)
@@ -78,6 +81,8 @@ class Connection:
                 more = self._peer.recv(2**16)
             except TimeoutError:
                 raise TimeoutError(came) from None
+            except ConnectionError:
+                more = b""
             if not more:
                 raise EOFError(f"has closed the connection; {came}")
             self._received += more

@@ -10,12 +10,11 @@ import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 from ..errors import RunError
 
 CLOSE_SECONDS = 0.5  # to end by itself, once its connection is closed
-LOG_LINES, LOG_BYTES = 20, 2**14
+LOG_LINES, LOG_BYTES = 20, 2**20  # of its end: shown, and kept
 
 
 class SimulatorError(RunError):
@@ -31,8 +30,8 @@ class Process:
         command: its words; "{port}" in them is replaced.
         port: on 127.0.0.1, where it is to connect to.
 
-    Attributes:
-        log: the file that its output goes to; a pipe that nobody empties would halt it.
+    Its output goes to a file, since a pipe that nobody empties would halt it. The file has no name until `keep_log`, so
+    that none is left where a process is killed.
 
     Raises:
         SimulatorError: it can't be started.
@@ -42,21 +41,17 @@ class Process:
         words = [word.replace("{port}", str(port)) for word in command]
         if shutil.which(words[0]) is None:
             raise SimulatorError(f"the simulator can't be started: there is no program {words[0]!r}")
-        handle, name = tempfile.mkstemp(prefix="simulator-", suffix=".log")
-        self.log = Path(name)
+        self._log = tempfile.TemporaryFile()  # closed with this object
         try:
             self._process = subprocess.Popen(
                 [*_tie(), *words],
                 stdin=subprocess.DEVNULL,
-                stdout=handle,
+                stdout=self._log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         except OSError as error:
-            self.log.unlink()
             raise SimulatorError(f"the simulator can't be started: {error}") from None
-        finally:
-            os.close(handle)
         self.kill = weakref.finalize(self, _kill, self._process, os.getpid())
 
     def ended(self, seconds: float = 0.0) -> str:
@@ -67,17 +62,24 @@ class Process:
         return ""
 
     def close(self) -> None:
-        """Ends it, and removes its log."""
+        """Ends it, by force where it doesn't end by itself; to be called when its connection is closed."""
         self.ended(CLOSE_SECONDS)
         self.kill()
-        self.log.unlink(missing_ok=True)
+        self._log.close()
 
-    def last_lines(self) -> str:
-        """Returns what its log ends with."""
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - LOG_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-        return f"its log, {self.log}, " + ("\n  ".join(["ends with:", *lines]) if lines else "is empty")
+    def keep_log(self) -> str:
+        """Ends it; returns what its output ends with, and where it lies now."""
+        self.kill()
+        self._log.seek(max(0, os.fstat(self._log.fileno()).st_size - LOG_BYTES))
+        output = self._log.read()
+        self._log.close()
+        if not output.strip():
+            return "its log is empty"
+        with tempfile.NamedTemporaryFile(prefix="simulator-", suffix=".log", delete=False) as kept:
+            kept.write(output)
+        return "\n  ".join(
+            [f"its log, {kept.name}, ends with:", *output.decode(errors="replace").splitlines()[-LOG_LINES:]]
+        )
 
 
 def _kill(process: "subprocess.Popen[bytes]", owner: int) -> None:

@@ -15,7 +15,7 @@ from ..policy.value_json import read_value, write_value
 from ..spaces.membership import short
 from ..spaces.predicate import without_float_bounds
 from .connection import PROTOCOL, Connection, ProtocolError
-from .process import Process, SimulatorError
+from .process import CLOSE_SECONDS, Process, SimulatorError
 from .restarts import SimulatorLost, broken
 
 logger = logging.getLogger(__name__)
@@ -169,8 +169,8 @@ class Simulator:
         except TimeoutError as error:
             setting = f"{self._seconds[kind]:g} s ({'start' if kind == 'hello' else kind}_seconds)"
             raise SimulatorLost(self._told(f"it has not answered {kind} within {setting}; {error}")) from None
-        except (OSError, EOFError) as error:
-            ended = self._process.ended(0.5) if self._process is not None else ""
+        except EOFError as error:
+            ended = self._process.ended(CLOSE_SECONDS) if self._process is not None else ""
             raise SimulatorLost(self._told(f"it {ended or error}, asked for {kind}")) from None
         if "error" in answer:
             self._refuse(f"it says, asked for {kind}: {answer['error']}")
@@ -197,9 +197,8 @@ class Simulator:
 
     def _told(self, what: str) -> str:
         """Ends the simulator; returns what was wrong, on one line, and the end of its log below."""
-        process, self._process = self._process, None  # its log stays
+        process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            what += f"; {process.last_lines()}"
+            what += f"; {process.keep_log()}"
         self.close()
         return f"{self._name} fails: {what}"
