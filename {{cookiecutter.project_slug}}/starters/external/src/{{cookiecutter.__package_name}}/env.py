@@ -1,4 +1,8 @@
-"""A tank of water, simulated by another process: the worked example of an environment around a simulator."""
+"""A tank of water, simulated by another process: the worked example of an environment around a simulator.
+
+Yours goes in its place: let it speak the protocol of kit/external/PROTOCOL.md, put what starts it into COMMAND, its spaces
+into `__init__` and its settings into EnvConfig; then delete simulator.py.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -14,9 +18,9 @@ from .kit.config import read_config
 from .kit.external import Simulator
 
 MAX_EPISODE_STEPS = 100  # the time limit: after so many steps an episode is truncated
-REWARD_THRESHOLD = 85.0  # the mean return at which the task counts as solved; about 91 is the best possible
+REWARD_THRESHOLD = 85.0  # the mean return at which the task counts as solved; the best possible is about 97
 
-# What starts your simulator; it connects to "{port}" and speaks the protocol of kit/external/PROTOCOL.md.
+# What starts the simulator, which then connects to "{port}".
 COMMAND = [sys.executable, str(Path(__file__).with_name("simulator.py")), "{port}"]
 
 
