@@ -32,7 +32,8 @@ from kit.vectorization.settings import KEYS, Vectorization
 
 STARTER = TEMPLATE / "{{cookiecutter.project_slug}}/starters/external/src/{{cookiecutter.__package_name}}"
 TANK = [sys.executable, "-I", str(STARTER / "simulator.py")]
-SEEN, CHOSEN = spaces.Box(0.0, 1.0, (3,), np.float32), spaces.Discrete(3)
+SEEN = spaces.Box(0.0, 1.0, (3,), np.float32)
+CHOSEN: spaces.Discrete = spaces.Discrete(3)
 IS_LINUX = sys.platform == "linux"
 
 
@@ -108,7 +109,8 @@ def test_settings_arrive(command: list[str]) -> None:
     dry, wet = (Simulator(SEEN, CHOSEN, [*command, "{port}"], settings={"leak": leak}) for leak in (0.07, 0.01))
     levels = [simulator.reset(1) and simulator.step(1)[0][0] for simulator in (dry, wet)]
     assert levels[0] < levels[1]
-    dry.close(), wet.close()
+    for simulator in (dry, wet):
+        simulator.close()
 
 
 @pytest.mark.parametrize("version", [0, 99])

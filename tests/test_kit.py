@@ -19,9 +19,10 @@ LAYERS = [
     {"tracebacks"},
     {"errors"},
     {"cli"},
-    {"config", "files"},
+    {"config", "files", "kinds"},
     {"spaces"},
     {"contract", "guard"},
+    {"multi_agent"},
     {"task"},
     {"policy", "vectorization"},
     {"rllib", "playing", "serving", "external"},
@@ -29,7 +30,7 @@ LAYERS = [
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 12_093  # of the whole kit; to be lowered whenever it gets lighter
+MOST_LINES = 12_707  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 3_920
 
 

@@ -10,6 +10,7 @@ import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
 from .errors import UsageError
+from .kinds import is_multi_agent
 
 COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
 
@@ -44,6 +45,11 @@ class Task:
         return issubclass(self.env_class, VectorEnv)
 
     @property
+    def is_multi_agent(self) -> bool:
+        """Tells whether the environment holds several agents."""
+        return is_multi_agent(self.env_class)
+
+    @property
     def target(self) -> str:
         """What `check` looks at, as "module:attribute": found anew in a process of its own."""
         return f"{self.package}.registration:TASK.{'make_vector' if self.is_vector else 'make'}"
@@ -51,14 +57,16 @@ class Task:
     def register(self) -> None:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
         single: Any = f"{self.env_class.__module__}:{self.env_class.__name__}"
-        if self.is_vector or issubclass(self.env_class, gym.Wrapper):
+        if self.is_vector or self.is_multi_agent or issubclass(self.env_class, gym.Wrapper):
             single = self._single
         gym.register(
             id=self.env_id,
             entry_point=single,
             vector_entry_point=self.make_vector if self.is_vector else None,  # type: ignore[arg-type]
-            max_episode_steps=self.max_episode_steps,
+            max_episode_steps=None if self.is_multi_agent else self.max_episode_steps,
             reward_threshold=self.reward_threshold,
+            disable_env_checker=self.is_multi_agent,  # Gymnasium's looks for one agent
+            order_enforce=not self.is_multi_agent,
         )
 
     def make(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
@@ -100,6 +108,10 @@ class Task:
 
     def _single(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Makes what `gymnasium.make` takes of a class that is no plain environment."""
+        if self.is_multi_agent:
+            from .multi_agent import TimeLimit
+
+            return TimeLimit(self.env_class(config, render_mode=render_mode), self.max_episode_steps)
         from .spaces.views import SingleCopy, Wrapped  # late: most are
 
         if self.is_vector:

@@ -75,16 +75,12 @@ class Simulator:
             SimulatorError: the simulator is at fault.
         """
         message = {"type": "reset", "seed": seed, "options": dict(options or {})}
-        if self._connection is None:
-            self._start()
         try:
             answer = self._ask(message)
         except SimulatorLost as lost:
-            error = broken(lost)
-            if isinstance(error, SimulatorError):
+            if isinstance(error := broken(lost), SimulatorError):
                 raise error from None
             logger.warning(error)  # no episode is broken: this one begins in another simulator
-            self._start()
             answer = self._ask(message)
         return self._observation(answer), self._field(answer, "info", dict, {})
 
@@ -116,13 +112,13 @@ class Simulator:
             process.close()
 
     def _start(self) -> None:
-        """Starts the simulator, or connects to it, and compares protocol and spaces.
-
-        Raises:
-            SimulatorError: there is none, or not the right one.
-        """
-        end = time.monotonic() + self._seconds["hello"]
-        self._connection = Connection(self._connect(end) if self._host else self._accept(end))
+        """Starts the simulator, or connects to it, and compares protocol and spaces."""
+        seconds = self._seconds["hello"]
+        try:
+            peer = socket.create_connection((self._host, self._port), seconds) if self._host else self._accept(seconds)
+        except OSError as error:
+            raise SimulatorError(f"{self._name} can't be reached: {error}; start it first") from None
+        self._connection = Connection(peer)
         spaces = {name: to_json(space) for name, space in self._spaces.items()}
         answer = self._ask({"type": "hello", "protocol": PROTOCOL, "settings": self._settings, **spaces})
         if (protocol := answer.get("protocol")) != PROTOCOL:
@@ -134,13 +130,9 @@ class Simulator:
             if other != space:
                 self._refuse(f"its {name} is {other}; this environment's is {space}")
 
-    def _connect(self, end: float) -> socket.socket:
-        try:
-            return socket.create_connection((self._host, self._port), end - time.monotonic())
-        except OSError as error:
-            raise SimulatorError(f"{self._name} can't be reached: {error}; start it first") from None
-
-    def _accept(self, end: float) -> socket.socket:
+    def _accept(self, seconds: float) -> socket.socket:
+        """Starts a process; returns its connection."""
+        end = time.monotonic() + seconds
         with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
             port = listener.getsockname()[1]
             self._process = Process(self._command, port)
@@ -150,16 +142,14 @@ class Simulator:
                     return listener.accept()[0]
                 if ended := self._process.ended():
                     self._refuse(f"it {ended} before it connected to port {port}")
-        self._refuse(f"it has not connected to port {port} within {self._seconds['hello']:g} s (start_seconds)")
+        self._refuse(f"it has not connected to port {port} within {seconds:g} s (start_seconds)")
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Returns the answer to a message.
-
-        Raises:
-            SimulatorLost: it has died, or is too slow.
-            SimulatorError: it is no answer.
-        """
+        """Returns the answer to a message; raises SimulatorLost where the simulator has died, or is too slow."""
         kind = message["type"]
+        error_of_loss = SimulatorError if kind == "hello" else SimulatorLost  # another start would fail alike
+        if self._connection is None and kind == "reset":
+            self._start()
         if self._connection is None:
             raise SimulatorError(f"{kind} was called before reset")
         try:
@@ -168,10 +158,10 @@ class Simulator:
             self._refuse(f"its answer to {kind} {error} ({DOCUMENT})")
         except TimeoutError as error:
             setting = f"{self._seconds[kind]:g} s ({'start' if kind == 'hello' else kind}_seconds)"
-            raise SimulatorLost(self._told(f"it has not answered {kind} within {setting}; {error}")) from None
+            raise error_of_loss(self._told(f"it has not answered {kind} within {setting}; {error}")) from None
         except EOFError as error:
             ended = self._process.ended(CLOSE_SECONDS) if self._process is not None else ""
-            raise SimulatorLost(self._told(f"it {ended or error}, asked for {kind}")) from None
+            raise error_of_loss(self._told(f"it {ended or error}, asked for {kind}")) from None
         if "error" in answer:
             self._refuse(f"it says, asked for {kind}: {answer['error']}")
         return answer

@@ -1,0 +1,80 @@
+"""What an environment of several agents is: RLlib's interface, without the seconds that importing RLlib takes."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import gymnasium as gym
+
+AgentID = Hashable
+ALL = "__all__"  # in the dicts of terminated and truncated: the episode is over for every agent
+
+
+class MultiAgentEnv(gym.Env[Any, Any]):
+    """An environment whose observations, actions, rewards and flags are dicts by agent ID; derive yours from it.
+
+    An agent whose ID is among the observations must act next; the others don't. It may begin late, end early and rest
+    in between. When it ends, its last observation, reward and flag come together. RLlib's own `MultiAgentEnv` has the
+    same interface, and does as well.
+
+    Attributes:
+        possible_agents: the IDs of all agents that there can ever be.
+        agents: the IDs of those that take part now.
+        observation_spaces: the space of each possible agent.
+        action_spaces: likewise.
+    """
+
+    possible_agents: list[Any]
+    agents: list[Any]
+    observation_spaces: dict[Any, gym.Space[Any]]
+    action_spaces: dict[Any, gym.Space[Any]]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """Starts an episode; returns the observations of the agents that act first, and infos.
+
+        Args:
+            seed: of the random numbers, as `gymnasium.Env.reset` takes it.
+            options: None, or what your environment offers.
+        """
+        super().reset(seed=seed)
+        return {}, {}
+
+    def step(  # type: ignore[override]
+        self, actions: dict[Any, Any]
+    ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, Any]]:
+        """Takes a step with the actions of those who were observed.
+
+        Returns:
+            Observations, rewards, terminated, truncated and infos, by agent ID; the flags also for `"__all__"`.
+        """
+        raise NotImplementedError
+
+
+class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
+    """Truncates every agent that is left after so many steps, as Gymnasium's wrapper does for one.
+
+    Args:
+        env: the environment.
+        max_episode_steps: of an episode; None for no limit.
+    """
+
+    def __init__(self, env: Any, max_episode_steps: int | None) -> None:
+        super().__init__(env)
+        self._limit, self._steps = max_episode_steps, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Starts an episode."""
+        self._steps = 0
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, actions: Mapping[Any, Any]) -> Any:
+        """Takes a step."""
+        results: Any = self.env.step(actions)
+        observations, rewards, terminated, truncated, infos = results
+        self._steps += 1
+        if self._limit is not None and self._steps >= self._limit and not terminated.get(ALL):
+            playing = [*self.env.get_wrapper_attr("agents"), *observations]
+            left = {agent: True for agent in playing if not terminated.get(agent)}
+            truncated = {**truncated, **left, ALL: True}
+        return observations, rewards, terminated, truncated, infos
