@@ -100,6 +100,12 @@ def test_killed_simulator_costs_an_episode_and_a_second_one_in_a_minute_the_run(
     wait_for(lambda: not simulators(external), seconds=2.0)
 
 
+def test_contract_finds_nothing(external: BakedProject) -> None:
+    report = json.loads(external.command("check", "--json").stdout)
+    assert report["ok"] and not report["failures"]
+    assert not simulators(external)
+
+
 DROPPED = """
 import os, signal
 from tank_demo import TASK

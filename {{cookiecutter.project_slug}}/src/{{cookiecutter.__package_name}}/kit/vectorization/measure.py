@@ -25,7 +25,7 @@ class Profile:
     """What a step of one copy costs, episode starts included.
 
     Attributes:
-        cpu_seconds: CPU time, of all threads, and of the processes that this one has started.
+        cpu_seconds: CPU time, of all threads, and of the processes that the environment has started.
         wait_seconds: without a CPU and without need of one: for another machine, a device, a timer.
         observation_bytes: as the policy sees it.
         operation_seconds: CPU time of a small operation of Python and NumPy. On a busy machine, whose cores and caches
@@ -53,15 +53,16 @@ def measure(make: Callable[[Mapping[str, Any]], Any], is_vector: bool) -> Profil
     Raises:
         EnvironmentFailure: the environment fails.
     """
+    others = set(_threads_of_children("self"))
     env = make({"num_envs": COPIES} if is_vector else {})
     windows: list[list[float]] = []
     play = _play(env)
     next(play)
     while len(windows) < 2 or sum(window[1] for window in windows) < SECONDS:
-        before, steps, end = _clocks(), 0, time.perf_counter() + WINDOW_SECONDS
+        before, steps, end = _clocks(others), 0, time.perf_counter() + WINDOW_SECONDS
         while not steps or time.perf_counter() < end:
             steps += next(play)
-        spent = _clocks() - before
+        spent = _clocks(others) - before
         operation = time.process_time()
         for _ in range(OPERATIONS):
             float(np.zeros(4).copy().sum())
@@ -90,15 +91,18 @@ def _play(env: Any) -> Iterator[int]:
         yield 1
 
 
-def _clocks() -> np.ndarray:
+def _clocks(others: set[Path]) -> np.ndarray:
     """Returns three clocks in seconds: of the wall, of the CPU, and of waiting for a CPU that others have.
 
-    The last two count the processes that this one has started, too: a simulator computes on the same CPUs. Linux alone
-    knows the last one, and others' processes before they end; elsewhere, both count as waiting.
+    The last two count the processes that the environment has started, too: a simulator computes on the same CPUs. Linux
+    alone knows the last one, and processes before they end; elsewhere, what these take counts as waiting.
+
+    Args:
+        others: the threads of processes that were there before the environment.
     """
     ended = os.times()
     cpu, queued = time.process_time() + ended.children_user + ended.children_system, 0.0
-    for thread in [Path("/proc/thread-self"), *_threads_of_children("self")]:
+    for thread in {Path("/proc/thread-self"), *_threads_of_children("self")} - others:
         with suppress(OSError):  # it has ended, or this is no Linux
             computed, waited, _ = map(int, (thread / "schedstat").read_text().split())
             cpu += computed / 1e9 * (thread.name != "thread-self")
