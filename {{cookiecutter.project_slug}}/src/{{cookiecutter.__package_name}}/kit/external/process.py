@@ -24,14 +24,15 @@ class SimulatorError(RunError):
 class Process:
     """A simulator that this process has started, in a process group of its own: Ctrl-C does not reach it.
 
-    It ends, with all that it has started: by `close`; when Python ends; on Linux also when this process is killed.
+    It ends by `close` and when Python ends, with all that it has started; on Linux also when this process is killed, and
+    then what it has started has to notice itself.
+
+    Its output goes to a file, since a pipe that nobody empties would halt it. The file has no name until `keep_log`, so
+    that none is left where a process is killed.
 
     Args:
         command: its words; "{port}" in them is replaced.
         port: on 127.0.0.1, where it is to connect to.
-
-    Its output goes to a file, since a pipe that nobody empties would halt it. The file has no name until `keep_log`, so
-    that none is left where a process is killed.
 
     Raises:
         SimulatorError: it can't be started.
@@ -77,9 +78,8 @@ class Process:
             return "its log is empty"
         with tempfile.NamedTemporaryFile(prefix="simulator-", suffix=".log", delete=False) as kept:
             kept.write(output)
-        return "\n  ".join(
-            [f"its log, {kept.name}, ends with:", *output.decode(errors="replace").splitlines()[-LOG_LINES:]]
-        )
+        lines = output.decode(errors="replace").splitlines()[-LOG_LINES:]
+        return "\n  ".join([f"the end of its log, {kept.name}:", *lines])
 
 
 def _kill(process: "subprocess.Popen[bytes]", owner: int) -> None:

@@ -58,7 +58,7 @@ class EnvironmentCalls:
             raise
         except RunError as error:  # says itself what happened
             what, _, details = str(error).partition("\n")
-            raise self._failure(what, details) from error
+            raise self._failure(what.removesuffix(":"), details) from error
         except (Exception, SystemExit) as error:
             raise self._failure("the environment raised an exception", users_traceback(error)) from error
         finally:
