@@ -130,6 +130,12 @@ def vector(bake: Callable[..., BakedProject]) -> BakedProject:
 
 
 @pytest.fixture(scope="session")
+def intercept(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example that is drawn and played, installed."""
+    return bake(project_name="Intercept Demo", starter="intercept").install()
+
+
+@pytest.fixture(scope="session")
 def external(bake: Callable[..., BakedProject]) -> BakedProject:
     """The worked example whose simulator is another process, installed."""
     return bake(project_name="Tank Demo", starter="external").install()
