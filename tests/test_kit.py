@@ -26,12 +26,12 @@ LAYERS = [
     {"task"},
     {"tasks"},
     {"policy", "vectorization"},
-    {"rllib", "playing", "serving"},
+    {"rllib", "playing", "serving", "external"},
     {"training"},
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 12_477  # of the whole kit; to be lowered whenever it gets lighter
+MOST_LINES = 12_985  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 3_947
 
 

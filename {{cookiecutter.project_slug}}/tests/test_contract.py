@@ -9,12 +9,16 @@ from {{cookiecutter.__package_name}}.kit.contract import CHECKS, Report
 from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
 
-@pytest.fixture(scope="module", params=names_of(TASK.package))
+OWN, *ADDED = names_of(TASK.package)  # environments of the project: the first, and what `add` has added
+
+
+@pytest.fixture(scope="module")
 def report(request: pytest.FixtureRequest) -> Report:
-    """All checks, run once on each environment of the project."""
+    """All checks, run once on each environment."""
     return task_named(TASK.package, request.param).check()
 
 
+@pytest.mark.parametrize("report", [pytest.param(OWN, id=pytest.HIDDEN_PARAM), *ADDED], indirect=True, scope="module")
 @pytest.mark.parametrize("name", CHECKS)
 def test_contract(name: str, report: Report) -> None:
     if name in report.ignored:
