@@ -8,7 +8,6 @@ from {{cookiecutter.__package_name}} import TASK
 from {{cookiecutter.__package_name}}.kit.contract import CHECKS, Report
 from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
-
 OWN, *ADDED = names_of(TASK.package)  # environments of the project: the first, and what `add` has added
 
 
