@@ -26,7 +26,7 @@ LAYERS = [
     {"task"},
     {"tasks"},
     {"policy", "vectorization"},
-    {"rllib", "playing", "serving"},
+    {"rllib", "playing", "serving", "external"},
     {"training"},
     {"search"},
     {"commands"},

@@ -8,16 +8,19 @@ from {{cookiecutter.__package_name}} import TASK
 from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of
 from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
-TASKS = [task_named(TASK.package, name) for name in names_of(TASK.package)]
-CHECKS = dict.fromkeys(check for task in TASKS for check in checks_of(task.is_multi_agent))
+OWN, *ADDED = names_of(TASK.package)  # environments of the project: the first, and what `add` has added
+CHECKS = dict.fromkeys(
+    check for name in (OWN, *ADDED) for check in checks_of(task_named(TASK.package, name).is_multi_agent)
+)
 
 
-@pytest.fixture(scope="module", params=names_of(TASK.package))
+@pytest.fixture(scope="module")
 def report(request: pytest.FixtureRequest) -> Report:
-    """All checks, run once on each environment of the project."""
+    """All checks, run once on each environment."""
     return task_named(TASK.package, request.param).check()
 
 
+@pytest.mark.parametrize("report", [pytest.param(OWN, id=pytest.HIDDEN_PARAM), *ADDED], indirect=True, scope="module")
 @pytest.mark.parametrize("name", CHECKS)
 def test_contract(name: str, report: Report) -> None:
     if name in report.ignored:
