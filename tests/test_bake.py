@@ -37,6 +37,7 @@ COMMON = {
     "tests/test_training.py",
 }
 OWN = "__init__ __main__ check env ppo registration train".split()  # modules of the package beside the kit
+MORE = {"multi_agent": ("policies.py",)}  # of a starter's own
 MOST_OWN_LINES = 350  # of the stub's package and tests together, without the kit
 PAGE = 66  # lines of code, comments and docstrings; env.py's class docstring, the specification, doesn't count
 # What tools leave behind wherever they run.
@@ -62,9 +63,11 @@ def promised_files(package: str) -> set[str]:
     return COMMON | source | {"LICENSE"}
 
 
-def test_files_are_exactly_these(baked: BakedProject) -> None:
+def test_files_are_exactly_these(baked: BakedProject, request: pytest.FixtureRequest) -> None:
+    starter, _ = request.node.callspec.params["baked"]
     license_file = {"LICENSE"} if "none" in baked.package else set()
-    assert baked.files() == promised_files(baked.package) - license_file
+    more = {f"src/{baked.package}/{name}" for name in MORE.get(starter, ())}
+    assert baked.files() == promised_files(baked.package) - license_file | more
 
 
 def test_kit_is_the_same_in_every_project(baked: BakedProject) -> None:
