@@ -37,7 +37,7 @@ COMMON = {
     "tests/test_training.py",
 }
 OWN = "__init__ __main__ check env ppo registration train".split()  # modules of the package beside the kit
-ADDED = {"external": ("simulator.py",)}  # to the package, by starters
+ADDED = {"external": ("simulator.py",), "multi_agent": ("policies.py",)}  # to the package, by starters
 MOST_OWN_LINES = 350  # of the stub's package and tests together, without the kit
 PAGE = 66  # lines of code, comments and docstrings; env.py's class docstring, the specification, doesn't count
 # What tools leave behind wherever they run.
@@ -63,9 +63,10 @@ def promised_files(package: str) -> set[str]:
     return COMMON | source | {"LICENSE"}
 
 
-def test_files_are_exactly_these(baked: BakedProject) -> None:
+def test_files_are_exactly_these(baked: BakedProject, request: pytest.FixtureRequest) -> None:
+    starter, _ = request.node.callspec.params["baked"]
     license_file = {"LICENSE"} if "none" in baked.package else set()
-    added = {f"src/{baked.package}/{name}" for name in ADDED.get(baked.package.rpartition("_")[0], ())}
+    added = {f"src/{baked.package}/{name}" for name in ADDED.get(starter, ())}
     assert baked.files() == promised_files(baked.package) - license_file | added
 
 

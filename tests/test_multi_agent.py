@@ -136,6 +136,17 @@ def test_without_a_function_agents_with_equal_spaces_share_a_policy_and_its_adap
     assert roles.adapters["a"] is roles.adapters["b"]
 
 
+def test_policy_of_is_asked_once_a_process() -> None:
+    asked = []
+
+    def policy_of(agent: Any) -> str:
+        asked.append(agent)
+        return str(agent)
+
+    assert roles_of(Scripted({}), policy_of).trained == roles_of(Scripted({}), policy_of).trained
+    assert asked == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(
     ("policy_of", "message"),
     [

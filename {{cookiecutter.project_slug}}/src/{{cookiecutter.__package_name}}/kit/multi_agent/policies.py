@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ..errors import RunError, one_line
@@ -80,8 +81,14 @@ def roles_of(env: Any, policy_of: PolicyOf | None) -> Roles:
             )
     if not trained:
         raise RunError("policy_of names no policy to train; return a name for at least one agent")
+    _require_equal_spaces(trained, past, spaces)
+    return Roles(trained, past, fixed, adapters_by_agent(env))
+
+
+def _require_equal_spaces(trained: Mapping[Any, str], past: Mapping[Any, str], spaces: Mapping[Any, Any]) -> None:
+    """Raises RunError where the name of a policy can't be, or where the agents that it acts for have other spaces."""
     first = {name: next(agent for agent in trained if trained[agent] == name) for name in trained.values()}
-    for agent, name in (trained | past).items():
+    for agent, name in {**trained, **past}.items():
         if not re.fullmatch(r"[\w-]+", name) or name == "default_policy":
             raise RunError(f"policy_of({agent!r}) names a policy {name!r}; use letters, digits, _ and -")
         if name not in first:
@@ -92,10 +99,11 @@ def roles_of(env: Any, policy_of: PolicyOf | None) -> Roles:
                 f"policy_of gives {name!r} to {first[name]!r} and {agent!r}, whose spaces differ: {spaces[first[name]]} and "
                 f"{spaces[agent]}; return another name for one of them"
             )
-    return Roles(trained, past, fixed, adapters_by_agent(env))
 
 
+@cache
 def _asked(policy_of: PolicyOf, agent: Any) -> Any:
+    """Returns what the project says of an agent; asked once a process, since it may load a policy."""
     try:
         return policy_of(agent)
     except Exception as error:

@@ -107,7 +107,7 @@ class Loop:
         self._restarts = 0
         status = self.status.after(sampled, seconds)
         self._log(sampled.log_lines)
-        row = progress_row(status, sampled.env_steps / seconds, learner_means(result["learners"]))
+        row = progress_row(status, sampled.env_steps / seconds, learner_means(result.get("learners", {})))
         self.folder.append_row(row)
         for name, value in row.items():
             if value is not None and name not in ("iteration", "env_steps"):

@@ -43,7 +43,6 @@ class Run:
         self.folder, self.storage, self.options, self.saved = resolve_run(task, options)
         require_clients(self.options.track)
         self.vectorization: Vectorization
-        self._subject: Any = None  # what is trained
         self._interrupt = Interrupt()
         self._interrupt.finish = lambda: print(self._interrupt.reason)
 
@@ -107,14 +106,11 @@ class Run:
             settings = sync_only(settings)
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
-        self.vectorization = fit(
-            settings,
-            lambda extra: self.task.make_guarded({**self.options.config, **extra}),
-            cpus,
-            self.task.is_vector,
-            root,
-            self.task.only_one,
-        )
+
+        def make(extra: Any) -> Any:
+            return self.task.make_guarded({**self.options.config, **extra})
+
+        self.vectorization = fit(settings, make, cpus, self.task.is_vector, root, self.task.only_one)
         print(self.vectorization.reason, flush=True)
 
     def start_ray(self) -> None:
@@ -136,9 +132,7 @@ class Run:
         from .subject import self_play_of
         from .summary import finish
 
-        interrupt = self._interrupt
-        interrupt.is_at_once = False
-        config, facts, status = self._begin()
+        interrupt, (config, facts, status) = self._interrupt, self._begin()
         self_play = self_play_of(self.folder, facts, self._subject.roles)
         algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization, self_play)
         loop = Loop(algorithm, self.folder, self.options, status, facts, self.storage)
@@ -169,6 +163,7 @@ class Run:
 
     def _begin(self) -> tuple[dict[str, Any], dict[str, Any], Any]:
         """Writes config.json; returns it, what each checkpoint says of itself, and the status to go on from."""
+        self._interrupt.is_at_once = False
         from ..rllib.config import numbers
         from .subject import subject_of
 
