@@ -24,14 +24,15 @@ LAYERS = [
     {"contract", "guard"},
     {"multi_agent"},
     {"task"},
+    {"tasks"},
     {"policy", "vectorization"},
-    {"rllib", "playing", "serving"},
+    {"rllib", "playing", "serving", "external"},
     {"training"},
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 15_110  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_166
+MOST_LINES = 15_394  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_193
 
 
 def imports(name: str) -> set[str]:

@@ -96,7 +96,7 @@ def ppo_config(config: Any) -> Any:
 
 
 def make_task(env_class: Any, policy_of: Callable[[Any], Any] | None, name: str) -> Task:
-    task = Task(f"{name}-v0", env_class, None, None, f"{__name__}:ppo_config", policy_of)
+    task = Task(f"{name}-v0", env_class, None, None, f"{__name__}:ppo_config", policy_of=policy_of)
     task.register()
     return task
 

@@ -88,8 +88,9 @@ def with_rules(agent: Any) -> Any:
     return (lambda observation: 1) if agent != "a" else "runner"
 
 
-TASK = Task("kit_tests/Race-v0", Race, None, None, "", by_kind)
+TASK = Task("kit_tests/Race-v0", Race, None, None, "", policy_of=by_kind)
 TASK.register()
+NAMELESS = replace(TASK, policy_of=lambda agent: by_kind(agent))
 
 
 def built(seen: Any, acted: Any, favourite: int | None) -> Any:
@@ -299,6 +300,11 @@ def test_against_itself_is_measured_beside_random_actions(run: Path, capsys: pyt
     assert report["random"]["agents"]["a"] < 8
 
 
+def test_rule_that_workers_cannot_get_is_told_in_one_line(run: Path) -> None:
+    with pytest.raises(UsageError, match="Can't pickle .*lambda.*; write it as a function at the top of a module"):
+        evaluate.main(NAMELESS, ["first", "--episodes", "4", "--workers", "2"])
+
+
 def test_export_writes_a_file_for_each_policy(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnxscript")
     assert export.main(TASK, ["first"]) == 0
@@ -307,6 +313,8 @@ def test_export_writes_a_file_for_each_policy(run: Path, capsys: pytest.CaptureF
         exported = load_policy(run / f"policy_{name}.onnx")
         assert exported(observations[agent]) == policy.policies[name](observations[agent])
     assert capsys.readouterr().out.count("acts as the policy does") == 2
+    assert export.main(TASK, [str(find_policy("first") / "runner")]) == 0
+    assert (run / "policy.onnx").read_bytes() == (run / "policy_runner.onnx").read_bytes()
 
 
 @pytest.mark.parametrize(

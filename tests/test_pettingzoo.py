@@ -16,7 +16,7 @@ from conftest import BakedProject, clean_environment
 from gymnasium import spaces
 from kit.config import ConfigError
 from kit.errors import UsageError
-from kit.multi_agent.env import ALL
+from kit.multi_agent.env import ALL, TimeLimit
 from kit.multi_agent.guard import MultiAgentGuard
 from kit.task import Task
 from test_multi_agent_policy import Race
@@ -123,20 +123,32 @@ def test_its_own_environments_play_as_by_its_own_loop(name: str, how: str, confi
 
 @pytest.mark.parametrize(("name", "how", "config"), CASES, ids=[f"{name}-{how}" for name, how, _ in CASES])
 def test_rllib_takes_every_step(name: str, how: str, config: dict[str, Any]) -> None:
+    play_into_an_episode(ours(theirs(name, how))(config))
+
+
+def test_rllib_takes_what_a_time_limit_cuts() -> None:
+    """An agent that rests has a last observation all the same."""
+    agents = play_into_an_episode(TimeLimit(Duel(), 3))
+    assert [len(one) for one in agents.values()] == [2, 1] and all(one.is_truncated for one in agents.values())
+
+
+def play_into_an_episode(env: Any) -> Any:
+    """Plays an episode into RLlib's own, which refuses what it can't use; returns those of the agents."""
     episodes = pytest.importorskip("ray.rllib.env.multi_agent_episode")
-    env, random, over = ours(theirs(name, how))(config), np.random.default_rng(0), False
+    own, random, over = env.unwrapped, np.random.default_rng(0), False
     episode = episodes.MultiAgentEpisode(
-        observation_space=env.observation_spaces, action_space=env.action_spaces, agent_module_ids={}
+        observation_space=own.observation_spaces, action_space=own.action_spaces, agent_module_ids={}
     )
     observations, infos = env.reset(seed=0)
     episode.add_env_reset(observations=observations, infos=infos)
     while not over:
-        acting = [agent for agent in observations if agent in env.agents]
-        actions = {agent: allowed(env.action_spaces[agent], observations[agent], random) for agent in acting}
+        acting = [agent for agent in observations if agent in own.agents]
+        actions = {agent: allowed(own.action_spaces[agent], observations[agent], random) for agent in acting}
         observations, rewards, terminated, truncated, infos = env.step(actions)
         episode.add_env_step(observations, actions, rewards, infos, terminateds=terminated, truncateds=truncated)
         over = terminated[ALL] or truncated[ALL]
     assert episode.is_done and all(one.is_done for one in episode.agent_episodes.values())
+    return episode.agent_episodes
 
 
 class Rough(ParallelEnv[str, Any, Any]):

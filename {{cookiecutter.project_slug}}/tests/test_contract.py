@@ -5,16 +5,23 @@ import warnings
 import pytest
 
 from {{cookiecutter.__package_name}} import TASK
-from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of, ignored, run_checks
+from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of
+from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
+
+OWN, *ADDED = names_of(TASK.package)  # environments of the project: the first, and what `add` has added
+CHECKS = dict.fromkeys(
+    check for name in (OWN, *ADDED) for check in checks_of(task_named(TASK.package, name).is_multi_agent)
+)
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    """All checks, run once on this project's environment."""
-    return run_checks(TASK.target, ignore=ignored(TASK.package))
+def report(request: pytest.FixtureRequest) -> Report:
+    """All checks, run once on each environment."""
+    return task_named(TASK.package, request.param).check()
 
 
-@pytest.mark.parametrize("name", checks_of(TASK.is_multi_agent))
+@pytest.mark.parametrize("report", [pytest.param(OWN, id=pytest.HIDDEN_PARAM), *ADDED], indirect=True, scope="module")
+@pytest.mark.parametrize("name", CHECKS)
 def test_contract(name: str, report: Report) -> None:
     if name in report.ignored:
         pytest.skip(f"ignored: {report.ignored[name]}")

@@ -55,6 +55,8 @@ class MultiAgentEnv(_Env):
 class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
     """Truncates every agent that is left after so many steps, as Gymnasium's wrapper does for one.
 
+    The last observation of an agent that rests is the one that it has acted on.
+
     Args:
         env: the environment.
         max_episode_steps: of an episode; None for no limit.
@@ -63,19 +65,24 @@ class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: Any, max_episode_steps: int | None) -> None:
         super().__init__(env)
         self._limit, self._steps = max_episode_steps, 0
+        self._seen: dict[Any, Any] = {}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode."""
-        self._steps = 0
-        return self.env.reset(seed=seed, options=options)
+        observations, infos = self.env.reset(seed=seed, options=options)
+        self._steps, self._seen = 0, dict(observations)
+        return observations, infos
 
     def step(self, actions: Mapping[Any, Any]) -> Any:
         """Takes a step."""
         results: Any = self.env.step(actions)
         observations, rewards, terminated, truncated, infos = results
         self._steps += 1
+        self._seen.update(observations)
         if self._limit is not None and self._steps >= self._limit and not terminated.get(ALL):
             playing = [*self.env.get_wrapper_attr("agents"), *observations]
             left = {agent: True for agent in playing if not terminated.get(agent)}
             truncated = {**truncated, **left, ALL: True}
+            seen = {agent: self._seen[agent] for agent in left if agent in self._seen}
+            observations, rewards = {**seen, **observations}, {**dict.fromkeys(seen, 0.0), **rewards}
         return observations, rewards, terminated, truncated, infos

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 
-def load_policy(where: str | PathLike[str] | None = None) -> Any:
+def load_policy(where: str | PathLike[str] | None = None, env_id: str | None = None) -> Any:
     """Loads a trained policy; its environment need not be installed.
 
     Args:
         where: a run's name or folder (then its best checkpoint), a checkpoint, a policy folder, an exported file, or
             None for the newest run.
+        env_id: of the environment that the newest run is of; None for any.
 
     Returns:
         A `BasePolicy`; of several agents a `MultiPolicy`, which takes and gives dicts by agent ID.
@@ -24,7 +25,7 @@ def load_policy(where: str | PathLike[str] | None = None) -> Any:
         return load_onnx(Path(where))
     from .find import POLICIES, find_policy
 
-    folder = find_policy(None if where is None else str(where))
+    folder = find_policy(None if where is None else str(where), env_id)
     if (folder / POLICIES).is_file():
         from .multi_agent import load_policies
 

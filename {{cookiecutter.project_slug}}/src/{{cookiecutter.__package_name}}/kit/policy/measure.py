@@ -40,9 +40,9 @@ def play(
     players: dict[str, Any] = {"policy": policy, "random": policy.random()}
     if against:
         config = policy.facts["env_config"] if config is None else config
-        other, unused = load_with_env(task, against, config)
+        env.close()  # there may be no two
+        other, env = load_with_env(task, against, config)
         players["against"] = policy.instead(other.policies) if task.is_multi_agent else other
-        unused.close()
     episodes = []
     for seed in seeds:
         episodes.append([play_episode(env, player, seed, deadline) for player in players.values()])

@@ -5,6 +5,7 @@ policies.json says what policy.json does, but for `agents`, a list of [agent ID,
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .space_json import to_json
 Others = Mapping[Any, Callable[[Any], Any]]
 
 
+@dataclass(frozen=True)
 class MultiPolicy:
     """The trained policies of several agents: observations in, actions out, both as dicts by agent ID.
 
@@ -32,10 +34,10 @@ class MultiPolicy:
         others: functions of an observation that act for agents without a policy, where they are known.
     """
 
-    def __init__(
-        self, policies: Mapping[str, Any], agents: Mapping[Any, str | None], facts: Mapping[str, Any], others: Others
-    ) -> None:
-        self.policies, self.agents, self.facts, self.others = policies, agents, facts, others
+    policies: Mapping[str, Any]
+    agents: Mapping[Any, str | None]
+    facts: Mapping[str, Any]
+    others: Others = field(default_factory=dict)
 
     def __call__(self, observations: Mapping[Any, Any], deterministic: bool = True) -> dict[Any, Any]:
         """Returns the actions of the agents that are observed.
@@ -82,7 +84,7 @@ class MultiPolicy:
 
     def instead(self, policies: Mapping[str, Any]) -> "MultiPolicy":
         """Returns the same with other policies for the trained agents."""
-        return MultiPolicy({**self.policies, **policies}, self.agents, self.facts, self.others)
+        return replace(self, policies={**self.policies, **policies})
 
     def random(self) -> "MultiPolicy":
         """Returns the same with random actions of the trained agents."""
@@ -124,7 +126,7 @@ def load_policies(folder: Path) -> MultiPolicy:
             raise ValueError(f"it has no spaces of the policies {sorted(unknown)}")
     except (TypeError, ValueError) as error:  # anyone may have written the file
         raise UsageError(f"{folder / POLICIES} is damaged: {error}") from None
-    return MultiPolicy({name: load_folder(folder / name) for name in facts["spaces"]}, agents, facts, {})
+    return MultiPolicy({name: load_folder(folder / name) for name in facts["spaces"]}, agents, facts)
 
 
 def load_for(task: Task, folder: Path, env: Any) -> MultiPolicy:
@@ -143,7 +145,7 @@ def load_for(task: Task, folder: Path, env: Any) -> MultiPolicy:
             raise UsageError(f"{folder} has no policy {name!r} for the agent {agent!r}, only {known}; train it anew")
         read_facts(folder / name, task.env_id, spaces_of_agent(env, agent))
     agents = {agent: roles.trained.get(agent) for agent in roles.adapters}
-    return MultiPolicy(policy.policies, agents, policy.facts, others_of(roles, policy.policies))
+    return replace(policy, agents=agents, others=others_of(roles, policy.policies))
 
 
 def others_of(roles: Roles, past: Mapping[str, Any]) -> Others:

@@ -1,6 +1,7 @@
 """Self-play: how often each generation of the trained policies wins against each other one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..task import Task
 from .find import place_of
 from .folder import load_folder
 from .measure import play_episode
-from .multi_agent import MultiPolicy, others_of
+from .multi_agent import others_of
 from .with_env import load_with_env
 
 OPPONENTS = "opponents"  # the folder in a run's; in it a folder of policies for each snapshot, named by its steps
@@ -43,7 +44,7 @@ def win_rates(
     rates: dict[str, dict[str, float]] = {}
     for row, ours in generations.items():
         for column, theirs in generations.items():
-            players = MultiPolicy({**policy.policies, **ours}, policy.agents, {}, others_of(roles, theirs))
+            players = replace(policy.instead(ours), others=others_of(roles, theirs))
             scores = [_score(play_episode(env, players, seed), roles) for seed in seeds[:EPISODES]]
             rates.setdefault(row, {})[column] = sum(scores) / len(scores)
     env.close()
