@@ -132,15 +132,9 @@ class Task:
 
     def _single(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Makes what `gymnasium.make` takes of a class that is no plain environment."""
-        if self.is_multi_agent:
-            from .multi_agent import TimeLimit
+        from .making import single  # late: most are
 
-            return TimeLimit(self.env_class(config, render_mode=render_mode), self.max_episode_steps)
-        from .spaces.views import SingleCopy, Wrapped  # late: most are
-
-        if self.is_vector:
-            return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
-        return Wrapped(self.env_class(config=config, render_mode=render_mode))
+        return single(self, config, render_mode)
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Raises UsageError where the environment refuses a config that the command line gives."""
@@ -169,13 +163,9 @@ class Task:
         Raises:
             UnsupportedSpace: PPO can't learn with one of its spaces; the message says what to use instead.
         """
-        if self.is_multi_agent:
-            from .multi_agent.adapters import AdaptedAgents
+        from .making import adapted  # late: `import <package>` does without
 
-            return AdaptedAgents(self.make(config, render_mode))
-        from .spaces import adapt  # late: `import <package>` does without
-
-        return adapt(self.make(config, render_mode))
+        return adapted(self.make(config, render_mode))
 
     def make_guarded(self, config: Mapping[str, Any] | None = None) -> Any:
         """Makes what an env runner steps: adapters around a Guard, which ends training on what would only spoil it.
@@ -183,27 +173,17 @@ class Task:
         Returns:
             One copy, or all `num_envs` of the config where it is a VectorEnv. Of several agents, without adapters.
         """
-        if self.is_multi_agent:
-            from .multi_agent.guard import MultiAgentGuard
+        from .making import guarded
 
-            return MultiAgentGuard(self.make(config))
-        from .guard import Guard, VectorGuard
-        from .spaces import adapt, adapt_vector
-
-        if self.is_vector:
-            return adapt_vector(VectorGuard(self.make_vector(config)))
-        return adapt(Guard(self.make(config)))
+        return guarded(self.make_vector(config) if self.is_vector else self.make(config))
 
     def register_with_rllib(self) -> str:
         """Makes the environment known to RLlib, on every machine of a cluster; returns the name to use there."""
         from ray.tune.registry import register_env
 
-        make: Any = self.make_guarded
-        if self.is_multi_agent:
-            from .multi_agent.adapters import as_rllib
+        from .making import for_rllib
 
-            make = partial(as_rllib, make)
-        register_env(self.env_id, make)
+        register_env(self.env_id, partial(for_rllib, self.make_guarded))
         return self.env_id
 
     def roles(self, config: Mapping[str, Any] | None = None) -> "Roles":
