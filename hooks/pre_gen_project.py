@@ -13,7 +13,7 @@ from collections import namedtuple
 
 ANSWERS = r"""{{ cookiecutter | tojson }}"""
 EXAMPLES = {"observation_space": "Box(-1.0, 1.0, (4,), np.float32)", "action_space": "Discrete(2)"}
-TAKEN = {"gymnasium", "matplotlib", "numpy", "pytest", "ray", "rich", "test", "tests", "tomlkit", "torch"}
+TAKEN = {"gymnasium", "matplotlib", "numpy", "pygame", "pytest", "ray", "rich", "test", "tests", "tomlkit", "torch"}
 
 # What may be called, with its parameters in their order: each is of a kind, see KINDS, and "?" may be left out.
 SPACES = {

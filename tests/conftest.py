@@ -130,6 +130,12 @@ def vector(bake: Callable[..., BakedProject]) -> BakedProject:
 
 
 @pytest.fixture(scope="session")
+def intercept(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example that is drawn and played, installed."""
+    return bake(project_name="Intercept Demo", starter="intercept").install()
+
+
+@pytest.fixture(scope="session")
 def stub(bake: Callable[..., BakedProject]) -> BakedProject:
     """The stub with the default answers, installed, nothing filled in."""
     return bake().install()

@@ -28,7 +28,7 @@ SPACES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["corridor", "stub", "vector"])
+@pytest.fixture(params=["corridor", "intercept", "stub", "vector"])
 def project(request: pytest.FixtureRequest) -> BakedProject:
     """Each starter, installed."""
     return request.getfixturevalue(request.param)

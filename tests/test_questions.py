@@ -54,6 +54,7 @@ def test_every_starter_and_license_is_a_folder() -> None:
         ({"project_slug": "class"}, "'class' is the name of another Python module or a keyword. Try class-env."),
         ({"project_slug": "random"}, "Try random-env."),
         ({"project_slug": "torch"}, "Try torch-env."),
+        ({"project_slug": "pygame"}, "Try pygame-env."),
         ({"project_name": "  ", "project_slug": "maze"}, "project_name is empty"),
         ({"description": ""}, "description is empty"),
         ({"description": "two\nlines"}, "description 'two\\nlines' has a character that can't be printed"),
