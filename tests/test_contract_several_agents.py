@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from correct_agents import CORRECT, Base
+from correct_agents import CORRECT, Base, StrictTurns
 from kit.contract import Failure, Report, checks_of, run_checks
 from kit.contract.ignore import known
 from kit.errors import UsageError
+from kit.multi_agent.env import TimeLimit
 from several_agents import WALKERS, check, check_class
 
 
@@ -147,6 +149,25 @@ def test_contract_accuses_no_correct_environment(env_class: type[Base], tmp_path
     report = check_class(tmp_path, env_class)
     assert report.failures == []
     assert not [why for why in report.skipped.values() if "itself failed" in why]
+
+
+def test_time_limit_observes_everyone_once_more(tmp_path: Path) -> None:
+    """As the one who waits for its turn is truncated as well."""
+    report = check_class(tmp_path, lambda config: TimeLimit(StrictTurns(config), 7))
+    assert report.failures == []
+    env = TimeLimit(StrictTurns(), 1)
+    first, _ = env.reset(seed=0)
+    observations, _, _, truncated, _ = env.step({"x": 1})
+    assert observations["x"] is first["x"] and truncated["x"] and truncated["o"] and truncated["__all__"]
+
+
+def test_step_of_four_values_is_named_behind_the_time_limit(tmp_path: Path) -> None:
+    class Old(Base):
+        def step(self, actions: Any) -> Any:
+            return super().step(actions)[:4]
+
+    report = check_class(tmp_path, lambda config: TimeLimit(Old(config), 7), "quick")
+    assert [failure.check for failure in report.blocking] == ["step_returns"]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "_"))
