@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from conftest import BakedProject
 
-COMMANDS = ("check", "train", "evaluate", "play", "export", "serve", "benchmark", "sweep")
+COMMANDS = ("check", "train", "evaluate", "play", "export", "serve", "benchmark", "sweep", "add")
 
 
 @pytest.fixture(scope="module")

@@ -24,14 +24,15 @@ LAYERS = [
     {"contract", "guard"},
     {"multi_agent"},
     {"task"},
+    {"tasks"},
     {"policy", "vectorization"},
     {"rllib", "playing", "serving"},
     {"training"},
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 13_387  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_164
+MOST_LINES = 13_661  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_191
 
 
 def imports(name: str) -> set[str]:

@@ -393,7 +393,7 @@ def test_workers_change_no_number(run: Path, capsys: pytest.CaptureFixture[str])
 def test_film_shows_the_episodes_that_it_says(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filmed: list[Any] = []
 
-    def spread(function: Any, inputs: Any, hint: str) -> list[Any]:
+    def spread(function: Any, inputs: Any, hint: str, at_once: int) -> list[Any]:
         filmed.extend(inputs)
         return [Path(name) for name, _ in inputs]
 

@@ -8,7 +8,6 @@ import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -19,12 +18,14 @@ from kit.commands import report
 from kit.errors import UsageError
 from kit.files import read_json, write_json
 from kit.policy.measure import play_episode
+from kit.task import Task
 from kit.training import outcome, page
 from kit.training.curve import APART, label_places
 from kit.training.page import verdict, write_run
 from kit.training.run_folder import RunFolder
 
-TASK: Any = SimpleNamespace(package="corridor_demo", env_class=gym.Env)
+CLASS = type("CorridorDemoEnv", (gym.Env,), {"__module__": "corridor_demo.env"})
+TASK = Task("corridor_demo/CorridorDemo-v0", CLASS, 60, None, "corridor_demo.ppo:ppo_config")
 
 EVALUATION: dict[str, Any] = {
     "checkpoint": "runs/first/checkpoints/best/policy",

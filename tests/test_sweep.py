@@ -21,6 +21,7 @@ from kit.errors import RunError, UsageError
 from kit.search.search import Search
 from kit.search.space import parse_params, train_options, value
 from kit.search.trainer import Trainer, returns_at
+from kit.task import Task
 from kit.training.interrupt import Interrupt
 from kit.training.options import TrainOptions
 from kit.training.run_folder import RunFolder, lock
@@ -108,11 +109,15 @@ def test_number_without_a_line_of_its_own_is_not_written(tmp_path: Path, text: s
     assert file.read_text() == f"clip_param=0.2,\n{text}"
 
 
+ROWS_ONLY = type("RowsOnly", (), {"__module__": "rows_only"})
+TASK = Task("rows_only/RowsOnly-v0", ROWS_ONLY, None, None, "rows_only.ppo:ppo_config")
+
+
 class Table(Trainer):
     """A Trainer whose runs return what a function says; it notes which were asked for."""
 
     def __init__(self, folder: Path, function: Any) -> None:
-        super().__init__("none", folder, 100, Interrupt())
+        super().__init__(TASK, folder, 100, Interrupt())
         self.cpus, self.function = queue.SimpleQueue(), function
         self.asked: list[tuple[str, int, list[str]]] = []
         self.cpus.put(0)
@@ -199,7 +204,9 @@ def test_search_goes_on_where_it_was_ended(tmp_path: Path) -> None:
     assert again.asked[0][0] == "trial-02-seed-0"
     search.run(4, None)
     assert len(search.rows()) == 4
-    with pytest.raises(UsageError, match="holds a search of other values, seeds or steps; choose another --name"):
+    with pytest.raises(
+        UsageError, match="holds another search, by its values, seeds, steps or environment; choose another"
+    ):
         Search(again, parse_params(["lr=1e-4..2e-3:log"]), 2)
 
 
@@ -243,7 +250,7 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     monkeypatch.syspath_prepend(str(tmp_path))
     folder = Path("runs", "sweep")
     folder.mkdir(parents=True)
-    return Trainer("rows_only", folder, 100, Interrupt())
+    return Trainer(TASK, folder, 100, Interrupt())
 
 
 def is_alive(pid: int) -> bool:
@@ -300,9 +307,12 @@ def test_killed_search_leaves_no_run(trainer: Trainer, tmp_path: Path) -> None:
         sys.path[:0] = [{str(tmp_path)!r}, {str(PACKAGE)!r}]
         from pathlib import Path
         from kit.search.trainer import Trainer
+        from kit.task import Task
         from kit.training.interrupt import Interrupt
         if __name__ == "__main__":
-            list(Trainer("rows_only", Path("runs/sweep"), 100, Interrupt()).returns("a", 0, []))
+            env_class = type("RowsOnly", (), {{"__module__": "rows_only"}})
+            task = Task("rows_only/RowsOnly-v0", env_class, None, None, "rows_only.ppo:ppo_config")
+            list(Trainer(task, Path("runs/sweep"), 100, Interrupt()).returns("a", 0, []))
     """
     (tmp_path / "search.py").write_text(textwrap.dedent(code))
     process = subprocess.Popen([sys.executable, "search.py"], env={**os.environ, "SECONDS_A_ROW": "10"})

@@ -1,8 +1,10 @@
 """Checks the environment against its contract: `python -m {{cookiecutter.__package_name}}.check --help`."""
 
+import sys
+
 from .kit.cli import run
-from .kit.commands.check import main
+from .kit.commands import dispatch
 from .registration import TASK
 
 if __name__ == "__main__":
-    run(lambda: main(TASK, None))
+    run(lambda: dispatch(TASK, ["check", *sys.argv[1:]]))

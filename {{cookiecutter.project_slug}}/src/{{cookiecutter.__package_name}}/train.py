@@ -1,20 +1,23 @@
 """Trains a policy with PPO: `python -m {{cookiecutter.__package_name}} train --help`."""
 
+import sys
 from collections.abc import Sequence
 
 from .kit.cli import run
+from .kit.commands import dispatch
+from .kit.task import Task
 from .kit.training.options import parse
 from .kit.training.run import Run
 from .registration import TASK
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, task: Task = TASK) -> int:
     """Trains, and returns the exit code."""
     # The command line, over what the run was started with (with --resume), over the defaults.
-    options = parse(TASK, arguments)
+    options = parse(task, arguments)
 
     # From here on Ctrl-C, SIGTERM and failures end the run in order, and nothing that was learnt is lost.
-    with Run(TASK, options) as training:
+    with Run(task, options) as training:
         # The checks of the environment's contract that fit into a second.
         training.preflight()
 
@@ -31,4 +34,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(lambda: dispatch(TASK, ["train", *sys.argv[1:]]))

@@ -4,13 +4,16 @@ import copy
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
 from .errors import UsageError
 from .kinds import is_multi_agent
+
+if TYPE_CHECKING:
+    from .contract import Report
 
 COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
 
@@ -26,6 +29,7 @@ class Task:
         max_episode_steps: the time limit; None where there is none. A VectorEnv counts itself.
         reward_threshold: the mean return at which the task counts as solved, or None.
         algorithm: where the function is that sets PPO's numbers, as "module:function"; imported when training starts.
+        only_one: a device, a licence: a second copy, on this machine, can't be made before the first one is closed.
     """
 
     env_id: str
@@ -33,11 +37,27 @@ class Task:
     max_episode_steps: int | None
     reward_threshold: float | None
     algorithm: str
+    only_one: bool = False
 
     @property
     def package(self) -> str:
         """The name of the project's package."""
         return self.env_class.__module__.partition(".")[0]
+
+    @property
+    def home(self) -> str:
+        """The package of its registration.py and ppo.py: the project's, or one in it that `add` has made."""
+        return self.algorithm.rpartition(".")[0]
+
+    @property
+    def env_option(self) -> list[str]:
+        """What a command line says of the task: nothing where it is the project's first one."""
+        name = self.home.partition(".")[2].replace("_", "-")
+        return ["--env", name] if name else []
+
+    def command(self, name: str) -> str:
+        """Returns the line that a command of this task begins with."""
+        return " ".join(["python -m", self.package, name, *self.env_option])
 
     @property
     def is_vector(self) -> bool:
@@ -52,7 +72,7 @@ class Task:
     @property
     def target(self) -> str:
         """What `check` looks at, as "module:attribute": found anew in a process of its own."""
-        return f"{self.package}.registration:TASK.{'make_vector' if self.is_vector else 'make'}"
+        return f"{self.home}.registration:TASK.{'make_vector' if self.is_vector else 'make'}"
 
     def register(self) -> None:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
@@ -127,6 +147,15 @@ class Task:
         except ValueError as error:
             raise UsageError(f"--config: {error}") from None
         env.close()
+
+    def check(
+        self, config: Mapping[str, Any] | None = None, *, quick: bool = False, ignore: Mapping[str, str] | None = None
+    ) -> "Report":
+        """Runs the contract on the environment, but for the checks that the project leaves out; see `run_checks`."""
+        from .contract import ignored, run_checks  # late: most do without
+
+        ignore = ignored(self.home) | dict(ignore or {})
+        return run_checks(self.target, config, quick=quick, ignore=ignore, only_one=self.only_one)
 
     def make_adapted(
         self, config: Mapping[str, Any] | None = None, render_mode: str | None = None

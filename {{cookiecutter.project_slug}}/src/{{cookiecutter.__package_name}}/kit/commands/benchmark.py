@@ -8,8 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from ..cli import Parser, add_config_options, positive_seconds, read_config_options
-from ..contract import ignored, run_checks
-from ..errors import RunError
+from ..errors import RunError, UsageError
 from ..guard import child_log, watchdog
 from ..guard.failure import EnvironmentFailure
 from ..policy.find import RUNS
@@ -27,16 +26,18 @@ PICTURE = RUNS / "benchmark.png"
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Measures the settings, prints them, and returns the exit code."""
-    parser = Parser(prog=f"python -m {task.package} benchmark", description="Measures copies x processes x mode.")
+    parser = Parser(prog=task.command("benchmark"), description="Measures copies x processes x mode.")
     parser.add_argument("--write", action="store_true", help=f"put the fastest into {FILE}")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S", help="a setting; default: 1")
     add_config_options(parser)
     options = parser.parse_args(arguments)
-    env_config, root = read_config_options(options) or {}, find_root(task.package)
+    if task.only_one:
+        raise UsageError("there is nothing to choose from: registration.py says only_one, so training has one copy")
+    env_config, root = read_config_options(options) or {}, find_root(task.home)
     read_settings(root)  # a mistake in the file is said before the measurement
     task.check_config(env_config)
-    checked = run_checks(task.target, env_config, quick=True, ignore=ignored(task.package))
+    checked = task.check(env_config, quick=True)
     if checked.todo or checked.blocking:
         raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
     os.environ[watchdog.SECONDS] = str(TrainOptions.hang_seconds)

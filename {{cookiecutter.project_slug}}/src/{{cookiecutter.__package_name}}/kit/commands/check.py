@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from ..cli import Parser, add_config_options, read_config_options
-from ..contract import ignored, run_checks, show
+from ..contract import run_checks, show
 from ..contract.ignore import known
 from ..errors import UsageError
 from ..task import Task
@@ -17,7 +17,7 @@ Exit code: 0 no errors, 1 the environment is at fault, 2 the command was used wr
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    parser = Parser(prog=f"python -m {task.package} check", description=DESCRIPTION)
+    parser = Parser(prog=task.command("check"), description=DESCRIPTION)
     target = "module:attr or file.py:attr, a class or a function of one config (default: this project's environment)"
     parser.add_argument("target", nargs="?", metavar="TARGET", help=target)
     add_config_options(parser)
@@ -25,10 +25,12 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     leave_out = "leave a check out; may be given again. For good: [tool.<package>.check] in pyproject.toml"
     parser.add_argument("--ignore", action="append", default=[], metavar="NAME", help=leave_out)
     options = parser.parse_args(arguments)
-    ignore = {} if options.target else ignored(task.package)
-    ignore |= {known(name): "--ignore" for name in options.ignore}
+    ignore = {known(name): "--ignore" for name in options.ignore}
     config = read_config_options(options) or {}
-    report = run_checks(options.target or task.target, config, ignore=ignore)
+    if options.target:
+        report = run_checks(options.target, config, ignore=ignore)
+    else:
+        report = task.check(config, ignore=ignore)
     refused = [failure.message for failure in report.failures if failure.check == "constructor_takes_config"]
     if config and not options.target and (why := re.search(r" raises (Config|Value)Error: (.*)", "".join(refused))):
         raise UsageError(f"--config: {why[2]}")

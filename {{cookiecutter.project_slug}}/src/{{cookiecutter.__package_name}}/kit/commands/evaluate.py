@@ -1,5 +1,6 @@
 """Measures a trained policy beside a random one."""
 
+import argparse
 import json
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ NO_DISPLAY = "without a display or OpenGL, try xvfb-run before the command, or M
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Plays the episodes, prints what they returned, and returns the exit code."""
-    command = f"python -m {task.package} evaluate"
+    command = task.command("evaluate")
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --against second --video")
     parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
     parser.add_argument("--against", metavar="POLICY", help="another one, compared on the same seeds")
@@ -36,10 +37,9 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--video", action="store_true", help="film the median and the best episode")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args(arguments)
-    folder, config = find_policy(options.policy), read_config_options(options)
-    against = find_policy(options.against) if options.against else None
-    if options.video:
-        require_frames(task)
+    folder, config = find_policy(options.policy, task.env_id), read_config_options(options)
+    against = find_policy(options.against, task.env_id) if options.against else None
+    require(task, options)
     seeds = list(range(options.seed, options.seed + options.episodes))
     shares = [seeds[i :: options.workers] for i in range(min(options.workers, options.episodes))]
     measure = partial(play, task, folder, config, against)
@@ -55,7 +55,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if options.video:
         shown = to_show(returns["policy"], [seed for share in shares for seed in share])
         try:  # in a process of its own, which drawing may end
-            filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}")
+            at_once = 1 if task.only_one else len(shown)
+            filmed = spread(partial(film, task, folder, config), list(shown.items()), f"--video: {NO_DISPLAY}", at_once)
             report["videos"] = {name: str(path) for name, path in zip(shown, filmed, strict=True)}
         except RunError as error:
             failure = error
@@ -71,18 +72,20 @@ def to_show(returns: Sequence[float], seeds: Sequence[int]) -> dict[str, int]:
     return {"median": ranked[(len(ranked) - 1) // 2][1], "best": ranked[-1][1]}
 
 
-def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str) -> list[Any]:
+def spread(function: Callable[[Any], Any], inputs: Sequence[Any], hint: str, at_once: int | None = None) -> list[Any]:
     """Calls a function with each input, in a process each; raises RunError, with a hint, if one of them ends."""
     try:
-        with ProcessPoolExecutor(len(inputs), multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(at_once or len(inputs), multiprocessing.get_context("spawn")) as pool:
             return list(pool.map(function, inputs))
     except BrokenProcessPool:
         raise RunError(f"the environment has ended its process; {hint}") from None
 
 
-def require_frames(task: Task) -> None:
-    """Raises UsageError where the environment declares that it draws no pictures."""
-    declared = task.env_class.metadata  # by a wrapper only once it is made
+def require(task: Task, options: argparse.Namespace) -> None:
+    """Raises UsageError for what the environment can't do: be copied, draw pictures."""
+    if options.workers > 1 and task.only_one:
+        raise UsageError("--workers makes copies, but registration.py says only_one; leave it out")
+    declared = task.env_class.metadata if options.video else None  # by a wrapper only once it is made
     if isinstance(declared, dict) and "rgb_array" not in declared.get("render_modes", ()):
         name = f'{task.env_class.__name__}.metadata["render_modes"]'
         raise UsageError(f'--video needs "rgb_array" in {name}, and a render() that draws')

@@ -40,14 +40,14 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         UsageError: the options, or the policy's spaces, can't be used.
         RunError: the file would not act as the policy does, or can't be written.
     """
-    command = f"python -m {task.package} export"
+    command = task.command("export")
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --onnx robot/policy.onnx")
     parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
     parser.add_argument("--onnx", type=Path, metavar="PATH", help="default: policy.onnx in the run's folder")
     options = parser.parse_args(arguments)
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         raise UsageError(f'export needs {" and ".join(missing)}; pip install -e ".[export]"')
-    folder = find_policy(options.policy)
+    folder = find_policy(options.policy, task.env_id)
     path: Path = options.onnx or place_of(folder) / "policy.onnx"
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"--onnx {path}: give a file in a folder that is there")

@@ -19,7 +19,7 @@ from ..task import Task
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Opens the window, prints how each episode went, and returns the exit code."""
-    command = f"python -m {task.package} play"
+    command = task.command("play")
     epilog = f'Tab: the policy, and back; R: again; Esc: end. Example: {command} first --keys \'{{"a": 0, "d": 1}}\''
     parser = Parser(prog=command, description=__doc__, epilog=epilog)
     parser.add_argument("policy", nargs="?", help="who may take over: a run's name, or a folder (default: nobody)")
@@ -63,7 +63,7 @@ def make_players(task: Task, name: str | None, config: dict[str, Any] | None) ->
     gym.logger.min_level = gym.logger.ERROR  # an environment that doesn't draw is refused later
     if name is None:
         return None, task.make(config, "rgb_array")
-    folder = find_policy(name)
+    folder = find_policy(name, task.env_id)
     from ..policy.folder import load_with_env  # late: torch takes a second
 
     return load_with_env(task, folder, config, "rgb_array")

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cli import Parser, RunError
+from ..cli import Parser
+from ..errors import RunError, UsageError
 from ..files import read_json
 from ..guard import Guard
 from ..guard.failure import EnvironmentFailure
@@ -16,11 +17,13 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     Raises:
         RunError: the environment fails as it did in training.
     """
-    parser = Parser(prog=f"python -m {task.package} replay", description="Plays an episode again that ended training.")
+    parser = Parser(prog=task.command("replay"), description="Plays an episode again that ended training.")
     parser.add_argument("file", type=Path, help="failure.json of a run's folder")
     parser.add_argument("--debug", action="store_true", help="leave the exception to `python -m pdb -m ...`")
     options = parser.parse_args(arguments)
     facts = read_json(options.file)
+    if (env_id := facts.get("env_id", task.env_id)) != task.env_id:
+        raise UsageError(f"{options.file} is of {env_id}, not of {task.env_id}")
     env = Guard(task.make(facts["config"]), first_seed=facts["seed"], strict=facts.get("strict"))
     steps = 0
     try:

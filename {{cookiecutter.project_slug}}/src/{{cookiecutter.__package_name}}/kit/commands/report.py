@@ -18,12 +18,12 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     Raises:
         UsageError: there is no such run.
     """
-    command = f"python -m {task.package} report"
+    command = task.command("report")
     about = f"Writes report.html of a run anew; or lays runs side by side, and in {RUNS}/report.html over one another."
     parser = Parser(prog=command, description=about, epilog=f"example: {command} first second")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's name or folder")
     names = list(dict.fromkeys(parser.parse_args(arguments).runs))
-    folders = {name: _folder(name) for name in names}
+    folders = {name: _folder(task, name) for name in names}
     configs = [read_json(folder.path / "config.json") for folder in folders.values()]
     results = [read_if_there(folder, "summary.json") for folder in folders.values()]
     rows = [["", *names]]
@@ -38,14 +38,14 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Returns the settings that are not the same in all runs, as "ppo.lr", each with its value in every run."""
-    settings = [settings_of(config) for config in configs]
+    settings = [{"env_id": config["env_id"], **settings_of(config)} for config in configs]
     names = dict.fromkeys(name for setting in settings for name in setting if name != "vectorization.reason")
     values = {name: [setting.get(name) for setting in settings] for name in names}
     return {name: row for name, row in values.items() if any(value != row[0] for value in row)}
 
 
-def _folder(name: str) -> RunFolder:
+def _folder(task: Task, name: str) -> RunFolder:
     for path in (RUNS / name, Path(name)):
         if (path / "config.json").is_file():
             return RunFolder(path)
-    raise no_run(name)
+    raise no_run(name, task.env_id)

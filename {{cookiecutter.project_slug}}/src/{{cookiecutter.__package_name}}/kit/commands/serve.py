@@ -15,7 +15,7 @@ LARGE = 1_000_000  # weights, from which on a batch is worth more than one CPU
 
 def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Serves until Ctrl-C or SIGTERM; returns the exit code."""
-    command = f"python -m {task.package} serve"
+    command = task.command("serve")
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} first --port 8080")
     parser.add_argument("policy", nargs="?", help="a run's name, or a folder (default: the newest run's best)")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, which only this machine reaches")
@@ -25,7 +25,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         from ..serving import server_of
     except ModuleNotFoundError as error:
         raise UsageError(f'serve needs {error.name}: pip install -e ".[serve]"') from None
-    folder = find_policy(options.policy)
+    folder = find_policy(options.policy, task.env_id)
     with listen(options.host, options.port) as listening:
         import torch  # late: a misspelt run is told before
 

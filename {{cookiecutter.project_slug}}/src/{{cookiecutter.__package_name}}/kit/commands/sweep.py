@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..cli import Parser, finite_number, whole_number
-from ..contract import ignored, run_checks
 from ..errors import RunError, UsageError
 from ..files import write_text
 from ..policy.find import RUNS, SWEEP
@@ -31,13 +30,13 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     if folder.parent != RUNS or (folder.exists() and not (folder / SWEEP).exists()):
         raise UsageError(f"--name {options.name}: {folder} can't be the folder of a search; choose another")
     check_params(task, space)
-    checked = run_checks(task.target, {}, quick=True, ignore=ignored(task.package))
+    checked = task.check(quick=True)
     if checked.todo or checked.blocking:
         raise RunError(checked.todo or "the environment can't be trained; the command `check` says why")
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder / SWEEP), Interrupt() as interrupt:
         interrupt.is_patient = True  # the runs end first
-        trainer = Trainer(task.package, folder, options.max_env_steps, interrupt)
+        trainer = Trainer(task, folder, options.max_env_steps, interrupt)
         search = Search(trainer, space, options.seeds)
         print(
             f"{folder}: {options.trials} candidates on {options.seeds} seeds, {trainer.cpus.qsize()} at once",
@@ -88,7 +87,7 @@ def write_numbers(path: Path, numbers: Mapping[str, Any]) -> list[str]:
 
 
 def _parse(task: Task, arguments: Sequence[str] | None) -> argparse.Namespace:
-    command = f"python -m {task.package} sweep"
+    command = task.command("sweep")
     parser = Parser(
         prog=command, usage="%(prog)s [OPTIONS]", description=__doc__, epilog=f"example: {command} {EXAMPLE}"
     )

@@ -1,4 +1,4 @@
-"""Which checks a project leaves out: `[tool.<package>.check] ignore = {NAME = "reason"}` in its pyproject.toml."""
+"""Which checks a task leaves out: `[tool.<its package>.check] ignore = {NAME = "reason"}` in its pyproject.toml."""
 
 import importlib.util
 import sys
@@ -15,19 +15,25 @@ else:
     import tomlkit as tomllib
 
 
-def ignored(package: str) -> dict[str, str]:
-    """Returns the checks that a project's pyproject.toml leaves out, with the reasons; none for an installed wheel."""
-    spec = importlib.util.find_spec(package)
+def ignored(home: str) -> dict[str, str]:
+    """Returns the checks that a project's pyproject.toml leaves out, with the reasons; none for an installed wheel.
+
+    Args:
+        home: of the task.
+    """
+    spec = importlib.util.find_spec(home.partition(".")[0])
     folders = Path(spec.origin).resolve().parents if spec is not None and spec.origin else ()
     path = next((folder / "pyproject.toml" for folder in folders[1:3] if (folder / "pyproject.toml").is_file()), None)
     if path is None:
         return {}
     try:
         document: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-        table = document.get("tool", {}).get(package, {}).get("check", {}).get("ignore", {})
+        for name in ("tool", *home.split("."), "check"):
+            document = document.get(name, {})
+        table = document.get("ignore", {})
         return {known(str(name)): str(reason) for name, reason in table.items()}
     except AttributeError:
-        raise UsageError(f'{path}: [tool.{package}.check] must read ignore = {{NAME = "reason"}}') from None
+        raise UsageError(f'{path}: [tool.{home}.check] must read ignore = {{NAME = "reason"}}') from None
     except (OSError, ValueError, UsageError) as error:
         raise UsageError(f"{path}: {error}") from error
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 KIT = Path(__file__).resolve().parents[1]
 NAME = "MANIFEST"
+SUFFIXES = (".py", ".md", ".html", ".txt")
 
 
 def manifest(kit: Path = KIT) -> str:
     """Returns a line for each file: its SHA-256 and its path. Line ends don't count, as Git may change them."""
-    files = [path for path in sorted(kit.rglob("*")) if path.is_file() and path.suffix in (".py", ".md", ".html")]
+    files = [path for path in sorted(kit.rglob("*")) if path.is_file() and path.suffix in SUFFIXES]
     sums = [hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() for path in files]
     return "".join(f"{sum}  {path.relative_to(kit).as_posix()}\n" for sum, path in zip(sums, files, strict=True))
 

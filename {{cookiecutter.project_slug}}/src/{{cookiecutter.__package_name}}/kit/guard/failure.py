@@ -25,11 +25,17 @@ class EnvironmentFailure(Exception):
         return str(self.facts["message"])
 
 
-def write_failure(folder: Path, facts: Mapping[str, Any], package: str) -> str:
-    """Writes failure.json into a run's folder; returns the message for the user, with the command to see it again."""
+def write_failure(folder: Path, facts: Mapping[str, Any], replay: str) -> str:
+    """Writes failure.json into a run's folder; returns the message for the user, with the line to see it again.
+
+    Args:
+        folder: of the run.
+        facts: of the failure.
+        replay: what that line begins with.
+    """
     message = str(facts["message"])
     if "seed" not in facts:
         return message
     path = folder / FILE
     path.write_text(json.dumps(facts, default=str) + "\n", encoding="utf-8")
-    return f"{message}\nsee it again: python -m {package} replay {path}"
+    return f"{message}\nsee it again: {replay} {path}"

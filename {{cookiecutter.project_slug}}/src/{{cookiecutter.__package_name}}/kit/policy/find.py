@@ -1,6 +1,7 @@
 """Finds the folder of a trained policy: by a run's name, a folder or nothing. It needs no torch, so that a misspelt name is told at once."""
 
 import difflib
+import json
 from pathlib import Path
 
 from ..errors import UsageError
@@ -13,17 +14,18 @@ FACTS, WEIGHTS = "policy.json", "policy.safetensors"  # its files
 _MOST_NAMES = 10  # that are listed
 
 
-def find_policy(given: str | None) -> Path:
+def find_policy(given: str | None, env_id: str | None = None) -> Path:
     """Returns the folder of a policy.
 
     Args:
         given: a run's name or folder (then its best checkpoint), a checkpoint, a policy folder, or None for the newest
             run.
+        env_id: of the environment whose runs are the newest and the suggested; None for any.
 
     Raises:
         UsageError: there is no policy there; the message says what there is instead.
     """
-    bases = [newest_run()] if given is None else [Path(given), RUNS / given]
+    bases = [newest_run(env_id)] if given is None else [Path(given), RUNS / given]
     for base in bases:
         checkpoints = (base / "checkpoints" / which for which in (BEST, LAST))
         for folder in (base, base / POLICY, *(checkpoint / POLICY for checkpoint in checkpoints)):
@@ -32,23 +34,32 @@ def find_policy(given: str | None) -> Path:
     for base in bases:
         if base.exists():
             raise UsageError(_what_it_is(base))
-    raise no_run(str(given))
+    raise no_run(str(given), env_id)
 
 
-def no_run(name: str) -> UsageError:
+def no_run(name: str, env_id: str | None = None) -> UsageError:
     """Returns the error for a run that isn't there, with what there is."""
-    return UsageError(f"there is no run {name!r}{_guess(name)}")
+    return UsageError(f"there is no run {name!r}{_guess(name, env_id)}")
 
 
-def newest_run() -> Path:
-    """Returns the folder of the run that was started last.
+def newest_run(env_id: str | None = None) -> Path:
+    """Returns the folder of the run, of an environment or of any, that was started last.
 
     Raises:
         UsageError: there is none.
     """
-    if not (runs := _runs()):
-        raise UsageError(f"there is no run in {RUNS.resolve()} yet; start one with train")
+    if not (runs := _runs(env_id)):
+        what = f"of {env_id} " if _runs() else ""
+        raise UsageError(f"there is no run {what}in {RUNS.resolve()} yet; start one with train")
     return runs[0]
+
+
+def env_of(run: Path) -> str | None:
+    """Returns the id of the environment that a run is of; None where there is no run, or its config.json is damaged."""
+    try:
+        return str(json.loads((run / "config.json").read_text(encoding="utf-8"))["env_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def place_of(folder: Path) -> Path:
@@ -57,14 +68,14 @@ def place_of(folder: Path) -> Path:
     return checkpoints.parent if checkpoints.name == "checkpoints" else folder.parent
 
 
-def _runs() -> list[Path]:
-    """Lists the folders of the runs, the newest first."""
+def _runs(env_id: str | None = None) -> list[Path]:
+    """Lists the folders of the runs, of an environment or of any, the newest first."""
     configs = sorted(RUNS.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return [config.parent for config in configs]
+    return [path.parent for path in configs if env_id is None or env_of(path.parent) in (None, env_id)]
 
 
-def _guess(name: str) -> str:
-    runs = [run.name for run in _runs()]
+def _guess(name: str, env_id: str | None) -> str:
+    runs = [run.name for run in _runs(env_id)]
     if not runs:
         return f", nor any other in {RUNS.resolve()} yet; start one with train"
     near = difflib.get_close_matches(name, runs, n=1)

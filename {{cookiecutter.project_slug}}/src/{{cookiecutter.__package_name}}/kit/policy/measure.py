@@ -38,8 +38,8 @@ def play(
     players: dict[str, Any] = {"policy": policy, "random": RandomPolicy(policy.adapters)}
     if against:
         config = policy.facts["env_config"] if config is None else config
-        players["against"], other = load_with_env(task, against, config)
-        other.close()
+        env.close()  # there may be no two
+        players["against"], env = load_with_env(task, against, config)
     episodes = []
     for seed in seeds:
         episodes.append([play_episode(env, player, seed, deadline) for player in players.values()])

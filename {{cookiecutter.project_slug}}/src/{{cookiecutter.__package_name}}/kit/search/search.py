@@ -44,8 +44,11 @@ class Search:
             load_if_exists=True,
         )
         what = {"space": {name: str(one) for name, one in space.items()}, "seeds": num_seeds, "marks": trainer.marks}
+        what["env_id"] = trainer.task.env_id
         if self.study.user_attrs.get("what", what) != what:
-            raise UsageError(f"{trainer.folder} holds a search of other values, seeds or steps; choose another --name")
+            raise UsageError(
+                f"{trainer.folder} holds another search, by its values, seeds, steps or environment; choose another --name"
+            )
         self.study.set_user_attr("what", what)
         self._pool, self._saving = ThreadPoolExecutor(trainer.cpus.qsize()), threading.Lock()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..task import Task
 from ..training.interrupt import Interrupt
 from ..training.run_folder import RunFolder
 from ..vectorization.settings import available_cpus
@@ -25,12 +26,13 @@ STOP_SECONDS = 2.0  # for a run to write its summary; its checkpoints are whole 
 class Trainer:
     """Trains runs below a folder, at most one on each CPU: none waits for a CPU that it never gets."""
 
-    def __init__(self, package: str, folder: Path, max_env_steps: int, interrupt: Interrupt) -> None:
-        self.package, self.folder, self.interrupt = package, folder, interrupt
+    def __init__(self, task: Task, folder: Path, max_env_steps: int, interrupt: Interrupt) -> None:
+        self.task, self.folder, self.interrupt = task, folder, interrupt
         self.marks = sorted({-(-max_env_steps * number // MARKS) for number in range(1, MARKS + 1)})
         self.cpus: queue.SimpleQueue[int] = queue.SimpleQueue()  # the free ones
         for cpu in os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(available_cpus()):
-            self.cpus.put(cpu)
+            if self.cpus.empty() or not task.only_one:
+                self.cpus.put(cpu)
 
     def returns(self, name: str, seed: int, options: Sequence[str]) -> Generator[tuple[int, float], None, None]:
         """Yields each mark that a run passes, in steps, with its mean return there; closing the iterator ends the run.
@@ -43,7 +45,8 @@ class Trainer:
         """
         run, log, left = RunFolder(self.folder / name), self.folder / "logs" / f"{name}.log", self.marks
         limits = ["--stop-return", "none", "--max-env-steps", str(left[-1]), "--num-env-runners", "0"]
-        words = ["train", "--name", f"{self.folder.name}/{name}", "--seed", str(seed), *options, *limits]
+        words = ["train", *self.task.env_option, "--name", f"{self.folder.name}/{name}", "--seed", str(seed)]
+        words += [*options, *limits]
         if not returns_at(left[-1:], run.rows()):
             self.check_signal()
             with self._process(words + ["--resume"] * run.has_checkpoint(), log) as process:
@@ -66,7 +69,7 @@ class Trainer:
     @contextmanager
     def _process(self, words: Sequence[str], log: Path) -> Iterator[Any]:
         """Starts a command on a free CPU; ends it where it has not ended by itself."""
-        process = multiprocessing.get_context("spawn").Process(target=_command, args=(self.package, words, log))
+        process = multiprocessing.get_context("spawn").Process(target=_command, args=(self.task.package, words, log))
         cpu = self.cpus.get()
         log.parent.mkdir(exist_ok=True)
         log.touch()

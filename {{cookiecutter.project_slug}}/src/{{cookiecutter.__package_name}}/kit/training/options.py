@@ -111,9 +111,9 @@ class TrainOptions:
         both = {name: {**before[name], **getattr(self, name)} for name in ("config", "set")}
         return replace(self, **(values | both))
 
-    def command(self, package: str, vectorization: Mapping[str, Any]) -> str:
+    def command(self, command: str, vectorization: Mapping[str, Any]) -> str:
         """Returns the line that does the same run again, whatever "auto" or the default is by then."""
-        words = ["python", "-m", package, "train"]
+        words = command.split()
         for name, value in {**self.kept(), **vectorization, "address": self.address}.items():
             if name == "config":
                 words += ["--config", json.dumps(value)] if value else []
@@ -137,10 +137,10 @@ def parse(task: Task, arguments: Sequence[str] | None) -> TrainOptions:
         UsageError: a wrong option.
     """
     parser = Parser(
-        prog=f"python -m {task.package} train",
+        prog=task.command("train"),
         usage="%(prog)s [OPTIONS]",
         description="Trains a policy with PPO.",
-        epilog=f"example: python -m {task.package} train --name first --seed 1",
+        epilog=f"example: {task.command('train')} --name first --seed 1",
         argument_default=argparse.SUPPRESS,
     )
     defaults = {"stop_return": task.reward_threshold}

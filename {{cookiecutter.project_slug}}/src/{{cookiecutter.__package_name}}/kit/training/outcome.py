@@ -28,10 +28,11 @@ def tell(task: Task, folder: RunFolder, is_whole: bool) -> None:
     if not folder.has_checkpoint():
         print("nothing is learned yet: there is no checkpoint", flush=True)
         return
-    command, name = f"python -m {task.package}", folder.path.name
-    learned, then = f"not evaluated; {command} evaluate {name} does so", f"train --name {name} --resume"
+    name = folder.path.name
+    evaluate, then = f"{task.command('evaluate')} {name}", f"{task.command('train')} --name {name} --resume"
+    learned = f"not evaluated; {evaluate} does so"
     if is_whole:
-        then = f"evaluate {name}"
+        then = evaluate
         try:
             learned = _evaluate(task, folder)
         except KeyboardInterrupt:
@@ -41,7 +42,7 @@ def tell(task: Task, folder: RunFolder, is_whole: bool) -> None:
     print(f"learned: {learned}", flush=True)
     page, best = write_run(folder), find_policy(str(folder.path)).parent.relative_to(folder.path)
     print(f"it lies in {folder.path}: {page.name}, learning_curve.png, {best}")
-    print(f"next: {command} {then}", flush=True)
+    print(f"next: {then}", flush=True)
 
 
 def _evaluate(task: Task, folder: RunFolder) -> str:

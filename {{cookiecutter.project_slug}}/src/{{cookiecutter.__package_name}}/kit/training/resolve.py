@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..files import read_json
-from ..policy.find import LAST
+from ..policy.find import LAST, RUNS, env_of
+from ..task import Task
 from .options import TrainOptions
 from .run_folder import RunFolder
 
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
     from .storage import Storage
 
 
-def resolve_run(options: TrainOptions) -> tuple[RunFolder, "Storage | None", TrainOptions, dict[str, Any]]:
+def resolve_run(task: Task, options: TrainOptions) -> tuple[RunFolder, "Storage | None", TrainOptions, dict[str, Any]]:
     """Returns the run to start or to go on with: its folder, storage and options, and its config.json until now.
 
     Raises:
-        UsageError: the run to resume is not there, the name of a new one is taken, or its limit is reached already.
+        UsageError: the run to resume is not there, the name is taken, or its limit is reached already.
     """
-    folder = RunFolder.earlier(options.name) if options.resume else RunFolder.new(options.name)
+    if options.name and (other := env_of(RUNS / options.name)) not in (None, task.env_id):
+        raise UsageError(
+            f"{RUNS / options.name} is a run of {other}, not of {task.env_id}: give its --env, or another --name"
+        )
+    folder = RunFolder.earlier(options.name, task.env_id) if options.resume else RunFolder.new(options.name)
     saved, storage = _saved(folder, options), None
     uri = options.storage or saved.get("options", {}).get("storage")
     if uri:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..config import config_of
-from ..contract import ignored, run_checks, show
+from ..contract import show
 from ..errors import RunError
 from ..files import write_json
 from ..guard import calls, child_log, watchdog
@@ -41,7 +41,7 @@ class Run:
 
     def __init__(self, task: Task, options: TrainOptions) -> None:
         self.task, self.exit_code = task, 0
-        self.folder, self.storage, self.options, self.saved = resolve_run(options)
+        self.folder, self.storage, self.options, self.saved = resolve_run(task, options)
         require_clients(self.options.track)
         self.vectorization: Vectorization
         self._interrupt = Interrupt()
@@ -62,7 +62,8 @@ class Run:
         self.exit_code = self._interrupt.exit_code
         if isinstance(error, EnvironmentFailure) and not self.options.debug:
             self.folder.make()
-            raise RunError(write_failure(self.folder.path, error.facts, self.task.package)) from None
+            facts = {**error.facts, "env_id": self.task.env_id}
+            raise RunError(write_failure(self.folder.path, facts, self.task.command("replay"))) from None
         if isinstance(error, OSError):
             raise RunError(f"{self.folder.path} can't be written: {error}; the checkpoints in it are whole") from None
 
@@ -74,7 +75,7 @@ class Run:
             UsageError: the environment refuses its config.
         """
         self.task.check_config(self.options.config)
-        report = run_checks(self.task.target, dict(self.options.config), quick=True, ignore=ignored(self.task.package))
+        report = self.task.check(self.options.config, quick=True)
         if report.todo:
             raise RunError(report.todo)
         judged = [replace(one, severity="error" if one.blocks_training else "warning") for one in report.failures]
@@ -95,7 +96,7 @@ class Run:
             start_ray(self.options.address, self.task)
             self._interrupt.is_at_once = False
             cpus = cluster_cpus()
-        root = find_root(self.task.package)
+        root = find_root(self.task.home)
         settings = read_settings(root, {key: getattr(self.options, key) for key in KEYS})
         runners = settings["num_env_runners"]
         if "num_env_runners" not in self.options.given and isinstance(runners, int) and self.saved and runners > cpus:
@@ -108,6 +109,7 @@ class Run:
             cpus,
             self.task.is_vector,
             root,
+            self.task.only_one,
         )
         print(self.vectorization.reason, flush=True)
 
@@ -150,6 +152,8 @@ class Run:
             raise
         finally:
             with interrupt.ending():
+                if self.task.only_one:
+                    algorithm.stop()  # closes its copy, before the evaluation makes one
                 unwritten = end(reason)
                 if self.storage and loop.status.iteration:
                     unwritten = self.storage.copy(self.folder, loop.status.iteration) or unwritten
@@ -169,7 +173,7 @@ class Run:
         fitted = asdict(self.vectorization)
         config: dict[str, Any] = {
             "env_id": self.task.env_id,
-            "command": self.options.command(self.task.package, {name: fitted[name] for name in KEYS}),
+            "command": self.options.command(self.task.command("train"), {name: fitted[name] for name in KEYS}),
             "started": datetime.now().isoformat(timespec="seconds"),
             "options": self.options.kept(),
             "env_config": config_of(env) or dict(self.options.config),

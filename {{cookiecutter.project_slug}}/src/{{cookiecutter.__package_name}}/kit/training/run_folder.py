@@ -45,9 +45,9 @@ class RunFolder:
         return folder
 
     @classmethod
-    def earlier(cls, name: str | None) -> "RunFolder":
-        """Names the folder of an earlier run; without a name, the newest."""
-        return cls(RUNS / name if name else newest_run())
+    def earlier(cls, name: str | None, env_id: str | None = None) -> "RunFolder":
+        """Names the folder of an earlier run; without a name, the newest, of an environment or of any."""
+        return cls(RUNS / name if name else newest_run(env_id))
 
     def make(self) -> None:
         """Makes the folder or, of an earlier run, takes it; what a run without a checkpoint has left is removed.

@@ -22,7 +22,12 @@ OPERATIONS_PER_BYTE = 1 / 250  # the border is higher where an observation has t
 
 
 def fit(
-    settings: Settings, make: Callable[[Mapping[str, Any]], Any], num_cpus: int, is_vector: bool, root: Path = Path()
+    settings: Settings,
+    make: Callable[[Mapping[str, Any]], Any],
+    num_cpus: int,
+    is_vector: bool,
+    root: Path = Path(),
+    only_one: bool = False,
 ) -> Vectorization:
     """Replaces each "auto" by what fits this environment and `num_cpus` CPUs.
 
@@ -32,11 +37,14 @@ def fit(
         num_cpus: of the machine or the cluster.
         is_vector: whether the environment steps all copies itself.
         root: where the settings were read.
+        only_one: whether there may be no second copy.
 
     Raises:
-        UsageError: a mode that the environment doesn't have, or more env runners than CPUs; Ray would wait for ever.
+        UsageError: a mode or copies that the environment doesn't have, or more env runners than CPUs; Ray would wait for ever.
         EnvironmentFailure: the environment fails while it is measured.
     """
+    if only_one:
+        return one_copy(settings, is_vector)
     runners, mode = settings["num_env_runners"], settings["gym_env_vectorize_mode"]
     if runners != AUTO and int(runners) > num_cpus:
         raise UsageError(
@@ -52,6 +60,18 @@ def fit(
         return replace(chosen := Vectorization(**given), reason=f"vectorization: {_where(chosen)}, as given")
     chosen = choose(settings, measure(make, is_vector), num_cpus, is_vector)
     return chosen if (root / FILE).exists() else replace(chosen, reason=f"{chosen.reason} (no {FILE}: {AUTO})")
+
+
+def one_copy(settings: Settings, is_vector: bool) -> Vectorization:
+    """Returns what fits an environment that may exist once only; raises UsageError where the settings ask for more."""
+    one = Vectorization(0, 1, VECTOR_MODE if is_vector else "sync")
+    for key in KEYS:
+        if settings[key] not in (AUTO, getattr(one, key)):
+            raise UsageError(
+                f"{key} = {settings[key]}, but registration.py says only_one: there may be one copy, in this process; "
+                f'write {getattr(one, key)} or "{AUTO}"'
+            )
+    return replace(one, reason="vectorization: one copy in this process; registration.py says only_one")
 
 
 def choose(settings: Settings, profile: Profile, num_cpus: int, is_vector: bool) -> Vectorization:

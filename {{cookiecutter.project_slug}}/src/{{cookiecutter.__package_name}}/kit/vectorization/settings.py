@@ -41,14 +41,15 @@ class Vectorization:
         return self.processes * self.num_envs_per_env_runner
 
 
-def find_root(package: str) -> Path:
-    """Returns the project's folder: two above its package where vectorization.toml is there, else the working directory.
+def find_root(home: str) -> Path:
+    """Returns where vectorization.toml is, or would be: two above a project's package, else the working directory.
 
     Args:
-        package: its name; it has been imported.
+        home: the task's; it has been imported. A package in the project's has its own file, in its folder.
     """
-    here, folders = Path.cwd(), Path(sys.modules[package].__file__ or "").resolve().parents
-    root = next((folder for folder in folders[1:3] if (folder / FILE).is_file()), here)
+    here, folder = Path.cwd(), Path(sys.modules[home].__file__ or "").resolve().parent
+    root = next((above for above in folder.parents[:2] if (above / FILE).is_file()), here)
+    root = folder if "." in home else root
     return root.relative_to(here) if root.is_relative_to(here) else root
 
 

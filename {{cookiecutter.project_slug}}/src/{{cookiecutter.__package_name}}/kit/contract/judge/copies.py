@@ -16,12 +16,13 @@ from .seeds import fresh_copies_agree, rounding
 FILE_ERRORS = ("FileNotFound", "No such file", "ModuleNotFound")
 
 
-@check(fix="give each copy its own port (0 lets the system choose), file and display", at="__init__")
+@check(fix="give each copy its own port (0 lets the system choose), file and display; a device that is there once "
+       "needs only_one=True in registration.py", at="__init__")  # fmt: skip
 def copies_can_be_made(record: EnvRecord) -> Findings:
     """A second copy can be made while the first one lives: an env runner holds many."""
     second = record.builds.get("second")
     if second is None:
-        raise NotJudged("the constructor raises")
+        raise NotJudged("the constructor raises, or one copy is all there may be")
     if second.error is not None:
         text = f"a second copy (instance) cannot be made while the first one is open: {second.error.text}"
         yield Finding(text, where=second.error.where)

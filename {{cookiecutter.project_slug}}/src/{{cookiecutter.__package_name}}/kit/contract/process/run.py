@@ -46,9 +46,12 @@ class _Run:
         """Runs all recorders to their end."""
         try:
             main = self.start()
-            replicas = [] if self.request.quick else [self.start(replica=1, cap=REPLICA_STEPS, renders=True)]
+            is_alone = self.request.quick or self.request.only_one
+            replicas = [] if is_alone else [self.start(replica=1, cap=REPLICA_STEPS, renders=True)]
             self._run_main(main)
-            if not self.request.quick and self.record.has("about") and self.record.about.uses_order:
+            if self.request.only_one and not self.request.quick:
+                replicas = [self.start(replica=1, cap=REPLICA_STEPS, renders=True)]
+            elif not self.request.quick and self.record.has("about") and self.record.about.uses_order:
                 replicas += [self.start(replica=seed, cap=REPLICA_STEPS) for seed in MORE_HASH_SEEDS]
             self._wait(replicas)
             if replicas and replicas[0].stop is not None and self.record.cap is not None:
@@ -91,7 +94,12 @@ class _Run:
 
 
 def run_checks(
-    target: str, config: dict[str, Any] | None = None, *, quick: bool = False, ignore: Mapping[str, str] | None = None
+    target: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    quick: bool = False,
+    ignore: Mapping[str, str] | None = None,
+    only_one: bool = False,
 ) -> Report:
     """Runs the contract on an environment in processes of its own; always returns, whatever the environment does.
 
@@ -100,6 +108,7 @@ def run_checks(
         config: The environment's config.
         quick: Only the checks that fit into the first second of `train`.
         ignore: Checks whose findings do not count, and why.
+        only_one: No two copies may be open at once; what needs them is not judged.
 
     Returns:
         The report. Its `todo` is set as long as `reset` or `step` are still to be written.
@@ -116,7 +125,7 @@ def run_checks(
         raise UsageError(f"the config must hold what JSON can hold: {error}") from error
     place, _, attribute = target.rpartition(":")
     found_anywhere = f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target
-    request = Request(found_anywhere, dict(config or {}), quick, home=os.getcwd())
+    request = Request(found_anywhere, dict(config or {}), quick, only_one, home=os.getcwd())
     with tempfile.TemporaryDirectory(prefix="checks-", ignore_cleanup_errors=True) as folder:
         record = _Run(Path(folder), request).go()
     if target.startswith(f"{__name__.partition('.kit.')[0]}.") and not quick:

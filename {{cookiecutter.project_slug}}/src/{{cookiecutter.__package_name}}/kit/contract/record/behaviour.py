@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from contextlib import suppress
 from typing import Any
 
 from ...spaces.views import View
@@ -110,6 +111,9 @@ def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
     """Pickles what the environment holds; returns which lock, file or the like can't be, and why: no engine's object."""
     env = recorder.env if isinstance(recorder.env, View) else unwrapped(recorder.env)  # wrappers may hold functions
     recorder.play(env, 13, 2)
+    with suppress(BaseException):
+        pickle.dumps(env)  # with its own __getstate__, if it has one
+        return None
     for name, value in attributes(env).items():
         try:
             pickle.dumps(value)

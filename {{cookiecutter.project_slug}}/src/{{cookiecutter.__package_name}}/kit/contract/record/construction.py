@@ -33,7 +33,7 @@ def record_defaults(recorder: Recorder) -> dict[str, Any]:
     parameter = next(iter(parameters(recorder.maker).values()), None)
     default = parameter.default if parameter is not None else None
     facts: dict[str, Any] = {}
-    if isinstance(default, dict | list | set):
+    if isinstance(default, dict | list | set) and not recorder.only_one:
         kept = copy.deepcopy(default)
         recorder.build("keywords", Keywords())
         if kept != default:

@@ -62,7 +62,7 @@ class Recorder:
         self.main_config: Any = None  # the config object that it, and all further copies, were made from
         self.config_before: Any = None
         self.first_spaces: dict[str, Any] = {}
-        self.slow_to_build = self.only_one = False
+        self.slow_to_build, self.only_one = False, bool(request["only_one"])
         self.spare: list[Any] = []  # copies that have not been reset, for who needs one
         self.episodes: list[Episode] = []
         self.plan = self.plan_by_pace()
@@ -91,11 +91,12 @@ class Recorder:
                 break
         else:
             raise NotJudged("the constructor raises")
-        self.keep(self.build("second", self.main_config))
-        if self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS:  # the first one may have imported a library
-            self.builds[name].seconds = min(self.builds[name].seconds, self.builds["second"].seconds)
+        if not self.only_one:
+            self.keep(self.build("second", self.main_config))
+            if self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS:  # the first one may have imported a library
+                self.builds[name].seconds = min(self.builds[name].seconds, self.builds["second"].seconds)
+            self.only_one = self.builds["second"].error is not None
         self.slow_to_build = self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS
-        self.only_one = self.builds["second"].error is not None
         for space in ("observation_space", "action_space"):
             self.first_spaces[space] = copy_value(attribute(self.env, space))
 
@@ -106,7 +107,9 @@ class Recorder:
 
     def another(self) -> Any:
         """Returns one more copy from the same config object, as in one env runner; raises NotJudged if none can be."""
-        env = self.spare.pop() if self.spare else self.build("another", self.main_config)
+        env = self.spare.pop() if self.spare else None
+        if env is None and not self.only_one:
+            env = self.build("another", self.main_config)
         if env is None:
             raise NotJudged("no second copy can be made")
         return env

@@ -30,6 +30,8 @@ def record_draws(recorder: Recorder) -> bool:
 def _render(recorder: Recorder, mode: str | None) -> Rendered:
     recorder.heartbeat.context(f"an episode rendered in mode {mode!r}")
     recorder.action_space()
+    if recorder.only_one:
+        recorder.release(recorder.env)
     env = recorder.build("rendered", recorder.main_config, mode)
     seed_global(22)
     play = recorder.start(env, 0)
