@@ -136,6 +136,12 @@ def intercept(bake: Callable[..., BakedProject]) -> BakedProject:
 
 
 @pytest.fixture(scope="session")
+def external(bake: Callable[..., BakedProject]) -> BakedProject:
+    """The worked example whose simulator is another process, installed."""
+    return bake(project_name="Tank Demo", starter="external").install()
+
+
+@pytest.fixture(scope="session")
 def stub(bake: Callable[..., BakedProject]) -> BakedProject:
     """The stub with the default answers, installed, nothing filled in."""
     return bake().install()

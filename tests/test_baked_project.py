@@ -28,7 +28,7 @@ SPACES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["corridor", "intercept", "stub", "vector"])
+@pytest.fixture(params=["corridor", "intercept", "stub", "vector", "external"])
 def project(request: pytest.FixtureRequest) -> BakedProject:
     """Each starter, installed."""
     return request.getfixturevalue(request.param)

@@ -26,12 +26,12 @@ LAYERS = [
     {"task"},
     {"tasks"},
     {"policy", "vectorization"},
-    {"rllib", "playing", "serving"},
+    {"rllib", "playing", "serving", "external"},
     {"training"},
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 13_661  # of the whole kit; to be lowered whenever it gets lighter
+MOST_LINES = 14_169  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 5_191
 
 

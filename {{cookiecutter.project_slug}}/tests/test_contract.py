@@ -9,18 +9,19 @@ from {{cookiecutter.__package_name}} import TASK
 from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of
 from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
-
 OWN, *ADDED = names_of(TASK.package)  # environments of the project: the first, and what `add` has added
-
-
-ENVIRONMENTS = {name: task_named(TASK.package, name) for name in names_of(TASK.package)}
-CASES = [(env, name) for env, task in ENVIRONMENTS.items() for name in checks_of(task.is_multi_agent)]
+TASKS = {env: task_named(TASK.package, env) for env in (OWN, *ADDED)}
+CASES = [
+    pytest.param(env, name, id=name if env == OWN else f"{env}-{name}")
+    for env, task in TASKS.items()
+    for name in checks_of(task.is_multi_agent)
+]
 
 
 @cache
 def report_of(env: str) -> Report:
-    """Runs all checks, once on each environment of the project."""
-    return ENVIRONMENTS[env].check()
+    """Runs all checks, once on each environment."""
+    return TASKS[env].check()
 
 
 @pytest.mark.parametrize(("env", "name"), CASES)

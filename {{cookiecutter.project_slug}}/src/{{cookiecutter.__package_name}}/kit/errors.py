@@ -19,6 +19,13 @@ class RunError(Exception):
     """The environment or the run is at fault; the message says what happened and where."""
 
 
+class BrokenEpisode(RunError):
+    """An episode can't go on, but the next one can: `step` may raise it, and training drops the episode.
+
+    For what is no fault of the environment's own code, such as a simulator that has died.
+    """
+
+
 @contextmanager
 def importing(package: str) -> Iterator[None]:
     """Says in one line what is wrong with a module of the project, where a command or pytest imports it.

@@ -1,5 +1,6 @@
 """Stands between your environment and training, and ends the run at once on what would only spoil it."""
 
+import logging
 import math
 import multiprocessing
 import signal
@@ -11,9 +12,13 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 
 from ..config import config_of
+from ..errors import BrokenEpisode
 from ..spaces.predicate import predicate
 from .calls import EnvironmentCalls
 from .failure import EnvironmentFailure
+
+BROKEN = "broken_episode"  # in the info of a step that was none: the environment has raised BrokenEpisode
+logger = logging.getLogger(__name__)
 
 
 class Guard(EnvironmentCalls, gym.Wrapper[Any, Any, Any, Any]):
@@ -37,6 +42,7 @@ class Guard(EnvironmentCalls, gym.Wrapper[Any, Any, Any, Any]):
         self._seeds = np.random.default_rng()
         self._seed = self._episode = 0
         self._actions: list[Any] = []
+        self._observation: Any = None
         if multiprocessing.parent_process() is not None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends this one
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -49,14 +55,20 @@ class Guard(EnvironmentCalls, gym.Wrapper[Any, Any, Any, Any]):
         self._first_seed = None
         self._episode += 1
         self._actions = []
-        return self._call(self.env.reset, seed=self._seed, options=options)
+        self._observation, info = self._call(self.env.reset, seed=self._seed, options=options)
+        return self._observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Takes a step and looks at what it returns."""
         self._actions.append(action)
-        observation, reward, terminated, truncated, info = self._call(self.env.step, action)
+        try:
+            observation, reward, terminated, truncated, info = self._call(self.env.step, action)
+        except BrokenEpisode as error:
+            logger.warning(f"an episode is dropped, {self._where()}: {error}")
+            return self._observation, 0.0, False, True, {BROKEN: True}  # never learnt from: the env runner drops it
         if not _is_finite(reward):
             raise self._failure(f"the reward is {reward!r}, not a finite number")
+        self._observation = observation
         self._watch_length(len(self._actions))
         return observation, reward, terminated, truncated, info
 

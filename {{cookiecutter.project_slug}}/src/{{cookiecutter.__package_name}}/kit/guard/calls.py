@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import BrokenEpisode, RunError
 from ..spaces.membership import problems
 from ..spaces.predicate import predicate, without_float_bounds
 from ..tracebacks import users_traceback
@@ -47,11 +48,17 @@ class EnvironmentCalls:
 
         Raises:
             EnvironmentFailure: it raises, exits, or returns an observation that training can't go on with.
+            BrokenEpisode: it raises that.
         """
         watchdog = self._watchdog
         watchdog.caller, watchdog.since = threading.get_ident(), time.monotonic()
         try:
             returned = function(*arguments, **options)
+        except BrokenEpisode:
+            raise
+        except RunError as error:  # says itself what happened
+            what, _, details = str(error).partition("\n")
+            raise self._failure(what.removesuffix(":"), details) from error
         except (Exception, SystemExit) as error:
             raise self._failure("the environment raised an exception", users_traceback(error)) from error
         finally:

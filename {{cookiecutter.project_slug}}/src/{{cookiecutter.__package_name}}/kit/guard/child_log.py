@@ -60,6 +60,11 @@ def _folders() -> Iterator[Path]:
     return Path(tempfile.gettempdir()).glob(f"{_prefix()}*")
 
 
+def folder_of_run(name: str) -> Path | None:
+    """Returns the path of a folder that all processes of this run on this machine share; None outside of training."""
+    return Path(tempfile.gettempdir(), _prefix() + name) if RUN in os.environ else None
+
+
 def clean() -> None:
     """Removes what this run's processes have left on this machine; an env runner that is killed can't do it."""
     for folder in _folders():

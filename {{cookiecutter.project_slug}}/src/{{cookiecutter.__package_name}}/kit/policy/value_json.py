@@ -124,7 +124,9 @@ def _read(space: Any, value: Any, path: str) -> Any:
 
 
 def _read_numbers(space: Any, value: Any, path: str) -> Any:
-    """Returns an array of the space's dtype; of another where that would change a number."""
+    """Returns an array of the space's dtype; of another where that would change a number, or what is one already."""
+    if isinstance(value, np.ndarray):
+        return value
     array = np.array(value, dtype=object)  # as they came: neither text nor true becomes a number
     kinds = set(map(type, array.flat))
     if not kinds <= {int, float}:

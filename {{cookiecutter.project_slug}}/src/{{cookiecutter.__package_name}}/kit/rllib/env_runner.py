@@ -9,6 +9,7 @@ import torch
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
+from ..guard import BROKEN
 from ..guard.child_log import ChildLog, pop_hang_report
 from ..guard.failure import EnvironmentFailure
 from ..guard.watchdog import watchdog_of
@@ -83,6 +84,7 @@ class EnvRunner(BatchedEnvRunner):
                 raise CopyLost("a process of an environment has died") from cause
             is_known = isinstance(cause, EnvironmentFailure)
             raise self._report(cause if is_known else f"sampling failed:\n{users_traceback(cause)}") from error
+        episodes = [episode for episode in episodes if not episode.get_infos(-1).get(BROKEN)]
         sampled = self._counter.count(episodes)
         sampled.observations_out_of_bounds = self._child_log.new_out_of_bounds()
         sampled.log_lines = self._tag(self._child_log.new_lines())

@@ -1,7 +1,9 @@
 """What a step of the environment costs: what it computes, what it waits, and what it returns."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,8 @@ class Profile:
     """What a step of one copy costs, episode starts included.
 
     Attributes:
-        cpu_seconds: CPU time, of all threads.
-        wait_seconds: without a CPU and without need of one: for another process, a device, a network.
+        cpu_seconds: CPU time, of all threads, and of the processes that the environment has started.
+        wait_seconds: without a CPU and without need of one: for another machine, a device, a timer.
         observation_bytes: as the policy sees it.
         operation_seconds: CPU time of a small operation of Python and NumPy. On a busy machine, whose cores and caches
             are shared, it grows as `cpu_seconds` does, up to twice; so their ratio says what a step costs.
@@ -51,15 +53,16 @@ def measure(make: Callable[[Mapping[str, Any]], Any], is_vector: bool) -> Profil
     Raises:
         EnvironmentFailure: the environment fails.
     """
+    others = set(_threads_of_children("self"))
     env = make({"num_envs": COPIES} if is_vector else {})
     windows: list[list[float]] = []
     play = _play(env)
     next(play)
     while len(windows) < 2 or sum(window[1] for window in windows) < SECONDS:
-        before, steps, end = _clocks(), 0, time.perf_counter() + WINDOW_SECONDS
+        before, steps, end = _clocks(others), 0, time.perf_counter() + WINDOW_SECONDS
         while not steps or time.perf_counter() < end:
             steps += next(play)
-        spent = _clocks() - before
+        spent = _clocks(others) - before
         operation = time.process_time()
         for _ in range(OPERATIONS):
             float(np.zeros(4).copy().sum())
@@ -88,11 +91,29 @@ def _play(env: Any) -> Iterator[int]:
         yield 1
 
 
-def _clocks() -> np.ndarray:
+def _clocks(others: set[Path]) -> np.ndarray:
     """Returns three clocks in seconds: of the wall, of the CPU, and of waiting for a CPU that others have.
 
-    Linux alone knows the last one; elsewhere, what others take counts as waiting.
+    The last two count the processes that the environment has started, too: a simulator computes on the same CPUs. Linux
+    alone knows the last one, and processes before they end; elsewhere, what these take counts as waiting.
+
+    Args:
+        others: the threads of processes that were there before the environment.
     """
-    schedule = Path("/proc/thread-self/schedstat")
-    queued = int(schedule.read_text().split()[1]) / 1e9 if schedule.exists() else 0.0
-    return np.array([time.perf_counter(), time.process_time(), queued])
+    ended = os.times()
+    cpu, queued = time.process_time() + ended.children_user + ended.children_system, 0.0
+    for thread in {Path("/proc/thread-self"), *_threads_of_children("self")} - others:
+        with suppress(OSError):  # it has ended, or this is no Linux
+            computed, waited, _ = map(int, (thread / "schedstat").read_text().split())
+            cpu += computed / 1e9 * (thread.name != "thread-self")
+            queued += waited / 1e9
+    return np.array([time.perf_counter(), cpu, queued])
+
+
+def _threads_of_children(process: str) -> Iterator[Path]:
+    """Yields where Linux tells of each thread of the processes that a process has started, and they in turn."""
+    for path in Path("/proc", process, "task").glob("*/children"):
+        with suppress(OSError):
+            for child in path.read_text().split():
+                yield from Path("/proc", child, "task").iterdir()
+                yield from _threads_of_children(child)

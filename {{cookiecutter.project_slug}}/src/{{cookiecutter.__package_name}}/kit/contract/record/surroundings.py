@@ -88,7 +88,7 @@ class Events:
         if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path, mode, flags = os.fsdecode(arguments[0]), arguments[1], arguments[2] or 0
             writes = any(c in mode for c in "wax+") if isinstance(mode, str) else flags & (os.O_WRONLY | os.O_RDWR)
-            if writes and not path.startswith(("/dev/", "/proc/")):
+            if writes and not path.startswith(("/dev/", "/proc/")) and not os.path.isdir(path):  # a file without a name
                 self.written.append(os.path.abspath(path))
 
     def _warn(self, message: Any, category: Any, filename: str, lineno: int, *_: Any) -> None:
