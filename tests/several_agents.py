@@ -90,18 +90,25 @@ class Env(MultiAgentEnv):
 '''
 
 
-def check(folder: Path, text: str, *, slow: bool = False) -> Report:
+def check(folder: Path, text: str, probes: str = "some") -> Report:
     """Returns what the contract finds in an environment that is given as text."""
     path = folder / "environment.py"
     path.write_text(text, encoding="utf-8")
-    return check_class(folder, load(f"{path}:Env"), slow=slow)
+    return check_class(folder, load(f"{path}:Env"), probes)
 
 
-def check_class(folder: Path, env_class: Any, *, slow: bool = False) -> Report:
-    """Returns what the contract finds in an environment, recorded here: it must neither hang nor exit."""
-    without = () if slow else SLOW_PROBES
-    request: dict[str, Any] = json.loads(json.dumps(vars(Request("", {}, quick=False, without=without))))
+def check_class(folder: Path, env_class: Any, probes: str = "some") -> Report:
+    """Returns what the contract finds in an environment, recorded here, so that it must neither hang nor exit.
+
+    Args:
+        folder: for the files.
+        env_class: the environment.
+        probes: "all", all but the slow ones ("some"), or those that `train` begins with ("quick").
+    """
+    without = () if probes == "all" else SLOW_PROBES
+    request: dict[str, Any] = json.loads(json.dumps(vars(Request("", {}, quick=probes == "quick", without=without))))
     (folder / "heartbeat").write_bytes(bytes(HEARTBEAT_BYTES))
+    (folder / "record").unlink(missing_ok=True)
     recorder = Recorder(request, Heartbeat(folder / "heartbeat"), RecordWriter(folder / "record"))
     recorder.maker = env_class
     seed_global(0)

@@ -290,8 +290,8 @@ def test_added_environment_is_clean_tested_and_trained(two: BakedProject) -> Non
     assert re.search(r"to do: .*other_env/env.py:\d+: reset\(\) is still to be written", tests)
     fill_in(two)
     tests = two.run("-m", "pytest", "-v", "-k", "test_contract", check=True).stdout
-    for added in ("", "-other-env"):
-        assert f"test_contract[same_seed_same_episode{added}] PASSED" in tests
+    for added in ("", "other-env-"):
+        assert f"test_contract[{added}same_seed_same_episode] PASSED" in tests
     two.run("-m", "corridor_demo.train", "--env", "other-env", "--name", "a", "--max-env-steps", "2000", check=True)
     summary = two.read("runs/a/config.json")
     assert '"env_id": "corridor_demo/OtherEnv-v0"' in summary
@@ -327,7 +327,7 @@ def test_renaming_it_as_the_readme_says_works(two: BakedProject) -> None:
     (two.source / module).rename(two.source / "harder")
     (two.path / "tests" / f"test_{module}.py").rename(two.path / "tests" / "test_harder.py")
     tests = two.run("-m", "pytest", "-v", check=True).stdout
-    assert "tests/test_harder.py::" in tests and "test_contract[same_seed_same_episode-harder] PASSED" in tests
+    assert "tests/test_harder.py::" in tests and "test_contract[harder-same_seed_same_episode] PASSED" in tests
     code = "import gymnasium as gym; print(gym.make('corridor_demo.harder:corridor_demo/Harder-v1').unwrapped)"
     assert "HarderEnv" in two.run("-c", code, check=True).stdout
     assert "| `corridor_demo/Harder-v1` | `src/corridor_demo/harder/env.py` | `--env harder` |" in two.read("README.md")

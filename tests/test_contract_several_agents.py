@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from correct_agents import CORRECT, Base
+from correct_agents import CORRECT, Base, StrictTurns
+from kit.contract import Failure, Report, checks_of, run_checks
+from kit.contract.ignore import known
+from kit.errors import UsageError
+from kit.multi_agent.env import TimeLimit
 from several_agents import WALKERS, check, check_class
 
 
@@ -35,7 +40,6 @@ SEED = "        super().reset(seed=seed)\n"
 TERMINATED = "        terminated = {agent: won or agent in home for agent in self.agents}\n"
 TRUNCATED = "        truncated = {agent: not terminated[agent] and (late or agent in tired) for agent in self.agents}\n"
 ALL_WON, ALL_LATE = 'terminated["__all__"] = won', 'truncated["__all__"] = late and not won'
-SHRINK = "        self.agents = [agent for agent in self.agents if agent not in over]\n"
 STARTED = (
     "        return {agent: self._observe(agent) for agent in self.agents}, {agent: {} for agent in self.agents}\n"
 )
@@ -48,7 +52,6 @@ TIME = "        self.time += 1\n"
 CLASS = '    metadata = {"render_modes": []}\n'
 DRAW = "int(self.np_random.integers(0, 4))"
 INIT = "        self.render_mode = render_mode\n"
-OVER_NOW = "gone = [agent for agent in self.energy if agent not in self.agents and agent not in joining]"
 
 MUTANTS = (
     # `__all__` and the ends.
@@ -69,7 +72,7 @@ MUTANTS = (
     Mutant("info of a dead agent", "ended_agents_stay_away", "gets an info", (before(RETURN, "infos.update({agent: {} for agent in home})"),)),
     Mutant("flag of a dead agent", "ended_agents_stay_away", "flagged as alive", (before(RETURN, "dead = [agent for agent in WALKERS if agent not in self.agents and agent not in over]", "terminated.update({agent: False for agent in dead})", "truncated.update({agent: False for agent in dead})"),)),
     Mutant("revived under the same id", "ended_agents_stay_away", "takes a free ID", (("if agent not in self.energy][:", "if self.energy.get(agent, 0) <= 0 and agent not in self.agents][:"),)),
-    Mutant("agents never shrink", "agents_are_the_present", "still holds", ((SHRINK, "        live = getattr(self, '_live', self.agents)\n"), *((old, new) for old, new in ((TERMINATED, "        self.agents, kept = [agent for agent in self.agents if agent not in getattr(self, '_gone', [])], list(self.agents)\n" + TERMINATED),)), ("        if self.agents:\n            self.agents += joining\n            seen += joining\n", "        self._gone = [*getattr(self, '_gone', []), *over]\n        if len(self.agents) > len(over):\n            seen += joining\n            self.agents += joining\n        self.agents += [agent for agent in kept if agent not in self.agents]\n"), ("        self.time = 0\n", "        self.time, self._gone = 0, []\n"))),
+    Mutant("agents never shrink", "agents_are_the_present", "still holds", (("self.agents", "self.present"), ("        self.time = 0\n", "        self.time, self.agents = 0, [*WALKERS, *HELPERS]\n"))),
     # The dicts and their keys.
     Mutant("acting agent without reward", "acting_agents_are_rewarded", "gets no reward", ((REWARDS, '        rewards = {agent: reward for agent in self.agents if agent != "b"}\n'),)),
     Mutant("reward of an unknown id", "only_possible_agents", "rewards hold 'team'", (before(RETURN, 'rewards["team"] = reward'),)),
@@ -131,12 +134,12 @@ def mutate(mutant: Mutant) -> str:
     text = WALKERS
     for old, new in mutant.changes:
         assert old in text, f"the environment has no {old!r} any more"
-        text = text.replace(old, new, 1)
+        text = text.replace(old, new)
     return text
 
 
 def test_contract_accepts_the_unbroken_environment(tmp_path: Path) -> None:
-    report = check(tmp_path, WALKERS, slow=True)
+    report = check(tmp_path, WALKERS, "all")
     assert report.failures == []
     assert not [why for why in report.skipped.values() if "itself failed" in why]
 
@@ -148,11 +151,89 @@ def test_contract_accuses_no_correct_environment(env_class: type[Base], tmp_path
     assert not [why for why in report.skipped.values() if "itself failed" in why]
 
 
+def test_time_limit_observes_everyone_once_more(tmp_path: Path) -> None:
+    """As the one who waits for its turn is truncated as well."""
+    report = check_class(tmp_path, lambda config: TimeLimit(StrictTurns(config), 7))
+    assert report.failures == []
+    env = TimeLimit(StrictTurns(), 1)
+    first, _ = env.reset(seed=0)
+    observations, _, _, truncated, _ = env.step({"x": 1})
+    assert observations["x"] is first["x"] and truncated["x"] and truncated["o"] and truncated["__all__"]
+
+
+def test_step_of_four_values_is_named_behind_the_time_limit(tmp_path: Path) -> None:
+    class Old(Base):
+        def step(self, actions: Any) -> Any:
+            return super().step(actions)[:4]
+
+    report = check_class(tmp_path, lambda config: TimeLimit(Old(config), 7), "quick")
+    assert [failure.check for failure in report.blocking] == ["step_returns"]
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "_"))
 def test_contract_names(mutant: Mutant, tmp_path: Path) -> None:
-    report = check(tmp_path, mutate(mutant))
+    found: list[Failure] = []
+    for probes in ("quick", "some"):  # most are found by what `train` begins with
+        if not found:
+            report = check(tmp_path, mutate(mutant), probes)
+            found = [failure for failure in report.failures if failure.check == mutant.fails]
     assert not [why for why in report.skipped.values() if "itself failed" in why]
-    found = [failure for failure in report.failures if failure.check == mutant.fails]
     assert found, [f"{failure.check}: {failure.message}" for failure in report.failures]
     assert any(mutant.says in f"{failure.message} {failure.fix}" for failure in found)
     assert all(failure.fix for failure in report.failures)
+
+
+def whole_report(folder: Path, text: str, *, quick: bool = False) -> Report:
+    """Returns what the contract finds in a process of its own, as `check` and `train` run it."""
+    path = folder / "environment.py"
+    path.write_text(text, encoding="utf-8")
+    return run_checks(f"{path}:Env", quick=quick)
+
+
+def test_process_finds_out_that_there_are_several_agents(tmp_path: Path) -> None:
+    report = whole_report(tmp_path, WALKERS)
+    assert report.failures == [] and report.skipped.keys() == {"config_keys_used", "kit_unchanged"}
+    assert report.checks_run == len(checks_of(several=True)) - 2
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [("all flag missing", "all_flag_returned"), ("NaN reward", "reward_finite"), ("no possible_agents", "possible_agents_declared")],
+)  # fmt: skip
+def test_training_is_not_begun_with_what_spoils_it(name: str, check: str, tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    report = whole_report(tmp_path, mutate(mutant), quick=True)
+    assert check in {failure.check for failure in report.blocking}
+
+
+def test_training_is_not_stopped_by_what_may_be_intended(tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "agents never shrink")
+    report = whole_report(tmp_path, mutate(mutant), quick=True)
+    assert report.failures and not report.blocking
+
+
+def test_environment_of_several_agents_that_is_not_written_says_what_to_do(tmp_path: Path) -> None:
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "not written yet")
+    report = whole_report(tmp_path, mutate(mutant), quick=True)
+    assert report.todo is not None and "environment.py:45: step() is still to be written" in report.todo
+
+
+def test_end_of_the_process_is_told_with_its_step(tmp_path: Path) -> None:
+    report = whole_report(
+        tmp_path,
+        WALKERS.replace(TIME, f"{TIME}        if self.time == 9:\n            import os\n            os._exit(3)\n"),
+    )
+    assert [failure.check for failure in report.failures] == ["process_survives"]
+    assert "exit code 3 in step(), at step 9" in report.failures[0].message
+
+
+def test_checks_of_one_agent_are_none_of_several() -> None:
+    one, several = {*checks_of(several=False)}, {*checks_of(several=True)}
+    assert "vector_batches" in one - several and "all_flag_at_the_end" in several - one
+    assert len(several) >= 100
+
+
+def test_check_of_several_agents_can_be_ignored() -> None:
+    assert known("all_flag_not_early") == "all_flag_not_early"
+    with pytest.raises(UsageError, match="did you mean 'all_flag_not_early'"):
+        known("all_flag_not_erly")

@@ -1,6 +1,7 @@
 """The contract: every check is one test, named after it. The same as `python -m {{cookiecutter.__package_name}}.check`."""
 
 import warnings
+from functools import cache
 
 import pytest
 
@@ -9,20 +10,23 @@ from {{cookiecutter.__package_name}}.kit.contract import Report, checks_of
 from {{cookiecutter.__package_name}}.kit.tasks import names_of, task_named
 
 OWN, *ADDED = names_of(TASK.package)  # environments of the project: the first, and what `add` has added
-CHECKS = dict.fromkeys(
-    check for name in (OWN, *ADDED) for check in checks_of(task_named(TASK.package, name).is_multi_agent)
-)
+TASKS = {env: task_named(TASK.package, env) for env in (OWN, *ADDED)}
+CASES = [
+    pytest.param(env, name, id=name if env == OWN else f"{env}-{name}")
+    for env, task in TASKS.items()
+    for name in checks_of(task.is_multi_agent)
+]
 
 
-@pytest.fixture(scope="module")
-def report(request: pytest.FixtureRequest) -> Report:
-    """All checks, run once on each environment."""
-    return task_named(TASK.package, request.param).check()
+@cache
+def report_of(env: str) -> Report:
+    """Runs all checks, once on each environment."""
+    return TASKS[env].check()
 
 
-@pytest.mark.parametrize("report", [pytest.param(OWN, id=pytest.HIDDEN_PARAM), *ADDED], indirect=True, scope="module")
-@pytest.mark.parametrize("name", CHECKS)
-def test_contract(name: str, report: Report) -> None:
+@pytest.mark.parametrize(("env", "name"), CASES)
+def test_contract(env: str, name: str) -> None:
+    report = report_of(env)
     if name in report.ignored:
         pytest.skip(f"ignored: {report.ignored[name]}")
     if report.todo is not None and (name == "implemented" or name in report.skipped):

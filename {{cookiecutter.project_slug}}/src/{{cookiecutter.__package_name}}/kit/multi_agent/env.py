@@ -55,7 +55,7 @@ class MultiAgentEnv(_Env):
 class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
     """Truncates every agent that is left after so many steps, as Gymnasium's wrapper does for one.
 
-    The last observation of an agent that rests is the one that it has acted on.
+    Who is not observed in that step gets its last observation once more, and who isn't rewarded 0: RLlib needs both.
 
     Args:
         env: the environment.
@@ -65,24 +65,30 @@ class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: Any, max_episode_steps: int | None) -> None:
         super().__init__(env)
         self._limit, self._steps = max_episode_steps, 0
-        self._seen: dict[Any, Any] = {}
+        self._seen: dict[Any, Any] = {}  # the last observation of each agent that has not ended
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode."""
-        observations, infos = self.env.reset(seed=seed, options=options)
-        self._steps, self._seen = 0, dict(observations)
-        return observations, infos
+        started = self.env.reset(seed=seed, options=options)
+        self._steps, self._seen = 0, {}
+        self._note(started[0])
+        return started
 
     def step(self, actions: Mapping[Any, Any]) -> Any:
         """Takes a step."""
         results: Any = self.env.step(actions)
         observations, rewards, terminated, truncated, infos = results
         self._steps += 1
-        self._seen.update(observations)
+        self._note(observations, terminated, truncated)
         if self._limit is not None and self._steps >= self._limit and not terminated.get(ALL):
-            playing = [*self.env.get_wrapper_attr("agents"), *observations]
+            playing = [*self.env.get_wrapper_attr("agents"), *self._seen]
             left = {agent: True for agent in playing if not terminated.get(agent)}
             truncated = {**truncated, **left, ALL: True}
             seen = {agent: self._seen[agent] for agent in left if agent in self._seen}
             observations, rewards = {**seen, **observations}, {**dict.fromkeys(seen, 0.0), **rewards}
         return observations, rewards, terminated, truncated, infos
+
+    def _note(self, observations: Any, *flags: Any) -> None:
+        self._seen.update(observations if isinstance(observations, dict) else {})
+        over = {agent for one in flags if isinstance(one, dict) for agent, flag in one.items() if flag is True}
+        self._seen = {agent: seen for agent, seen in self._seen.items() if agent not in over}

@@ -76,8 +76,8 @@ def reset_returns(record: EnvRecord) -> Findings:
 
 
 def _wrapper_unpacks(error: CallError) -> bool:
-    """Tells whether a wrapper of Gymnasium failed to take apart what the environment's `step` returned."""
-    return "values to unpack" in error.text and "gymnasium" in (error.where or "")
+    """Tells whether a wrapper, Gymnasium's or the kit's, failed to take apart what the environment's `step` returned."""
+    return "values to unpack" in error.text and (error.where is None or "gymnasium" in error.where)
 
 
 @check(fix="write return observation, reward, terminated, truncated, info", at="step", blocks=True, once=True)

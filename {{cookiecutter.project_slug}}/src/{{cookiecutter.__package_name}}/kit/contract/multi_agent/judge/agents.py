@@ -11,7 +11,7 @@ from ...judge.registry import ONLY, Finding, Findings, check
 from ...record.env_record import EnvRecord
 from ...record.values import same
 from ..model import ALL, TABLES, JointEpisode, Moment, moments
-from .common import about, all_moments, named, stepped
+from .common import about, all_moments, ids, named, stepped
 
 IDS = 'write self.possible_agents = ["agent_0", "agent_1"] in __init__: the IDs of all agents that there can ever be'
 
@@ -19,16 +19,16 @@ IDS = 'write self.possible_agents = ["agent_0", "agent_1"] in __init__: the IDs 
 @check(fix=IDS, at="__init__", blocks=True, several=ONLY)
 def possible_agents_declared(record: EnvRecord) -> Findings:
     """`possible_agents` lists the IDs of all agents that there can ever be: each gets a policy before the first step."""
-    ids = about(record).ids
-    if not isinstance(ids, list | tuple) or not ids:
-        yield f"possible_agents must be a list of agent IDs, got {kind(ids) if ids is None or ids else short(ids)}"
+    declared = about(record).ids
+    if not ids(record):
+        yield f"possible_agents must be a list of agent IDs, got {short(declared)}"
         return
-    if not all(isinstance(agent, Hashable) for agent in ids) or len(set(ids)) < len(ids):
-        yield f"possible_agents holds an ID twice, or one that can't be a key of a dict: {short(ids)}"
-    if ALL in ids:
+    if not all(isinstance(agent, Hashable) for agent in declared) or len(set(declared)) < len(declared):
+        yield f"possible_agents holds an ID twice, or one that can't be a key of a dict: {short(declared)}"
+    if ALL in declared:
         yield Finding(f"possible_agents holds {ALL!r}, which stands for everyone", "give the agent another ID")
-    if (now := record.ids_after) != ids:
-        text = f"possible_agents has changed while playing, from {short(ids)} to {short(now)}"
+    if (now := record.ids_after) != declared:
+        text = f"possible_agents has changed while playing, from {short(declared)} to {short(now)}"
         yield Finding(text, f"{IDS}; an agent that comes later takes one of them that is free", at="step")
 
 
@@ -36,14 +36,13 @@ def possible_agents_declared(record: EnvRecord) -> Findings:
        at="__init__", blocks=True, several=ONLY)  # fmt: skip
 def agents_have_spaces(record: EnvRecord) -> Findings:
     """`observation_spaces` and `action_spaces` are dicts with a space for each possible agent."""
-    ids = about(record).ids if isinstance(about(record).ids, list | tuple) else ()
     for name in TABLES:
         table = about(record).tables.get(name)
         if about(record).only_one == name:
             yield f"{name} is missing; {name[:-1]} is one space for all, where each agent needs its own"
         elif not isinstance(table, dict | spaces.Dict):
             yield f"{name} must be a dict of spaces by agent ID, got {kind(table)}"
-        elif without := [agent for agent in ids if agent not in table]:
+        elif without := [agent for agent in ids(record) if agent not in table]:
             yield f"{name} has no space for agent {named(without)} of possible_agents"
         elif wrong := [agent for agent in table if not isinstance(table[agent], spaces.Space)]:
             yield f"{name}[{wrong[0]!r}] is the {kind(table[wrong[0]])}, not a space of gymnasium.spaces"
@@ -71,7 +70,7 @@ def results_are_dicts(record: EnvRecord) -> Findings:
 
 def _unknown(record: EnvRecord) -> dict[tuple[str, Any], str]:
     """Returns each dict and the ID in it that is not possible, and where it came first."""
-    known = {*about(record).ids} if isinstance(about(record).ids, list | tuple) else set()
+    known = {*ids(record)}
     found: dict[tuple[str, Any], str] = {}
     for moment in all_moments(record):
         episode: JointEpisode = moment.episode
@@ -93,13 +92,13 @@ def only_possible_agents(record: EnvRecord) -> Findings:
         if name in told:
             continue
         told.add(name)
-        like = [one for one in about(record).ids if str(one).endswith(str(agent)) or str(agent).endswith(str(one))]
-        text = f"{name} hold {agent!r}, {place}, which is not one of possible_agents ({named(about(record).ids)})"
+        like = [one for one in ids(record) if str(one).endswith(str(agent)) or str(agent).endswith(str(one))]
+        text = f"{name} hold {agent!r}, {place}, which is not one of possible_agents ({named(ids(record))})"
         if agent == ALL:
             yield Finding(f"{text}: only the flags have that key", f"leave {ALL!r} out of {name}")
-        elif type(agent) is not type(about(record).ids[0]):
+        elif type(agent) is not type(ids(record)[0]):
             fix = f"use the same IDs everywhere, {like[0]!r} here" if like else "use the same IDs everywhere"
-            yield Finding(f"{text}: a {type(agent).__name__} in place of a {type(about(record).ids[0]).__name__}", fix)
+            yield Finding(f"{text}: a {type(agent).__name__} in place of a {type(ids(record)[0]).__name__}", fix)
         else:
             yield Finding(text, blocks=name == "observations")
 

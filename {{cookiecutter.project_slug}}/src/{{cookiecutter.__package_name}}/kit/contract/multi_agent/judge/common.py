@@ -14,6 +14,12 @@ def about(record: EnvRecord) -> JointAbout:
     return found
 
 
+def ids(record: EnvRecord) -> list[Any]:
+    """Returns `possible_agents`, none where it is no list."""
+    declared = about(record).ids
+    return list(declared) if isinstance(declared, list | tuple) else []
+
+
 def all_moments(record: EnvRecord) -> list[Moment]:
     """Returns every reset and step; raises NotJudged if `reset` never worked."""
     if "moments" not in record.memo:

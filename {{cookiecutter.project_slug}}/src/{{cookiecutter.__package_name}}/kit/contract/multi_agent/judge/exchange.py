@@ -6,8 +6,8 @@ from ....spaces.membership import short
 from ....spaces.predicate import predicate
 from ...judge.registry import ONLY, Finding, Findings, check
 from ...record.env_record import EnvRecord
-from ..model import TABLES, Moment
-from .common import about, all_moments, stepped
+from ..model import TABLES
+from .common import all_moments, ids, stepped
 
 AWAY = "once ended, an agent stays away until the next reset(); one that comes anew takes a free ID of possible_agents"
 
@@ -24,19 +24,14 @@ def ended_agents_stay_away(record: EnvRecord) -> Findings:
                 told.add(name)
                 when = f"ended in step {moment.ended[late[0]]}"
                 text = f"agent {late[0]!r} gets {name} {moment.at}, although it {when}"
-                yield Finding(text, blocks=name == "an observation" or _nonzero(moment, late[0]))
+                yield Finding(text, blocks=name != "an info")
         back = [agent for agent in moment.ended if moment.terminated.get(agent) is False]
         back = [agent for agent in back if moment.truncated.get(agent, False) is False and not moment.all_over]
         if back and "flag" not in told:
             told.add("flag")
-            text = (
-                f"agent {back[0]!r} is flagged as alive {moment.at}, although it ended in step {moment.ended[back[0]]}"
-            )
+            when = f"ended in step {moment.ended[back[0]]}"
+            text = f"agent {back[0]!r} is flagged as alive {moment.at}, although it {when}"
             yield Finding(text, "leave its flags out, or keep them True", severity="warning")
-
-
-def _nonzero(moment: Moment, agent: Any) -> bool:
-    return bool(moment.rewards.get(agent, 0))
 
 
 @check(fix="return rewards with an entry for each agent that has acted, 0.0 where there is nothing", at="step",
@@ -60,10 +55,8 @@ def observations_under_their_ids(record: EnvRecord) -> Findings:
             if agent in members and not members[agent](obs):
                 owner = next((one for one in members if one != agent and members[one](obs)), None)
                 if owner is not None and tables[owner] != tables[agent]:
-                    text = (
-                        f"agent {agent!r} gets {short(obs, 40)} {moment.at}: not in its space, but in that of {owner!r}"
-                    )
-                    yield Finding(text, at="step" if moment.number else "reset")
+                    text = f"agent {agent!r} gets {short(obs, 40)} {moment.at}: not in its space, but in"
+                    yield Finding(f"{text} that of {owner!r}", at="step" if moment.number else "reset")
 
 
 @check(fix="take only the agents of the dict: for agent, action in actions.items()", at="step", blocks=True, once=True,
@@ -76,7 +69,7 @@ def step_takes_who_was_observed(record: EnvRecord) -> Findings:
         if error is None or error.call != "step" or "KeyError" not in error.kinds:
             continue
         seen = (episode.steps[-1].obs if episode.steps else episode.obs) or {}
-        asked = [agent for agent in about(record).ids or () if repr(agent) in error.text.partition(" (action ")[0]]
+        asked = [agent for agent in ids(record) if repr(agent) in error.text.partition(" (action ")[0]]
         absent = [agent for agent in asked if agent not in seen or agent in _ended(episode)]
         if absent:
             text = f"step() needs an action of {absent[0]!r}, who was not observed before"
