@@ -293,6 +293,13 @@ def test_lines_of_the_readme(bake: Callable[..., BakedProject]) -> None:
     assert "pettingzoo = [" in project.read("pyproject.toml")
 
 
+def test_starter_passes_its_api_test(multi_agent: BakedProject) -> None:
+    way_out = readme_of(multi_agent)[1]
+    seeds = "from pettingzoo.test import parallel_seed_test\nparallel_seed_test(lambda: ToPettingZoo(TASK.make()))\n"
+    done = multi_agent.run("-c", f"{way_out}{seeds}", check=True)
+    assert "Passed Parallel API test" in done.stdout and "Warning" not in done.stderr
+
+
 @pytest.mark.slow
 def test_game_of_two_trains_against_its_own_past(bake: Callable[..., BakedProject]) -> None:
     project = bake(project_name="Noughts").install()
