@@ -22,8 +22,7 @@ LAYERS = [
     {"config", "files", "kinds"},
     {"spaces"},
     {"contract", "guard"},
-    {"multi_agent"},
-    {"making"},
+    {"multi_agent", "facts"},
     {"task"},
     {"tasks"},
     {"policy", "vectorization"},
@@ -32,7 +31,7 @@ LAYERS = [
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 15_943  # of the whole kit; to be lowered whenever it gets lighter
+MOST_LINES = 15_920  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 5_193
 
 

@@ -2,16 +2,14 @@
 
 import copy
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
-from gymnasium.vector import VectorEnv
 
 from .errors import UsageError
-from .kinds import is_multi_agent
+from .facts import Facts
 
 if TYPE_CHECKING:
     from .contract import Report
@@ -20,63 +18,8 @@ if TYPE_CHECKING:
 COPIES_TO_CHECK = 3  # of a VectorEnv, where nobody says how many
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a project's `registration.py` tells the kit; it can be pickled, so that env runners get it too.
-
-    Attributes:
-        env_id: the environment's name in Gymnasium and in RLlib.
-        env_class: called with `(config, render_mode=...)`. A VectorEnv steps all its copies at once; its config must
-            then have the field `num_envs: int = 1`.
-        max_episode_steps: the time limit; None where there is none. A VectorEnv counts itself.
-        reward_threshold: the mean return at which the task counts as solved, or None.
-        algorithm: where the function is that sets PPO's numbers, as "module:function"; imported when training starts.
-        policy_of: of several agents, who acts for each; None lets agents with equal spaces share a policy.
-        only_one: a device, a licence: a second copy, on this machine, can't be made before the first one is closed.
-    """
-
-    env_id: str
-    env_class: type[Any]
-    max_episode_steps: int | None
-    reward_threshold: float | None
-    algorithm: str
-    only_one: bool = False
-    policy_of: Callable[[Any], Any] | None = None
-
-    @property
-    def package(self) -> str:
-        """The name of the project's package."""
-        return self.env_class.__module__.partition(".")[0]
-
-    @property
-    def home(self) -> str:
-        """The package of its registration.py and ppo.py: the project's, or one in it that `add` has made."""
-        return self.algorithm.rpartition(".")[0]
-
-    @property
-    def env_option(self) -> list[str]:
-        """What a command line says of the task: nothing where it is the project's first one."""
-        name = self.home.partition(".")[2].replace("_", "-")
-        return ["--env", name] if name else []
-
-    def command(self, name: str) -> str:
-        """Returns the line that a command of this task begins with."""
-        return " ".join(["python -m", self.package, name, *self.env_option])
-
-    @property
-    def is_vector(self) -> bool:
-        """Tells whether the environment steps all its copies itself."""
-        return issubclass(self.env_class, VectorEnv)
-
-    @property
-    def is_multi_agent(self) -> bool:
-        """Tells whether the environment holds several agents."""
-        return is_multi_agent(self.env_class)
-
-    @property
-    def target(self) -> str:
-        """What `check` looks at, as "module:attribute": found anew in a process of its own."""
-        return f"{self.home}.registration:TASK.{'make_vector' if self.is_vector else 'make'}"
+class Task(Facts):
+    """An environment of the project, as `registration.py` names it, and every way to make it."""
 
     def register(self) -> None:
         """Makes the environment known to `gymnasium.make` and, where it is one, to `gymnasium.make_vec`."""
@@ -132,9 +75,15 @@ class Task:
 
     def _single(self, config: Mapping[str, Any] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """Makes what `gymnasium.make` takes of a class that is no plain environment."""
-        from .making import single  # late: most are
+        if self.is_multi_agent:
+            from .multi_agent import TimeLimit
 
-        return single(self, config, render_mode)
+            return TimeLimit(self.env_class(config, render_mode=render_mode), self.max_episode_steps)
+        from .spaces.views import SingleCopy, Wrapped  # late: most are
+
+        if self.is_vector:
+            return SingleCopy(self.make_vector({**(config or {}), "num_envs": 1}, render_mode))
+        return Wrapped(self.env_class(config=config, render_mode=render_mode))
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Raises UsageError where the environment refuses a config that the command line gives."""
@@ -163,9 +112,13 @@ class Task:
         Raises:
             UnsupportedSpace: PPO can't learn with one of its spaces; the message says what to use instead.
         """
-        from .making import adapted  # late: `import <package>` does without
+        if self.is_multi_agent:
+            from .multi_agent.adapters import AdaptedAgents
 
-        return adapted(self.make(config, render_mode))
+            return AdaptedAgents(self.make(config, render_mode))
+        from .spaces import adapt  # late: `import <package>` does without
+
+        return adapt(self.make(config, render_mode))
 
     def make_guarded(self, config: Mapping[str, Any] | None = None) -> Any:
         """Makes what an env runner steps: adapters around a Guard, which ends training on what would only spoil it.
@@ -173,17 +126,27 @@ class Task:
         Returns:
             One copy, or all `num_envs` of the config where it is a VectorEnv. Of several agents, without adapters.
         """
-        from .making import guarded
+        if self.is_multi_agent:
+            from .multi_agent.guard import MultiAgentGuard
 
-        return guarded(self.make_vector(config) if self.is_vector else self.make(config))
+            return MultiAgentGuard(self.make(config))
+        from .guard import Guard, VectorGuard
+        from .spaces import adapt, adapt_vector
+
+        if self.is_vector:
+            return adapt_vector(VectorGuard(self.make_vector(config)))
+        return adapt(Guard(self.make(config)))
 
     def register_with_rllib(self) -> str:
         """Makes the environment known to RLlib, on every machine of a cluster; returns the name to use there."""
         from ray.tune.registry import register_env
 
-        from .making import for_rllib
+        make: Any = self.make_guarded
+        if self.is_multi_agent:
+            from .multi_agent.adapters import as_rllib
 
-        register_env(self.env_id, partial(for_rllib, self.make_guarded))
+            make = partial(as_rllib, make)
+        register_env(self.env_id, make)
         return self.env_id
 
     def roles(self, config: Mapping[str, Any] | None = None) -> "Roles":

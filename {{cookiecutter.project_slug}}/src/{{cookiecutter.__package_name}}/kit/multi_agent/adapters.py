@@ -1,6 +1,6 @@
 """What stands between the spaces of each agent and those of its policy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -74,11 +74,11 @@ class AdaptedAgents(gym.Wrapper[Any, Any, Any, Any]):
         return {agent: self._adapters[agent].encode(observation) for agent, observation in observations.items()}
 
 
-def as_rllib(env: Any) -> Any:
-    """Returns an environment, adapted, as RLlib's `MultiAgentEnv`, to train it with a configuration of one's own."""
+def as_rllib(make: Callable[[Any], Any], config: Mapping[str, Any] | None = None) -> Any:
+    """Makes an environment, adapted, as RLlib's `MultiAgentEnv`, to train it with a configuration of one's own."""
     from ray.rllib.env.multi_agent_env import MultiAgentEnv as RLlibs  # late: takes seconds
 
-    env = AdaptedAgents(env)
+    env = AdaptedAgents(make(config))
 
     class ForRLlib(RLlibs):
         """Hands everything on."""

@@ -106,14 +106,11 @@ class Run:
             settings = sync_only(settings)
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
-        self.vectorization = fit(
-            settings,
-            lambda extra: self.task.make_guarded({**self.options.config, **extra}),
-            cpus,
-            self.task.is_vector,
-            root,
-            self.task.only_one,
-        )
+
+        def make(extra: Any) -> Any:
+            return self.task.make_guarded({**self.options.config, **extra})
+
+        self.vectorization = fit(settings, make, cpus, self.task.is_vector, root, self.task.only_one)
         print(self.vectorization.reason, flush=True)
 
     def start_ray(self) -> None:
@@ -132,11 +129,11 @@ class Run:
         """
         from .algorithm import RestartableAlgorithm  # late: RLlib takes two seconds
         from .loop import Loop
+        from .subject import self_play_of
         from .summary import finish
 
-        interrupt = self._interrupt
-        interrupt.is_at_once = False
-        config, facts, status, self_play = self._begin()
+        interrupt, (config, facts, status) = self._interrupt, self._begin()
+        self_play = self_play_of(self.folder, facts, self._subject.roles)
         algorithm = RestartableAlgorithm(self.folder, self._configure, self.vectorization, self_play)
         loop = Loop(algorithm, self.folder, self.options, status, facts, self.storage)
 
@@ -164,12 +161,13 @@ class Run:
         if unwritten:
             raise unwritten
 
-    def _begin(self) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
-        """Writes config.json; returns it, what each checkpoint says of itself, the status to go on from, and self-play."""
+    def _begin(self) -> tuple[dict[str, Any], dict[str, Any], Any]:
+        """Writes config.json; returns it, what each checkpoint says of itself, and the status to go on from."""
+        self._interrupt.is_at_once = False
         from ..rllib.config import numbers
-        from .subject import self_play_of, subject_of
+        from .subject import subject_of
 
-        subject = subject_of(self.task, self.options.config)
+        self._subject = subject = subject_of(self.task, self.options.config)
         fitted = asdict(self.vectorization)
         config: dict[str, Any] = {
             "env_id": self.task.env_id,
@@ -192,7 +190,7 @@ class Run:
         else:
             print(*subject.summaries(config["ppo"]), sep="\n", flush=True)
         write_json(self.folder.path / "config.json", config)
-        return config, facts, status, self_play_of(self.folder, facts, subject.roles)
+        return config, facts, status
 
     def _configure(self, vectorization: Vectorization) -> Any:
         from ..rllib.config import algorithm_config
