@@ -55,8 +55,8 @@ class MultiAgentEnv(_Env):
 class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
     """Truncates every agent that is left after so many steps, as Gymnasium's wrapper does for one.
 
-    Who is not observed in that step gets its last observation once more: RLlib needs one, and a
-    reward, of all that are truncated.
+    Who is not observed in that step gets its last observation once more, and a reward of 0: RLlib needs both of all that
+    are truncated.
 
     Args:
         env: the environment.
