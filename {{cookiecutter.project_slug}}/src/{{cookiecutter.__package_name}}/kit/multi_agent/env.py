@@ -55,7 +55,8 @@ class MultiAgentEnv(_Env):
 class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
     """Truncates every agent that is left after so many steps, as Gymnasium's wrapper does for one.
 
-    Who is not observed in that step gets its last observation once more, and who isn't rewarded 0: RLlib needs both.
+    Who is not observed in that step gets its last observation once more, and a reward of 0: RLlib needs both of all that
+    are truncated.
 
     Args:
         env: the environment.
@@ -84,8 +85,8 @@ class TimeLimit(gym.Wrapper[Any, Any, Any, Any]):
             playing = [*self.env.get_wrapper_attr("agents"), *self._seen]
             left = {agent: True for agent in playing if not terminated.get(agent)}
             truncated = {**truncated, **left, ALL: True}
-            seen = {agent: self._seen[agent] for agent in left if agent in self._seen}
-            observations, rewards = {**seen, **observations}, {**dict.fromkeys(seen, 0.0), **rewards}
+            again = {agent: self._seen[agent] for agent in left if agent in self._seen}
+            observations, rewards = {**again, **observations}, {**dict.fromkeys(again, 0.0), **rewards}
         return observations, rewards, terminated, truncated, infos
 
     def _note(self, observations: Any, *flags: Any) -> None:
