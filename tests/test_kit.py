@@ -32,7 +32,7 @@ LAYERS = [
     {"commands"},
 ]
 MOST_LINES = 15_921  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_193
+MOST_CONTRACT_LINES = 5_191
 
 
 def imports(name: str) -> set[str]:

@@ -38,8 +38,8 @@ class {{cookiecutter.__class_name}}(MultiAgentEnv):
 
     ## Description
     Two carriers bring a load to the dock that is open. Who reaches the load holds it, and both together lift it; then
-    they have to walk the same way to move it. Which dock is open, only the scout sees: it joins when the load is lifted, shows the carriers a side,
-    and leaves a few steps later.
+    they have to walk the same way to move it. Which dock is open, only the scout sees: it joins when the load is lifted,
+    shows the carriers a side, and leaves a few steps later.
 
     ## Action Space
     | agent | space | what |
