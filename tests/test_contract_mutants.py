@@ -202,7 +202,8 @@ def reports(
     source: Source, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[dict[str, Any]]]]:
     """The reports on the selected mutants and on the unbroken example, made two at a time."""
-    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    own = [item for item in request.session.items if getattr(item, "module", None) is request.module]
+    calls = [item.callspec.params for item in own if hasattr(item, "callspec")]
     selected = [params["mutant"] for params in calls if "mutant" in params]
     with ThreadPoolExecutor(PROCESSES) as pool:
         yield {
