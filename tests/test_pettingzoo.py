@@ -1,7 +1,6 @@
 """PettingZoo's environments in and out; its own ones are the test."""
 
 import json
-import os
 import pickle
 import re
 import subprocess
@@ -22,7 +21,6 @@ from kit.task import Task
 from test_multi_agent_policy import Race
 
 pytest.importorskip("pettingzoo")
-os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 from kit.multi_agent.pettingzoo import FromPettingZoo, ToPettingZoo
 from pettingzoo import AECEnv, ParallelEnv
@@ -106,6 +104,12 @@ def by_ours(env: Any, seed: int) -> tuple[dict[Any, float], int]:
         assert over == (not own.agents) and not (terminated[ALL] and truncated[ALL])
         count += len(actions)
     return returns, count
+
+
+@pytest.fixture(autouse=True)
+def no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets pygame draw where nobody sees it."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
 
 
 @pytest.mark.parametrize(("name", "how", "config"), CASES, ids=[f"{name}-{how}" for name, how, _ in CASES])
