@@ -468,19 +468,23 @@ def test_no_simulator_is_left(end: Any, is_deaf: bool, tmp_path: Path) -> None:
     what = f"open({str(tmp_path / 'asked')!r}, 'w')" + f"; {SLEEP}" * is_deaf
     words = [sys.executable, "-I", "-S", "-c", FAKE, "step", what, "{port}"]
     code = (
-        "import sys, time, numpy as np; from gymnasium import spaces; from kit.external import Simulator\n"
+        "import signal, sys, time, numpy as np; from gymnasium import spaces; from kit.external import Simulator\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
         f"one = Simulator(spaces.Box(0.0, 1.0, (3,), np.float32), spaces.Discrete(3), {words!r}, step_seconds=60)\n"
         f"one.reset(1); {END.get(end, 'one.step(0); time.sleep(60)')}"
     )
     starter = subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.DEVNULL, env=clean_environment() | {"PYTHONPATH": str(PACKAGE)}
     )
-    wait_for(lambda: simulators(starter.pid) or starter.poll() is not None, seconds=20.0)
-    started = simulators(starter.pid)
-    if isinstance(end, signal.Signals):
-        wait_for((tmp_path / "asked").exists)
-        starter.send_signal(end)
-    starter.wait(10.0)
+    try:
+        wait_for(lambda: simulators(starter.pid) or starter.poll() is not None, seconds=20.0)
+        started = simulators(starter.pid)
+        if isinstance(end, signal.Signals):
+            wait_for((tmp_path / "asked").exists)
+            starter.send_signal(end)
+        starter.wait(10.0)
+    finally:
+        starter.kill()
     assert started
     wait_for(lambda: not any(map(runs, started)), seconds=2.0)
 
