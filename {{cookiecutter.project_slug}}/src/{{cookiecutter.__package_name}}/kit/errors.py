@@ -22,7 +22,8 @@ class RunError(Exception):
 class BrokenEpisode(RunError):
     """An episode can't go on, but the next one can: `step` may raise it, and training drops the episode.
 
-    For what is no fault of the environment's own code, such as a simulator that has died.
+    For what is no fault of the environment's own code, such as a simulator that has died. In an environment of several
+    agents, or one that steps all its copies itself, it ends the run.
     """
 
 

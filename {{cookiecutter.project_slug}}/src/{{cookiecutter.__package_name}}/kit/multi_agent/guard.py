@@ -77,11 +77,8 @@ class MultiAgentGuard(Guard):
         self._require_known("observations", observation)
         for agent, one in observation.items():
             if not self._inside[agent](one):
-                self._space, self._is_sound, self._name = (
-                    self._own[agent],
-                    self._sound[agent],
-                    f"observation of {agent!r}",
-                )
+                self._space, self._is_sound = self._own[agent], self._sound[agent]
+                self._name = f"observation of {agent!r}"
                 super()._judge(one)
 
     def _all_inside(self, observations: Any) -> bool:

@@ -11,6 +11,7 @@ SWEEP = "sweep.lock"  # in the folder of a sweep, whose runs lie in it
 BEST, LAST = "best", "last"  # the checkpoints of a run
 POLICY = "policy"  # the folder in a checkpoint
 FACTS, WEIGHTS = "policy.json", "policy.safetensors"  # its files
+OPPONENTS = "opponents"  # in a run's folder; in it a folder of policies for each snapshot, named by its steps
 POLICIES = "policies.json"  # instead of these, beside the folders of the policies of several agents
 _MOST_NAMES = 10  # that are listed
 

@@ -14,7 +14,7 @@ from ..kinds import is_multi_agent
 from ..task import Task
 
 SEED = 1_000_000_000  # of the first episode: beyond the seeds of training, resumed runs included
-MOST_AGENTS = 8  # with a line each
+MOST_AGENTS = 8  # that get a line, or a column, each; of more, only the policies do
 
 
 def play(
@@ -95,10 +95,8 @@ def report_of(
 
     roles = task.roles(read_facts(folder)["env_config"] if config is None else config)
     returns = {name: [sum(one.get(a, 0.0) for a in roles.trained) for one in played[name]] for name in played}
-    report, teams = (
-        compare(returns),
-        {name: [a for a in roles.trained if roles.trained[a] == name] for name in roles.policies},
-    )
+    teams = {name: [a for a in roles.trained if roles.trained[a] == name] for name in roles.policies}
+    report = compare(returns)
     for name, episodes in played.items():
         report[name]["agents"] = {str(agent): _mean([agent], episodes) for agent in roles.adapters}
         report[name]["policies"] = {policy: _mean(team, episodes) for policy, team in teams.items()}

@@ -9,13 +9,12 @@ import numpy as np
 
 from ..multi_agent.policies import Roles, roles_of
 from ..task import Task
-from .find import place_of
+from .find import OPPONENTS, place_of
 from .folder import load_folder
 from .measure import play_episode
 from .multi_agent import others_of
 from .with_env import load_with_env
 
-OPPONENTS = "opponents"  # the folder in a run's; in it a folder of policies for each snapshot, named by its steps
 MOST_SNAPSHOTS = 4  # of a run, that play: the first, the last and some between
 EPISODES = 10  # of each pair
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..policy.measure import MOST_AGENTS
 from .run_folder import RunFolder
 from .status import WINDOW_EPISODES, Status
-
-MOST_AGENTS = 8  # that get a column each; of more, only the policies do
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm import Algorithm
 
+from ..policy.find import OPPONENTS
 from ..policy.folder import load_folder, save_policy
 from ..rllib.rl_module import trained_actors
 from .run_folder import RunFolder
@@ -25,7 +26,7 @@ class SelfPlay:
     """
 
     def __init__(self, folder: RunFolder, names: set[str], facts: Mapping[str, Any]) -> None:
-        self._path, self._names, self._facts = folder.path / "opponents", names, facts
+        self._path, self._names, self._facts = folder.path / OPPONENTS, names, facts
         self._snapshots: dict[str, list[Any]] = {}
 
     def begin(self, algorithm: Algorithm, env_steps: int) -> None:

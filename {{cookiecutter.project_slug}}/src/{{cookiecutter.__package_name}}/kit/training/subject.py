@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import config_of
 from ..policy.folder import spaces_of
+from ..policy.measure import MOST_AGENTS
 from ..policy.networks import network_summary
 from ..task import Task
 from .run_folder import RunFolder
@@ -13,8 +14,6 @@ from .status import Status
 if TYPE_CHECKING:
     from ..multi_agent.policies import Roles
     from .self_play import SelfPlay
-
-_MOST_NAMES = 8  # in a line
 
 
 class Subject:
@@ -57,7 +56,7 @@ class Agents(Subject):
         lines = []
         for name, adapters in self.roles.policies.items():
             agents = [str(agent) for agent, policy in self.roles.trained.items() if policy == name]
-            who = ", ".join(agents) if len(agents) <= _MOST_NAMES else f"{len(agents)} agents"
+            who = ", ".join(agents) if len(agents) <= MOST_AGENTS else f"{len(agents)} agents"
             lines.append(f"{name} acts for {who}; {network_summary(adapters.seen, model_config)}")
         return lines
 
