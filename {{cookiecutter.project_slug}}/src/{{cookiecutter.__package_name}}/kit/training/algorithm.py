@@ -1,10 +1,13 @@
 """The algorithm of a run: built, restored from a checkpoint, saved, and stopped."""
 
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -90,6 +93,23 @@ class RestartableAlgorithm:
         """Keeps what was learned as a past self, where agents play against one and it is time."""
         if self.self_play and self.algorithm:
             self.self_play.after_iteration(self.algorithm, iteration, env_steps)
+
+    def leave_ray(self) -> threading.Thread:
+        """Ends Ray's processes in a thread, which it returns: that takes a second, in which results can be written."""
+        algorithm = self.algorithm
+
+        def leave() -> None:
+            if algorithm is not None and algorithm.config.num_learners:
+                return  # `stop` still needs Ray
+            with suppress(RayError):  # a process of Ray may be gone already
+                for group in (algorithm.env_runner_group, algorithm.eval_env_runner_group) if algorithm else ():
+                    if group is not None:
+                        group.reset([])
+                ray.shutdown()
+
+        thread = threading.Thread(target=leave)
+        thread.start()
+        return thread
 
     def stop(self) -> None:
         """Ends the env runners at once, also those that are busy, and closes the rest."""
