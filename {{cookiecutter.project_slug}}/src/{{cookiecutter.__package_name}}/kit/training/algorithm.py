@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ class RestartableAlgorithm:
     vectorization: Vectorization
     self_play: "SelfPlay | None" = None
     algorithm: Algorithm | None = None
+    _leaving: threading.Thread | None = field(default=None, init=False)
 
     def build(self, restart_count: int, from_checkpoint: bool) -> None:
         """Builds the algorithm.
@@ -94,8 +95,8 @@ class RestartableAlgorithm:
         if self.self_play and self.algorithm:
             self.self_play.after_iteration(self.algorithm, iteration, env_steps)
 
-    def leave_ray(self) -> threading.Thread:
-        """Ends Ray's processes in a thread, which it returns: that takes a second, in which results can be written."""
+    def leave_ray(self) -> None:
+        """Ends Ray's processes in a thread, which `stop` waits for: it takes a second, in which results can be written."""
         algorithm = self.algorithm
 
         def leave() -> None:
@@ -107,13 +108,14 @@ class RestartableAlgorithm:
                         group.reset([])
                 ray.shutdown()
 
-        thread = threading.Thread(target=leave)
-        thread.start()
-        return thread
+        self._leaving = threading.Thread(target=leave)
+        self._leaving.start()
 
     def stop(self) -> None:
         """Ends the env runners at once, also those that are busy, and closes the rest."""
         algorithm, self.algorithm = self.algorithm, None
+        if self._leaving is not None:
+            self._leaving.join()
         if algorithm is not None:
             algorithm.env_runner_group.reset([])  # kills them; RLlib's `stop` waits for their samples
             algorithm.stop()

@@ -155,12 +155,11 @@ class Run:
             with interrupt.ending():
                 if self.task.only_one:
                     algorithm.stop()  # closes its copy, before the evaluation makes one
-                leaving = algorithm.leave_ray()
+                algorithm.leave_ray()
                 unwritten = end(reason)
                 if self.storage and loop.status.iteration:
                     unwritten = self.storage.copy(self.folder, loop.status.iteration) or unwritten
             algorithm.stop()
-            leaving.join()
         if unwritten:
             raise unwritten
 
