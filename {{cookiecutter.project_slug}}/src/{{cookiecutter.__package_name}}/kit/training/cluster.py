@@ -25,8 +25,8 @@ ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a
 CONNECT_SECONDS = 5.0
 PASSED_ON = (watchdog.SECONDS, child_log.RUN, calls.STRICT)  # environment variables, to all machines
 RETURN_SECONDS = 10.0
-# What RLlib loads and Ray's start does not: none of it imports Ray, so that neither meets a module half loaded.
-MEANWHILE = ("torch", "pandas", "scipy.special", "tensorboardX")
+# What training loads and Ray's start does not: none of it imports Ray, so that neither meets a module half loaded.
+MEANWHILE = ("torch", "pandas", "pydantic.main", "scipy.special", "tensorboardX", "matplotlib.figure")
 
 _is_starting = threading.Event()
 
