@@ -34,33 +34,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
-from machine import circumstances
 from panel_table import table
 from panel_worker import RIVALS, ZOO
-from process_tree import ProcessTree
+from process_tree import ProcessTree, run_watched
+from results import RESULTS, Result, circumstances, load, save
 from tasks import PANEL, BakedProject, Task, clean_environment, panel_project
 
 OURS, CONTESTANTS = "template", ("template", *RIVALS)
-RESULTS = Path(__file__).with_name("results") / "panel.json"
 PACKAGES = ("ray", "torch", "gymnasium", "stable-baselines3", "mujoco", "minigrid", "MinAtar")
 MOST_SEEDS, FEWEST_SEEDS, LONG_SECONDS = 5, 3, 60  # a row that takes us longer is run with the fewest
-Result = dict[str, Any]  # row, contestant, seed, solved, seconds, cpu_seconds, env_steps, last_return, ...
-
-
-def load(path: Path) -> list[Result]:
-    """Returns the results so far."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-
-
-def save(path: Path, results: list[Result]) -> None:
-    """Writes a result a line, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text("[\n" + ",\n".join(json.dumps(result) for result in results) + "\n]\n", encoding="utf-8")
-    new.replace(path)
 
 
 def find(results: list[Result], row: str, contestant: str, seed: int) -> Result | None:
@@ -99,26 +83,23 @@ def limits(ours: Result | None, max_seconds: float, most_times: float) -> tuple[
 def train(project: BakedProject, name: str, seed: int, max_seconds: float) -> Result:
     """Trains with the project's own command, everything at its default, and watches it."""
     folder = project.path / "runs" / name
-    command = [project.python, "-m", project.package, "train", "--name", name, "--seed", str(seed)]
-    command += ["--max-seconds", str(max_seconds), "--max-env-steps", "1e9"]
-    progress, started, samples = folder / "progress.csv", None, []
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            command, cwd=project.path, env=clean_environment(), stdout=output, stderr=output, stdin=subprocess.DEVNULL
-        )
-        tree = ProcessTree(process.pid)
-        while process.poll() is None:
-            samples.append((time.time(), tree.cpu_seconds()))
-            with suppress(OSError, IndexError, ValueError, TypeError):  # not there yet, or half a line
-                if started is None:  # an iteration's seconds are from its first sample to its end
-                    started = progress.stat().st_mtime - float(list(csv.DictReader(progress.open()))[-1]["seconds"])
-            time.sleep(0.2)
-        output.seek(0)
-        if process.returncode != 0 or started is None:
-            raise RuntimeError(f"train ended with {process.returncode}:\n{output.read()}")
+    progress, started = folder / "progress.csv", 0.0
+    samples: list[tuple[float, float]] = []
+
+    def observe(tree: ProcessTree) -> None:
+        nonlocal started
+        samples.append((time.time(), tree.cpu_seconds()))
+        with suppress(OSError, IndexError, ValueError, TypeError):  # not there yet, or half a line
+            if not started:  # an iteration's seconds are from its first sample to its end
+                started = progress.stat().st_mtime - float(list(csv.DictReader(progress.open()))[-1]["seconds"])
+
+    limits = ("--seed", str(seed), "--max-seconds", str(max_seconds), "--max-env-steps", "1e9")
+    command = [str(project.python), "-m", project.package, "train", "--name", name, *limits]
+    run_watched(command, project.path, clean_environment(), observe, every_seconds=0.2)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     ended = progress.stat().st_mtime
-    cpu = np.interp([started, ended], *zip(*samples, strict=True))
+    times, cpu_seconds = np.array(samples).T
+    cpu = np.interp([started, ended], times, cpu_seconds)
     return {
         "solved": summary["seconds_to_stop_return"] is not None,
         "seconds": round(ended - started, 3),
@@ -156,7 +137,7 @@ def main() -> int:
     parser.add_argument("--max-seconds", type=float, default=900.0, help="of a run; default: %(default)g")
     parser.add_argument("--most-times", type=float, default=3.0, metavar="R", help="default: %(default)g")
     parser.add_argument("--again", nargs="*", default=[], choices=names, metavar="ROW", help="forget these results")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument("--results", type=Path, default=RESULTS / "panel.json", metavar="FILE")
     parser.add_argument("--table", action="store_true", help="print what there is, and run nothing")
     options = parser.parse_args()
     results = load(options.results)

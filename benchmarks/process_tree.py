@@ -1,6 +1,11 @@
 """What a process and all that it has started use: seconds of processors, and memory."""
 
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -33,3 +38,29 @@ class ProcessTree:
             with suppress(psutil.Error):
                 total += process.memory_full_info().pss
         return total
+
+
+def run_watched(
+    command: list[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    observe: Callable[[ProcessTree], None],
+    *,
+    every_seconds: float,
+) -> None:
+    """Runs a command in a folder to its end, and calls `observe` again and again meanwhile.
+
+    Raises:
+        RuntimeError: the command failed; the message holds what it printed.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        tree = ProcessTree(process.pid)
+        while process.poll() is None:
+            observe(tree)
+            time.sleep(every_seconds)
+        output.seek(0)
+        if process.returncode != 0:
+            raise RuntimeError(f"it ended with {process.returncode}:\n{output.read()}")

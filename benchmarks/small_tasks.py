@@ -9,7 +9,7 @@ from gymnasium import spaces
 STEPS = np.array([(0.1, 0.0), (-0.1, 0.0), (0.0, 0.1), (0.0, -0.1)])  # east, west, north, south
 
 
-class Courier(gym.Env[dict[str, Any], int]):
+class Courier(gym.Env[dict[str, Any], Any]):
     """Brings a parcel to the corner of a square that its label names.
 
     Observations are the position, two numbers from 0 to 1, and the label, 0 to 3. Actions are a step of 0.1 to the
@@ -17,7 +17,7 @@ class Courier(gym.Env[dict[str, Any], int]):
     """
 
     observation_space = spaces.Dict({"position": spaces.Box(0.0, 1.0, (2,), np.float32), "label": spaces.Discrete(4)})
-    action_space = spaces.Discrete(4)
+    action_space: spaces.Space[Any] = spaces.Discrete(4)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -35,7 +35,7 @@ class Courier(gym.Env[dict[str, Any], int]):
         return {"position": self._position.astype(np.float32), "label": np.int64(self._label)}
 
 
-class Tricks(gym.Env[dict[str, Any], int]):
+class Tricks(gym.Env[dict[str, Any], Any]):
     """Beats the cards that a dealer shows, with a hand of the same eight, each of which can be played once.
 
     Observations are the card shown, 0 to 7, and `action_mask`, the cards still in hand. The action is the card to play.
@@ -44,7 +44,7 @@ class Tricks(gym.Env[dict[str, Any], int]):
     """
 
     observation_space = spaces.Dict({"shown": spaces.Discrete(8), "action_mask": spaces.MultiBinary(8)})
-    action_space = spaces.Discrete(8)
+    action_space: spaces.Space[Any] = spaces.Discrete(8)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
@@ -64,5 +64,5 @@ class Tricks(gym.Env[dict[str, Any], int]):
         return {"shown": np.int64(self._dealer[0]), "action_mask": self._hand.copy()}
 
 
-gym.register("panel/Courier-v0", Courier)
-gym.register("panel/Tricks-v0", Tricks)
+gym.register("panel/Courier-v0", f"{__name__}:Courier")
+gym.register("panel/Tricks-v0", f"{__name__}:Tricks")

@@ -1,5 +1,6 @@
-"""What a measurement depends on besides what it measures."""
+"""How results are kept: a line of JSON each, with what they depend on besides what they measure."""
 
+import json
 import os
 import platform
 import subprocess
@@ -7,6 +8,22 @@ import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+RESULTS = Path(__file__).with_name("results")
+Result = dict[str, Any]
+
+
+def load(path: Path) -> list[Result]:
+    """Returns the results so far."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def save(path: Path, results: list[Result]) -> None:
+    """Writes a result a line, all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text("[\n" + ",\n".join(json.dumps(result) for result in results) + "\n]\n", encoding="utf-8")
+    new.replace(path)
 
 
 def circumstances(*packages: str) -> dict[str, Any]:
