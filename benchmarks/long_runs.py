@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from process_tree import ProcessTree, run_watched
@@ -28,7 +27,7 @@ from tasks import PANEL, BakedProject, Task, clean_environment, panel_project
 
 ROWS = ("CartPole-v1", "MinAtar/Breakout-v1")
 PACKAGES = ("ray", "torch", "gymnasium", "MinAtar")
-EVERY_SECONDS = 2.0
+EVERY_SECONDS = 1.0
 MEGABYTE = 2**20
 
 
@@ -56,11 +55,11 @@ def collapses(returns: Sequence[float], threshold: float) -> tuple[int, float | 
     return count, lowest
 
 
-def of_tenths(steps: Sequence[float], spent: Sequence[float]) -> float:
+def of_tenths(steps: np.ndarray, spent: np.ndarray) -> float:
     """Returns the speed of the last tenth of the steps over that of the first tenth.
 
     Args:
-        steps: done so far, a sample each.
+        steps: done so far, a sample each, each more than the last.
         spent: seconds so far.
     """
     first, last = steps[0], steps[-1]
@@ -71,31 +70,35 @@ def of_tenths(steps: Sequence[float], spent: Sequence[float]) -> float:
 def measure(project: BakedProject, task: Task, seed: int, steps: int) -> Result:
     """Trains for so many steps, and returns what became of it."""
     folder = project.path / "runs" / f"{task.env_id.replace('/', '-')}-{seed}"
-    samples: list[tuple[float, ...]] = []  # steps, seconds, seconds of processors, bytes of memory, of the checkpoint
+    progress = folder / "progress.csv"
+    marks: list[tuple[float, float]] = []  # the end of an iteration and the steps until then
+    samples: list[tuple[float, ...]] = []  # time, seconds of processors, bytes of memory and of the last checkpoint
 
     def observe(tree: ProcessTree) -> None:
         with suppress(OSError, IndexError):  # before the first iteration, or between two checkpoints
-            done = float(rows_of(folder / "progress.csv")[-1]["env_steps"])
-            size = sum(path.stat().st_size for path in (folder / "checkpoints" / "last").rglob("*"))
-            samples.append((done, time.perf_counter(), tree.cpu_seconds(), tree.memory(), size))
+            done = float(rows_of(progress)[-1]["env_steps"])
+            if not marks or done > marks[-1][1]:
+                marks.append((progress.stat().st_mtime, done))
+                size = sum(path.stat().st_size for path in (folder / "checkpoints" / "last").rglob("*"))
+                samples.append((time.time(), tree.cpu_seconds(), tree.memory(), size))
 
-    limits = ("--seed", str(seed), "--stop-return", "inf", "--max-env-steps", str(steps))
+    limits = ("--seed", str(seed), "--stop-return", "1e9", "--max-env-steps", str(steps))
     command = [str(project.python), "-m", project.package, "train", "--name", folder.name, *limits]
     run_watched(command, project.path, clean_environment(), observe, every_seconds=EVERY_SECONDS)
-    rows = [row for row in rows_of(folder / "progress.csv") if row["episode_return_mean"]]
+    rows = [row for row in rows_of(progress) if row["episode_return_mean"]]
     returns = [float(row["episode_return_mean"]) for row in rows]
-    steps_done, seconds, cpu_seconds, memory, sizes = (list(column) for column in zip(*samples, strict=True))
-    first, last = steps_done[0], steps_done[-1]
-    tenths = [int(9.999 * (done - first) / (last - first)) for done in steps_done]
-    held = [[size for size, tenth in zip(memory, tenths, strict=True) if tenth == number] for number in range(10)]
+    ends, done = np.array(marks).T
+    times, cpu_seconds, memory, sizes = np.array(samples).T
+    tenth = np.interp(times, ends, done) * 9.999 // done[-1]
+    held = [memory[tenth == number] for number in range(10)]
     count, lowest = collapses(returns, task.threshold)
     solved_at = (int(row["env_steps"]) for row in rows if float(row["episode_return_mean"]) >= task.threshold)
     return {
         "env_steps": int(rows[-1]["env_steps"]),
         "cpu_seconds": round(cpu_seconds[-1], 1),
-        "megabytes_of_tenths": [round(median(sizes) / MEGABYTE, 1) if sizes else None for sizes in held],
-        "speed_last_over_first": round(of_tenths(steps_done, seconds), 3),
-        "cpu_speed_last_over_first": round(of_tenths(steps_done, cpu_seconds), 3),
+        "megabytes_of_tenths": [round(median(one) / MEGABYTE, 1) if len(one) else None for one in held],
+        "speed_last_over_first": round(of_tenths(done, ends), 3),
+        "cpu_speed_last_over_first": round(of_tenths(done, np.interp(ends, times, cpu_seconds)), 3),
         "solved_at_steps": next(solved_at, None),
         "collapses": count,
         "lowest_return_after": lowest,
@@ -141,19 +144,25 @@ def main() -> int:
         print(table(results))
         return 0
     done = {(one["row"], one["seed"], one["steps"]) for one in results}
-    about: dict[str, Any] = circumstances(*PACKAGES)
+    about, failed = circumstances(*PACKAGES), 0
     with tempfile.TemporaryDirectory() as folder:
         project = panel_project(Path(folder))
         for task in (task for task in PANEL if task.env_id in options.rows):
             task.write(project)
             for seed in range(options.seeds):
                 key = {"row": task.env_id, "seed": seed, "steps": options.steps}
-                if tuple(key.values()) not in done:
+                if tuple(key.values()) in done:
+                    continue
+                try:
                     results.append(key | measure(project, task, seed, options.steps) | about)
-                    save(options.results, results)
-                    print(time.strftime("%H:%M:%S"), results[-1], flush=True)
+                except RuntimeError as error:
+                    print(f"{task.env_id}, seed {seed}: {error}", file=sys.stderr, flush=True)
+                    failed += 1
+                    continue
+                save(options.results, results)
+                print(time.strftime("%H:%M:%S"), results[-1], flush=True)
     print(table(results))
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

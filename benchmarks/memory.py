@@ -105,7 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = bake_project(Path(folder), project_name="Memory Task", starter="corridor").install()
         (project.source / "env.py").write_text(READER, encoding="utf-8")
-        command = [project.python, "-W", "ignore", __file__, "--inside", f"--megabytes={options.megabytes}"]
+        command = [str(project.python), "-W", "ignore", __file__, "--inside", f"--megabytes={options.megabytes}"]
         subprocess.run(command, cwd=project.path, env=clean_environment(), check=True)
 
 

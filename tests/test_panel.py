@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from conftest import TEMPLATE
 
@@ -172,9 +173,9 @@ def test_collapse_is_a_fall_below_half_way_after_solved() -> None:
 
 
 def test_speed_of_the_last_tenth_over_the_first() -> None:
-    steps = [float(n) for n in range(0, 1001, 50)]
-    assert long_runs.of_tenths(steps, [n / 100 for n in steps]) == pytest.approx(1.0)
-    slower = [n / 100 if n <= 900 else 9 + (n - 900) / 50 for n in steps]
+    steps = np.arange(0.0, 1001.0, 50.0)
+    assert long_runs.of_tenths(steps, steps / 100) == pytest.approx(1.0)
+    slower = np.where(steps <= 900, steps / 100, 9 + (steps - 900) / 50)
     assert long_runs.of_tenths(steps, slower) == pytest.approx(0.5)
 
 
