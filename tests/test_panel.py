@@ -149,7 +149,8 @@ def test_mean_is_a_bound_where_a_ratio_is() -> None:
 
 
 @pytest.mark.parametrize("row", panel_worker.ZOO)
-def test_settings_of_the_zoo_make_a_model(row: str) -> None:
+def test_settings_of_the_zoo_make_a_model(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its log where it is
     (task,) = (task for task in tasks.PANEL if task.env_id == row)
     names: dict[str, Any] = {"gym": gym}
     try:
