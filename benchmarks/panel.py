@@ -14,13 +14,13 @@ as numbers, and may choose what it forbids. The zoo's constant mission is left o
 
 Every run is a process of its own; the contestants take turns on the same machine, with one torch thread each. A return
 counts as reached when the mean of the last 50 finished episodes (all, where fewer than 50 and at least 20 have
-finished) reaches it; rivals are looked at as often as the template or more often, but never more often than they learn.
-In Blackjack such a mean is off by 0.13 either way: luck has a part in its row.
+finished) reaches it. Rivals are looked at after each of their batches, and within one every 2,048 steps. In Blackjack
+such a mean is off by 0.13 either way: luck has a part in its row.
 
 Seconds are by the wall, from the first sample on, with all that `train` writes in between; beside them the processors'
-seconds of all processes, which a busy machine doesn't change much. Nobody waits longer than `--most-times` both of what
-the template took with the same seed, or `--max-seconds` where it didn't get there. What isn't solved by then counts as
-that, a lower bound (`>`).
+seconds of all processes, which a busy machine changes less. A rival ends when it has taken `--most-times` as long as
+the template with the same seed, by both (or twice that by the wall), or `--max-seconds` where the template didn't get
+there. What isn't solved by then is a lower bound (`>`).
 """
 
 import argparse
