@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from clock import FEWEST_EPISODES
 from process_tree import ProcessTree, run_watched
 from results import RESULTS, Result, circumstances, load, save
 from tasks import PANEL, BakedProject, Task, clean_environment, panel_project
@@ -85,10 +86,11 @@ def measure(project: BakedProject, task: Task, seed: int, steps: int) -> Result:
     limits = ("--seed", str(seed), "--stop-return", "1e9", "--max-env-steps", str(steps))
     command = [str(project.python), "-m", project.package, "train", "--name", folder.name, *limits]
     run_watched(command, project.path, clean_environment(), observe, every_seconds=EVERY_SECONDS)
-    rows = [row for row in rows_of(progress) if row["episode_return_mean"]]
+    rows = [row for row in rows_of(progress) if int(row["episodes"]) >= FEWEST_EPISODES]
     returns = [float(row["episode_return_mean"]) for row in rows]
     ends, done = np.array(marks).T
     times, cpu_seconds, memory, sizes = np.array(samples).T
+    sizes = sizes[sizes > 0]  # none before the first checkpoint
     tenth = np.interp(times, ends, done) * 9.999 // done[-1]
     held = [memory[tenth == number] for number in range(10)]
     count, lowest = collapses(returns, task.threshold)
