@@ -106,6 +106,7 @@ def train(project: BakedProject, name: str, seed: int, max_seconds: float) -> Re
         "cpu_seconds": round(float(cpu[1] - cpu[0]), 3),
         "env_steps": summary["env_steps"],
         "last_return": summary["last_return"],
+        "vectorization": summary["vectorization"],  # as `train` chose it, on a machine that may have been busy
     }
 
 
