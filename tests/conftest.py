@@ -46,6 +46,11 @@ class BakedProject:
         """Returns the text of one of its files."""
         return (self.path / name).read_text(encoding="utf-8")
 
+    def manual(self, page: str) -> str:
+        """Returns a page of the kit's docs, the names in it being this project's."""
+        text = self.read(f"src/{self.package}/kit/docs/{page}.md").replace("my_package", self.package)
+        return text.replace("MyEnv", self.package.title().replace("_", "") + "Env")
+
     def files(self) -> set[str]:
         """Returns the paths of all its files."""
         return {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
