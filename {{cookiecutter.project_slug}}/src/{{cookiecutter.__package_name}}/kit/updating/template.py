@@ -1,0 +1,139 @@
+"""The template: where it is, which of its versions a project was made from, and what it makes of the answers."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError, UsageError
+from ..files import read_json
+from .merge import Files, read
+
+MANIFEST = ".template.json"
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """Returns what a git command prints, None where it fails.
+
+    Raises:
+        UsageError: there is no git.
+    """
+    if shutil.which("git") is None:
+        raise UsageError("update needs git")
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def read_manifest(root: Path, package: str) -> dict[str, Any]:
+    """Returns what .template.json says of a project, the files of a package that was renamed since by its new name.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    if not (root / MANIFEST).is_file():
+        raise UsageError(f"{MANIFEST} is missing, so the template isn't known: bake it anew, and copy your files over")
+    manifest = read_json(root / MANIFEST)
+    if missing := {"template", "version", "commit", "answers", "kit", "files"} - set(manifest):
+        raise UsageError(f"{root / MANIFEST} lacks {', '.join(sorted(missing))}; take it from Git again")
+    files = manifest["files"].items()
+    return manifest | {"files": {re.sub(r"^src/[^/]+/", f"src/{package}/", name): digest for name, digest in files}}
+
+
+def fetch(source: str, folder: Path) -> Path:
+    """Returns the folder of the template: the source, if it is one, else a clone in `folder`.
+
+    Raises:
+        UsageError: the source is no template.
+        RunError: it can't be cloned.
+    """
+    path = Path(source)
+    if not path.is_dir():
+        path, url = folder / "template", re.sub(r"^gh:(.+?)(\.git)?/?$", r"https://github.com/\1.git", source)
+        run(["git", "clone", "--quiet", "--", url, str(path)], f"{source} can't be cloned")
+    if not (path / "cookiecutter.json").is_file():
+        raise UsageError(f"{source} is no template: it has no cookiecutter.json")
+    return path.resolve()
+
+
+def find_base(template: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Returns the commit that a project was made from, by its name or the tag of its version; None if it isn't there."""
+    if not (template / ".git").exists():  # Git would look in the folders above
+        return None
+    names = [manifest["commit"], f"v{manifest['version']}"]
+    found = (git(template, "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}") for name in names if name)
+    return next(filter(None, found), None)
+
+
+def refuse_older(template: Path, manifest: Mapping[str, Any]) -> None:
+    """Raises UsageError where the template is at an earlier commit than the one that a project was made from."""
+    made = manifest["commit"]
+    if made is None or not (template / ".git").exists() or git(template, "rev-parse", "HEAD") == made:
+        return
+    if git(template, "merge-base", "--is-ancestor", "HEAD", made) is not None:
+        raise UsageError(f"{template} is older than what the project was made from: git pull there, or name another")
+
+
+def check_out(template: Path, commit: str, folder: Path) -> Path:
+    """Returns a folder with the template as it was at a commit; the template's own stays as it is."""
+    archive, target = folder / "base.zip", folder / "base-template"
+    run(["git", "-C", str(template), "archive", "--output", str(archive), commit], f"{commit} can't be read")
+    shutil.unpack_archive(archive, target)
+    return target
+
+
+def bake(template: Path, answers: Mapping[str, str], package: str, folder: Path) -> Path:
+    """Makes a project of a template and returns its folder.
+
+    Args:
+        template: its folder.
+        answers: those that it still asks for count.
+        package: the name of the project's package, which may have been renamed.
+        folder: a new one, to make the project in.
+
+    Raises:
+        UsageError: there is no cookiecutter.
+        RunError: the template doesn't take the answers.
+    """
+    folder.mkdir()
+    settings = folder / "settings.json"  # instead of the user's own
+    places = {"replay_dir": str(folder / "replay"), "cookiecutters_dir": str(folder / "clones")}
+    settings.write_text(json.dumps(places), encoding="utf-8")
+    pairs = [f"{name}={as_text(str(value))}" for name, value in {**answers, "__package_name": package}.items()]
+    options = ["--no-input", "--config-file", str(settings), "--output-dir", str(folder / "project")]
+    run([*renderer(), str(template), *options, *pairs], "the template can't be baked with the answers of this project")
+    (project,) = (folder / "project").iterdir()
+    return project
+
+
+def renderer() -> list[str]:
+    """Returns the command that bakes a template: one that is installed, else one that fetches it."""
+    if find_spec("cookiecutter") is not None:
+        return [sys.executable, "-m", "cookiecutter"]
+    for command in (["cookiecutter"], ["uvx", "cookiecutter"], ["pipx", "run", "cookiecutter"]):
+        if shutil.which(command[0]):
+            return command
+    raise UsageError("update needs cookiecutter: pip install cookiecutter")
+
+
+def as_text(answer: str) -> str:
+    """Returns an answer so that Jinja, which renders it, leaves it as it is."""
+    return "{{ " + json.dumps(answer, ensure_ascii=False) + " }}" if "{" in answer else answer
+
+
+def run(command: list[str], failure: str) -> None:
+    """Runs a command; raises RunError with the last line that it says where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise RunError(f"{failure}: {lines[-1] if lines else f'exit code {done.returncode}'}")
+
+
+def files_of(project: Path, kit: Path) -> Files:
+    """Returns the files that were made, but for the kit's and .template.json."""
+    paths = [path for path in project.rglob("*") if path.is_file() and kit not in path.parents]
+    return {name: read(path) for path in paths if (name := path.relative_to(project).as_posix()) != MANIFEST}
