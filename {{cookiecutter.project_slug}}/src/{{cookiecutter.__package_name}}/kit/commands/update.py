@@ -11,7 +11,7 @@ from typing import Any
 
 from ..cli import Parser
 from ..contract.manifest import changed_files
-from ..errors import UsageError
+from ..errors import RunError, UsageError
 from ..files import read_json
 from ..task import Task
 from ..tasks import names_of, root_of
@@ -126,7 +126,10 @@ def write(root: Path, package: str, theirs: Path, plan: Plan) -> None:
             path.write_bytes(content)
             if (root / place).exists():
                 shutil.copymode(root / place, path)
-    swap(root, kit_of(root, package), plan.new)
+    try:
+        swap(root, kit_of(root, package), plan.new)
+    except OSError as error:
+        raise RunError(f"{error.filename} can't be changed ({error.strerror}); all is as it was") from None
 
 
 def tell(root: Path, theirs: Path, plan: Plan) -> None:

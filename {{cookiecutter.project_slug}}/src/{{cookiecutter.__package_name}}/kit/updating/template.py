@@ -1,6 +1,7 @@
 """The template: where it is, which of its versions a project was made from, and what it makes of the answers."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -105,7 +106,8 @@ def bake(template: Path, answers: Mapping[str, str], package: str, folder: Path)
     settings.write_text(json.dumps(places), encoding="utf-8")
     pairs = [f"{name}={as_text(str(value))}" for name, value in {**answers, "__package_name": package}.items()]
     options = ["--no-input", "--config-file", str(settings), "--output-dir", str(folder / "project")]
-    run([*renderer(), str(template), *options, *pairs], "the template can't be baked with the answers of this project")
+    # from the template's folder: `python -m` finds the extensions of the folder that it is called in first
+    run([*renderer(), ".", *options, *pairs], "the template can't be baked with this project's answers", template)
     (project,) = (folder / "project").iterdir()
     return project
 
@@ -125,9 +127,10 @@ def as_text(answer: str) -> str:
     return "{{ " + json.dumps(answer, ensure_ascii=False) + " }}" if "{" in answer else answer
 
 
-def run(command: list[str], failure: str) -> None:
-    """Runs a command; raises RunError with the last line that it says where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True)
+def run(command: list[str], failure: str, folder: Path | None = None) -> None:
+    """Runs a command, in a folder; raises RunError with the last line that it says where it fails."""
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise RunError(f"{failure}: {lines[-1] if lines else f'exit code {done.returncode}'}")
