@@ -18,13 +18,10 @@ CREATED = "created.json"
 
 def prepare(root: Path) -> Path:
     """Makes the folder for `swap`, and returns where the new files go, each at its place below."""
-    folder = root / FOLDER
-    folder.mkdir(exist_ok=True)
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-    for name in ("old", "new"):  # of an update that was killed before it changed, or after it had changed, everything
-        shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / name).mkdir()
-    return folder / "new"
+    (root / FOLDER / "old").mkdir(parents=True)
+    (root / FOLDER / "new").mkdir()
+    (root / FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
+    return root / FOLDER / "new"
 
 
 def swap(root: Path, kit: Path, places: Collection[str]) -> None:

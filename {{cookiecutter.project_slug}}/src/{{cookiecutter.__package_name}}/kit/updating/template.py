@@ -61,30 +61,33 @@ def fetch(source: str, folder: Path) -> Path:
     return path.resolve()
 
 
-def find_base(template: Path, manifest: Mapping[str, Any]) -> str | None:
-    """Returns the commit that a project was made from, by its name or the tag of its version; None if it isn't there."""
+def find_base(template: Path, source: str, made: Mapping[str, Any]) -> str | None:
+    """Returns the commit that a project was made from, known by its name or by the tag of its version.
+
+    None if the template's folder is no clone, or if the project doesn't know its commit and there is no such tag.
+
+    Raises:
+        UsageError: the template is older, or doesn't have that commit.
+    """
     if not (template / ".git").exists():  # Git would look in the folders above
         return None
-    names = [manifest["commit"], f"v{manifest['version']}"]
-    found = (git(template, "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}") for name in names if name)
-    return next(filter(None, found), None)
+    commit, tag = made["commit"], f"v{made['version']}"
+    known = (git(template, "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}") for name in (commit, tag) if name)
+    base = next(filter(None, known), None)
+    if base is None and commit is not None:
+        raise UsageError(f"{source} has neither commit {commit} nor tag {tag}, of which this project is made; pull it")
+    is_ahead = base is not None and git(template, "merge-base", "--is-ancestor", "HEAD", base) is not None
+    if is_ahead and git(template, "rev-parse", "HEAD") != base:
+        raise UsageError(f"{source} is older than what this project is made of; pull it, or name another one")
+    return base
 
 
-def refuse_older(template: Path, manifest: Mapping[str, Any]) -> None:
-    """Raises UsageError where the template is at an earlier commit than the one that a project was made from."""
-    made = manifest["commit"]
-    if made is None or not (template / ".git").exists() or git(template, "rev-parse", "HEAD") == made:
-        return
-    if git(template, "merge-base", "--is-ancestor", "HEAD", made) is not None:
-        raise UsageError(f"{template} is older than what the project was made from: git pull there, or name another")
-
-
-def check_out(template: Path, commit: str, folder: Path) -> Path:
-    """Returns a folder with the template as it was at a commit; the template's own stays as it is."""
-    archive, target = folder / "base.zip", folder / "base-template"
+def bake_commit(template: Path, commit: str, answers: Mapping[str, str], package: str, folder: Path) -> Path:
+    """Makes a project of the template as it was at a commit, see `bake`; the template's folder stays as it is."""
+    archive, then = folder / "then.zip", folder / "then"
     run(["git", "-C", str(template), "archive", "--output", str(archive), commit], f"{commit} can't be read")
-    shutil.unpack_archive(archive, target)
-    return target
+    shutil.unpack_archive(archive, then)
+    return bake(then, answers, package, folder / "base")
 
 
 def bake(template: Path, answers: Mapping[str, str], package: str, folder: Path) -> Path:
@@ -136,7 +139,8 @@ def run(command: list[str], failure: str, folder: Path | None = None) -> None:
         raise RunError(f"{failure}: {lines[-1] if lines else f'exit code {done.returncode}'}")
 
 
-def files_of(project: Path, kit: Path) -> Files:
-    """Returns the files that were made, but for the kit's and .template.json."""
+def files_of(project: Path, package: str) -> Files:
+    """Returns the files of a project that was baked, but for the kit's and .template.json."""
+    kit = project / "src" / package / "kit"
     paths = [path for path in project.rglob("*") if path.is_file() and kit not in path.parents]
     return {name: read(path) for path in paths if (name := path.relative_to(project).as_posix()) != MANIFEST}
