@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,17 @@ from ..task import Task
 from ..tasks import names_of, root_of
 from ..updating.merge import Files, Plan, digest, plan_update, read
 from ..updating.swap import clean_up, prepare, swap
-from ..updating.template import MANIFEST, bake, bake_commit, fetch, files_of, find_base, git, read_manifest
+from ..updating.template import (
+    MANIFEST,
+    bake,
+    fetch,
+    files_of,
+    files_then,
+    find_base,
+    git,
+    read_manifest,
+    require_clean,
+)
 from . import add
 
 ASIDE = "kit-edited"  # where files of the kit go that were edited by hand
@@ -39,9 +49,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     made = read_manifest(root, package)
     source = options.source or made["template"]
     if source is None:
-        raise UsageError(
-            f"say where the template is, an address or a folder: {command} gh:<org>/cookiecutter-rllib-env"
-        )
+        raise UsageError(f"say where the template is: {command} gh:<org>/cookiecutter-rllib-env, or its folder")
     if not options.check:
         clean_up(root, root / "src" / package / "kit")
         require_clean(root)
@@ -57,16 +65,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         print(f"{version_of(made)} -> {version_of(newer)}")
         if options.check:
             return 1
-
-        @cache
-        def base() -> Files:
-            if commit is None:
-                print(
-                    f"{source} has no tag v{made['version']}: what you have edited is compared with the new files only"
-                )
-                return {}
-            return files_of(bake_commit(template, commit, made["answers"], package, folder), package)
-
+        base = cache(partial(files_then, template, commit, made["answers"], package, folder))
         plan = plan_for(root, theirs, package, made, base)
         write(root, theirs, package, plan)
         tell(root, theirs, plan)
@@ -76,18 +75,6 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
 def version_of(manifest: dict[str, Any]) -> str:
     """Returns how a version of the template is shown."""
     return manifest["version"] + (f" ({manifest['commit'][:9]})" if manifest["commit"] else "")
-
-
-def require_clean(root: Path) -> None:
-    """Raises UsageError where Git couldn't show what an update has changed, or bring it back."""
-    if (root / ".cruft.json").exists():
-        raise UsageError("cruft keeps this project: go on with `cruft update`, or remove .cruft.json and commit that")
-    if git(root, "ls-files", "--error-unmatch", MANIFEST) is None:
-        raise UsageError("the project isn't in Git, the way back: git init && git add -A && git commit -m 'As baked'")
-    if changes := git(root, "status", "--porcelain", "--", "."):
-        raise UsageError(
-            f"not all is committed ({changes.splitlines()[0].strip()}): git commit, or git stash -u, first"
-        )
 
 
 def plan_for(root: Path, theirs: Path, package: str, made: dict[str, Any], base: Callable[[], Files]) -> Plan:

@@ -45,6 +45,18 @@ def read_manifest(root: Path, package: str) -> dict[str, Any]:
     return manifest | {"files": {re.sub(r"^src/[^/]+/", f"src/{package}/", name): digest for name, digest in files}}
 
 
+def require_clean(root: Path) -> None:
+    """Raises UsageError where Git couldn't show what an update has changed, or bring it back."""
+    if (root / ".cruft.json").exists():
+        raise UsageError("cruft keeps this project: go on with `cruft update`, or remove .cruft.json and commit that")
+    if git(root, "ls-files", "--error-unmatch", MANIFEST) is None:
+        raise UsageError("the project isn't in Git, the way back: git init && git add -A && git commit -m 'As baked'")
+    if changes := git(root, "status", "--porcelain", "--", "."):
+        raise UsageError(
+            f"not all is committed ({changes.splitlines()[0].strip()}): git commit, or git stash -u, first"
+        )
+
+
 def fetch(source: str, folder: Path) -> Path:
     """Returns the folder of the template: the source, if it is one, else a clone in `folder`.
 
@@ -82,12 +94,17 @@ def find_base(template: Path, source: str, made: Mapping[str, Any]) -> str | Non
     return base
 
 
-def bake_commit(template: Path, commit: str, answers: Mapping[str, str], package: str, folder: Path) -> Path:
-    """Makes a project of the template as it was at a commit, see `bake`; the template's folder stays as it is."""
+def files_then(template: Path, commit: str | None, answers: Mapping[str, str], package: str, folder: Path) -> Files:
+    """Returns the files of a project as the template made them at a commit, see `bake`; none if that isn't known."""
+    if commit is None:
+        print(
+            "the template has no tag of the version that this project is made of: edits are compared with the new files"
+        )
+        return {}
     archive, then = folder / "then.zip", folder / "then"
     run(["git", "-C", str(template), "archive", "--output", str(archive), commit], f"{commit} can't be read")
     shutil.unpack_archive(archive, then)
-    return bake(then, answers, package, folder / "base")
+    return files_of(bake(then, answers, package, folder / "base"), package)
 
 
 def bake(template: Path, answers: Mapping[str, str], package: str, folder: Path) -> Path:
