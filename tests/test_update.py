@@ -349,7 +349,7 @@ def other_answer(project: Path) -> None:
         (damaged_manifest, "{template}", "lacks answers, commit, files, kit, template"),
         (other_answer, "{template}", "can't be baked .*: .*maze provided for choice variable starter"),
         (None, None, "say where the template is: python -m maze update gh:<org>/cookiecutter-rllib-env, or its folder"),
-        (None, "{project}", "is no template: it has no cookiecutter.json"),
+        (None, "{project}", "maze is no template: it has no cookiecutter.json"),
         (None, "{project}/nowhere", "nowhere can't be cloned: .*does not exist"),
     ],
 )

@@ -15,19 +15,9 @@ from ..errors import RunError, UsageError
 from ..files import read_json
 from ..task import Task
 from ..tasks import names_of, root_of
+from ..updating import template
 from ..updating.merge import Files, Plan, digest, plan_update, read
 from ..updating.swap import clean_up, prepare, swap
-from ..updating.template import (
-    MANIFEST,
-    bake,
-    fetch,
-    files_of,
-    files_then,
-    find_base,
-    git,
-    read_manifest,
-    require_clean,
-)
 from . import add
 
 ASIDE = "kit-edited"  # where files of the kit go that were edited by hand
@@ -46,26 +36,26 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if there is something newer")
     options = parser.parse_args(arguments)
     root = root_of(package)
-    made = read_manifest(root, package)
+    made = template.read_manifest(root, package)
     source = options.source or made["template"]
     if source is None:
         raise UsageError(f"say where the template is: {command} gh:<org>/cookiecutter-rllib-env, or its folder")
     if not options.check:
         clean_up(root, root / "src" / package / "kit")
-        require_clean(root)
+        template.require_clean(root)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        template = fetch(source, folder)
-        commit = find_base(template, source, made)
-        theirs = bake(template, made["answers"], package, folder / "theirs")
-        newer = read_manifest(theirs, package)
+        where = template.fetch(source, folder)
+        commit = template.find_base(where, source, made)
+        theirs = template.bake(where, made["answers"], package, folder / "theirs")
+        newer = template.read_manifest(theirs, package)
         if all(made[part] == newer[part] for part in ("kit", "files")):
             print(f"up to date: {version_of(made)}")
             return 0
         print(f"{version_of(made)} -> {version_of(newer)}")
         if options.check:
             return 1
-        base = cache(partial(files_then, template, commit, made["answers"], package, folder))
+        base = cache(partial(template.files_then, where, commit, made["answers"], package, folder))
         plan = plan_for(root, theirs, package, made, base)
         write(root, theirs, package, plan)
         tell(root, theirs, plan)
@@ -90,14 +80,14 @@ def plan_for(root: Path, theirs: Path, package: str, made: dict[str, Any], base:
     kit, new_kit = (project / "src" / package / "kit" for project in (root, theirs))
     added, newly_added = (added_files(root, package, one / "stub") for one in (kit, new_kit))
     recorded = made["files"] | {name: digest(content) for name, content in added.items()}
-    plan = plan_update(root, recorded, lambda: base() | added, files_of(theirs, package) | newly_added)
+    plan = plan_update(root, recorded, lambda: base() | added, template.files_of(theirs, package) | newly_added)
     for name in changed_files(kit):
         there, new = kit / name, new_kit / name
         if there.is_file() and not (new.is_file() and read(there) == read(new)):
             plan.new[f"{ASIDE}/{name}"] = read(there)
-    manifest = read_json(theirs / MANIFEST)
+    manifest = read_json(theirs / template.MANIFEST)
     manifest["template"] = manifest["template"] or made["template"]
-    plan.new[MANIFEST] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    plan.new[template.MANIFEST] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
     return plan
 
 
@@ -133,7 +123,7 @@ def tell(root: Path, theirs: Path, plan: Plan) -> None:
     for place in [place for place in plan.new if place.startswith(f"{ASIDE}/")]:
         print(f"{place}: what you had written in kit/, which is replaced whole")
     for place in plan.kept:
-        blob = git(root, "hash-object", "-w", "--no-filters", str(theirs / place))
+        blob = template.git(root, "hash-object", "-w", "--no-filters", str(theirs / place))
         how = f"has changed: git diff HEAD:./{place} {blob[:12]}" if blob else "is gone"
         print(f"{place}: stays as you have it; the template's {how}")
     for place in plan.conflicts:

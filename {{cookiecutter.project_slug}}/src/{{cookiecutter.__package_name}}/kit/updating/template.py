@@ -58,14 +58,14 @@ def require_clean(root: Path) -> None:
 
 
 def fetch(source: str, folder: Path) -> Path:
-    """Returns the folder of the template: the source, if it is one, else a clone in `folder`.
+    """Returns the folder of the template: the source, if it is that, else a clone in `folder`.
 
     Raises:
         UsageError: the source is no template.
         RunError: it can't be cloned.
     """
     path = Path(source)
-    if not path.is_dir():
+    if not (path / "cookiecutter.json").is_file():
         path, url = folder / "template", re.sub(r"^gh:(.+?)(\.git)?/?$", r"https://github.com/\1.git", source)
         run(["git", "clone", "--quiet", "--", url, str(path)], f"{source} can't be cloned")
     if not (path / "cookiecutter.json").is_file():
