@@ -161,6 +161,22 @@ def test_untouched_project_becomes_what_is_baked_today(project: Path, template: 
     assert again.returncode == 0 and again.stdout == f"up to date: 9.9.9 ({new})\n", again.stderr
 
 
+@pytest.mark.slow
+def test_untouched_project_of_each_release_becomes_what_is_baked_today(tmp_path: Path) -> None:
+    if not (TEMPLATE / ".git").exists() or not (tags := git(TEMPLATE, "tag", "--list", "v*").split()):
+        pytest.skip("no release is tagged here")
+    newest = tmp_path / "newest"
+    git(tmp_path, "clone", "--quiet", str(TEMPLATE), str(newest))
+    fresh = bake(newest, tmp_path / "fresh", project_name="Maze")
+    for tag in tags:
+        git(tmp_path, "clone", "--quiet", "--branch", tag, str(TEMPLATE), str(tmp_path / tag))
+        project = bake(tmp_path / tag, tmp_path / f"made-{tag}", project_name="Maze")
+        git(project, "init", "--quiet")
+        commit(project)
+        assert run_update(project, str(newest)) == 0
+        assert differences(project, fresh) == [], tag
+
+
 def test_project_names_no_path_of_this_machine(made: Path, older: Path) -> None:
     """Neither where the template lies, nor a folder that it was cloned from."""
     text = (made / ".template.json").read_text(encoding="utf-8")
