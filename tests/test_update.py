@@ -383,15 +383,17 @@ def test_what_cannot_be_updated_is_told_in_a_line_and_stays(
 
 
 def test_clone_that_is_older_or_knows_nothing_of_the_project_is_refused(
-    project: Path, template: Path, older: Path
+    project: Path, template: Path, tmp_path: Path
 ) -> None:
+    older = tmp_path / "older"
+    git(tmp_path, "clone", "--quiet", "--single-branch", "--branch", f"v{VERSION}", template.as_uri(), str(older))
     edit(
         project / ".template.json", git(older, "rev-parse", "HEAD").strip(), git(template, "rev-parse", "HEAD").strip()
     )
     edit(project / ".template.json", f'"version": "{VERSION}"', '"version": "9.9.9"')
     with pytest.raises(UsageError, match="has neither commit .* nor tag v9.9.9, .* pull it"):
         run_update(project, str(older), "--check")
-    git(older, "fetch", "--quiet")
+    git(older, "fetch", "--quiet", "origin", "HEAD")
     with pytest.raises(UsageError, match="is older than what this project is made of; pull it"):
         run_update(project, str(older), "--check")
 

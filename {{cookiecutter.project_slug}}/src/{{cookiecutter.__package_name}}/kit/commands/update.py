@@ -49,12 +49,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         commit = template.find_base(where, source, made)
         theirs = template.bake(where, made["answers"], package, folder / "theirs")
         newer = template.read_manifest(theirs, package)
-        if all(made[part] == newer[part] for part in ("kit", "files")):
-            print(f"up to date: {version_of(made)}")
-            return 0
-        print(f"{version_of(made)} -> {version_of(newer)}")
-        if options.check:
-            return 1
+        is_newer = any(made[part] != newer[part] for part in ("kit", "files"))
+        print(f"{version_of(made)} -> {version_of(newer)}" if is_newer else f"up to date: {version_of(newer)}")
+        if options.check or not (is_newer or made["commit"] != newer["commit"]):
+            return int(is_newer)
         base = cache(partial(template.files_then, where, commit, made["answers"], package, folder))
         plan = plan_for(root, theirs, package, made, base)
         write(root, theirs, package, plan)
