@@ -51,7 +51,7 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
         newer = template.read_manifest(theirs, package)
         is_newer = any(made[part] != newer[part] for part in ("kit", "files"))
         print(f"{version_of(made)} -> {version_of(newer)}" if is_newer else f"up to date: {version_of(newer)}")
-        if options.check or not (is_newer or made["commit"] != newer["commit"]):
+        if options.check or (not is_newer and made["commit"] == newer["commit"]):
             return int(is_newer)
         base = cache(partial(template.files_then, where, commit, made["answers"], package, folder))
         plan = plan_for(root, theirs, package, made, base)
