@@ -117,7 +117,7 @@ def bake(template: Path, answers: Mapping[str, str], package: str, folder: Path)
         folder: a new one, to make the project in.
 
     Raises:
-        UsageError: there is no cookiecutter.
+        UsageError: cookiecutter is missing.
         RunError: the template doesn't take the answers.
     """
     folder.mkdir()
