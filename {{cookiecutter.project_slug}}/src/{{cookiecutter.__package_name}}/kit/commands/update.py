@@ -27,8 +27,8 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     """Updates, says what has become of which file, and returns the exit code: 1 if there are conflicts to mend.
 
     Raises:
-        UsageError: the project or the source can't be used; nothing is changed.
-        RunError: the template can't be fetched or baked, or a file can't be replaced; nothing is changed.
+        UsageError: the project or the template can't be used; nothing is changed.
+        RunError: a file can't be written; nothing is changed.
     """
     package, command = task.package, f"python -m {task.package} update"
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} gh:<org>/cookiecutter-rllib-env")
@@ -102,18 +102,19 @@ def added_files(root: Path, package: str, stub: Path) -> Files:
 
 def write(root: Path, theirs: Path, package: str, plan: Plan) -> None:
     """Puts everything in its place, or nothing."""
-    new, kit = prepare(root), Path("src", package, "kit")
-    shutil.copytree(theirs / kit, new / "kit")
-    for place, content in plan.new.items():
-        if content is not None:
-            (new / place).parent.mkdir(parents=True, exist_ok=True)
-            (new / place).write_bytes(content)
-            if (root / place).exists():
-                shutil.copymode(root / place, new / place)
+    kit = Path("src", package, "kit")
     try:
+        new = prepare(root)
+        shutil.copytree(theirs / kit, new / "kit")
+        for place, content in plan.new.items():
+            if content is not None:
+                (new / place).parent.mkdir(parents=True, exist_ok=True)
+                (new / place).write_bytes(content)
+                if (root / place).exists():
+                    shutil.copymode(root / place, new / place)
         swap(root, root / kit, plan.new)
     except OSError as error:
-        raise RunError(f"{error.filename} can't be changed ({error.strerror}); all is as it was") from None
+        raise RunError(f"{error}; all is as it was") from None
 
 
 def tell(root: Path, theirs: Path, plan: Plan) -> None:

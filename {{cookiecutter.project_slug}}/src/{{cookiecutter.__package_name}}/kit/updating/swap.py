@@ -1,4 +1,4 @@
-"""Puts new files in the place of old ones; a process that is killed at any moment leaves all of the old or all of the new.
+"""Puts new files in the place of old ones; a process that is killed at any moment leaves all old or all new.
 
 The kit goes first, and its successor comes last. In between, a copy of this file stands in for the kit as `kit.py`:
 whatever imports the kit next, after a kill, finds the copy, which brings the old state back.

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunError, UsageError
+from ..errors import UsageError
 from ..files import read_json
 from .merge import Files, read
 
@@ -61,8 +61,7 @@ def fetch(source: str, folder: Path) -> Path:
     """Returns the folder of the template: the source, if it is that, else a clone in `folder`.
 
     Raises:
-        UsageError: the source is no template.
-        RunError: it can't be cloned.
+        UsageError: the source is no template, or can't be cloned.
     """
     path = Path(source)
     if not (path / "cookiecutter.json").is_file():
@@ -117,8 +116,7 @@ def bake(template: Path, answers: Mapping[str, str], package: str, folder: Path)
         folder: a new one, to make the project in.
 
     Raises:
-        UsageError: cookiecutter is missing.
-        RunError: the template doesn't take the answers.
+        UsageError: cookiecutter is missing, or the template doesn't take the answers.
     """
     folder.mkdir()
     settings = folder / "settings.json"  # instead of the user's own
@@ -148,12 +146,12 @@ def as_text(answer: str) -> str:
 
 
 def run(command: list[str], failure: str, folder: Path | None = None) -> None:
-    """Runs a command, in a folder; raises RunError with the last line that it says where it fails."""
+    """Runs a command, in a folder; where it fails, raises UsageError with the last line that it says."""
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise RunError(f"{failure}: {lines[-1] if lines else f'exit code {done.returncode}'}")
+        raise UsageError(f"{failure}: {lines[-1] if lines else f'exit code {done.returncode}'}")
 
 
 def files_of(project: Path, package: str) -> Files:
