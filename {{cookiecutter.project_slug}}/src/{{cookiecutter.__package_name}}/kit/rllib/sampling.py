@@ -1,6 +1,5 @@
 """RLlib's env runner with batched sampling: the copies of an environment stay one batch until an episode ends."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,8 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+from . import map_leaves
 
 
 class BatchedEnvRunner(SingleAgentEnvRunner):
@@ -79,15 +80,14 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     def act(self, module: Any, observations: Any, explore: bool) -> dict[str, Any]:
         """Returns the actions for a batch of observations, with what the learner needs to know of them."""
-        batch = {Columns.OBS: _map(torch.from_numpy, observations)}
-        with torch.no_grad():
+        actor, batch = module.actor, {Columns.OBS: map_leaves(torch.from_numpy, observations)}
+        with torch.inference_mode():
             forward = module.forward_exploration if explore else module.forward_inference
-            inputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
-            distribution = module.get_exploration_action_dist_cls().from_logits(inputs)
-            actions = (distribution if explore else distribution.to_deterministic()).sample()
-            step = {Columns.ACTIONS: _map(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: inputs.numpy()}
+            outputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
+            actions = actor.draw(outputs, torch.default_generator) if explore else actor.most_likely(outputs)
+            step = {Columns.ACTIONS: map_leaves(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: outputs.numpy()}
             if explore:
-                step[Columns.ACTION_LOGP] = distribution.logp(actions).numpy()
+                step[Columns.ACTION_LOGP] = actor.log_probability(outputs, actions).numpy()
         return step
 
     def _cut_ongoing(self, record: "_Record") -> list[SingleAgentEpisode]:
@@ -119,7 +119,7 @@ class _Record:
     def append(self, step: dict[str, Any], observations: Any, infos: list[dict[str, Any]]) -> None:
         """Adds a step of all copies; copies the observations, which the environment may write over."""
         self.steps.append(step)
-        self.observations.append(_map(np.array, observations))
+        self.observations.append(map_leaves(np.array, observations))
         self.infos.append(infos)
 
     def cut(self, copy: int, begun: SingleAgentEpisode, terminated: bool, truncated: bool) -> SingleAgentEpisode:
@@ -150,8 +150,3 @@ class _Record:
 
 def _is_on_cpu(module: torch.nn.Module) -> bool:
     return all(parameter.device.type == "cpu" for parameter in module.parameters())
-
-
-def _map(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Applies a function to each leaf; most structures are one leaf, for which `tree` takes longer than the function."""
-    return tree.map_structure(function, structure) if isinstance(structure, (dict, tuple)) else function(structure)
