@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from ..spaces import ACTION_MASK, VECTOR
 from .networks import Network
@@ -93,21 +95,19 @@ class Actor(nn.Module):
         """Returns the logarithms of the probabilities of actions, of real numbers of their densities, shape (batch,)."""
         *logits, means, log_stds = outputs.split([*self.logits, self.reals, self.reals], dim=-1)
         chosen, drawn = actions if isinstance(actions, tuple) else (actions, actions)
-        parts = []
-        if logits:
-            columns = chosen.long().reshape(len(outputs), -1).split(1, dim=-1)
-            parts = [part.log_softmax(-1).gather(-1, column) for part, column in zip(logits, columns, strict=True)]
+        columns = chosen.long().reshape(len(outputs), -1).unbind(-1) if logits else ()
+        parts = [-cross_entropy(part, column, reduction="none") for part, column in zip(logits, columns, strict=True)]
         if self.reals:
             squares = ((drawn - means) / log_stds.exp()).square()
-            parts.append(-0.5 * (squares + math.log(2 * math.pi)) - log_stds)
-        return torch.cat(parts, dim=-1).sum(-1)
+            parts.append((-0.5 * (squares + math.log(2 * math.pi)) - log_stds).sum(-1))
+        return reduce(torch.add, parts)
 
     def entropy(self, outputs: torch.Tensor) -> torch.Tensor:
         """Returns the entropies of what actions are drawn from, shape (batch,)."""
         *logits, _, log_stds = outputs.split([*self.logits, self.reals, self.reals], dim=-1)
         logs = [part.log_softmax(-1) for part in logits]
         parts = [-(part.exp() * part).sum(-1) for part in logs]
-        return sum(parts, (log_stds + 0.5 * math.log(2 * math.pi * math.e)).sum(-1))
+        return reduce(torch.add, parts, (log_stds + 0.5 * math.log(2 * math.pi * math.e)).sum(-1))
 
     def observe(self, observation: Any) -> None:
         """Takes a batch of observations into the statistics."""

@@ -86,7 +86,10 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             forward = module.forward_exploration if explore else module.forward_inference
             outputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
             actions = actor.draw(outputs, torch.default_generator) if explore else actor.most_likely(outputs)
-            step = {Columns.ACTIONS: map_leaves(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: outputs.numpy()}
+            step = {
+                Columns.ACTIONS: map_leaves(torch.Tensor.numpy, actions),
+                Columns.ACTION_DIST_INPUTS: outputs.numpy(),
+            }
             if explore:
                 step[Columns.ACTION_LOGP] = actor.log_probability(outputs, actions).numpy()
         return step
