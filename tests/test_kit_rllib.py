@@ -257,7 +257,7 @@ PRIVATE_NAMES = {
     "ray.rllib.algorithms.ppo.torch.ppo_torch_learner:PPOTorchLearner": ("_learner_connector _update"),
     "ray.tune.registry": "_global_registry",
     "ray.rllib.core.models.catalog:Catalog": "_get_dist_cls_from_action_space",
-    "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward",
+    "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward _forward_train",
 }
 
 

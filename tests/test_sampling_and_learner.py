@@ -93,7 +93,9 @@ columns = {{
 def learnt(learner_class):
     torch.manual_seed(0)
     learner = learner_class(
-        config=config.copy(copy_frozen=False).training(kl_target=0.0, entropy_coeff=0.01), module_spec=spec
+        # RLlib's own learner knows the seed only where `debugging` puts it.
+        config=config.copy(copy_frozen=False).debugging(seed=1).training(kl_target=0.0, entropy_coeff=0.01),
+        module_spec=spec,
     )
     learner.build()
     head = learner.module["default_policy"].unwrapped().value.layers[-1]

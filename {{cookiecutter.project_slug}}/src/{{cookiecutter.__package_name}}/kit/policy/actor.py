@@ -129,7 +129,7 @@ def require_finite(outputs: torch.Tensor, observation: Any) -> torch.Tensor:
 
     It is not a part of `forward`, which is exported. RLlib itself would train on NaN for as long as it is let.
     """
-    if math.isfinite(outputs.sum()) or torch.isfinite(outputs).all():  # the sum takes a fraction of the time
+    if math.isfinite(outputs.sum().item()) or torch.isfinite(outputs).all():  # the sum takes a fraction of the time
         return outputs
     for name, values in observation.items() if isinstance(observation, dict) else [("observation", observation)]:
         for place in (~torch.isfinite(values)).nonzero()[:1].tolist():

@@ -157,4 +157,5 @@ def _clip(params: list[torch.Tensor], most: float) -> None:
     gradients = [param.grad for param in params if param.grad is not None]
     norm = float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
     if norm > most:
-        torch._foreach_mul_(gradients, most / norm)
+        for gradient in gradients:
+            gradient.mul_(most / norm)
