@@ -54,7 +54,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             observations = tree.map_structure(lambda part: part.numpy(), self._cached_to_module[Columns.OBS])
             self._last = observations, [episode.infos[-1] for episode in self._ongoing_episodes], set()
         # A copy resets at most after each of its steps.
-        record, done, count = _Record(*self._last, room=2 * (num_timesteps // self.num_envs + 2)), [], 0
+        record, done, count = _Record(*self._last, 2 * (num_timesteps // self.num_envs + 2)), [], 0
         while count < num_timesteps:
             step = self.act(self.module, record.seen, explore)
             *results, infos = self.env.step(step[Columns.ACTIONS])
@@ -121,7 +121,8 @@ class _Record:
         self.starts = [0] * len(infos)  # where each copy's current episode begins
         self._observations = [self._array(part, 1) for part in tree.flatten(observations)]
         self._steps: list[np.ndarray] = []
-        self._like, self._like_step = observations, {}
+        self._like: Any = observations
+        self._like_step: Any = None
         self.length = -1
         self._advance(observations)
 
