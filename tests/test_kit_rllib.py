@@ -47,6 +47,32 @@ def test_most_likely_action_is_rllibs_own(seen: str, chosen: str) -> None:
         assert observations["action_mask"].gather(1, ours[:, None]).all()
 
 
+@pytest.mark.parametrize(("seen", "chosen"), PAIRS)
+def test_probabilities_and_entropies_are_rllibs_own(seen: str, chosen: str) -> None:
+    module = actor_critic(SEEN[seen], CHOSEN[chosen])
+    for parameter in module.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    observations = batch_of(SEEN[seen], 64)
+    if seen == "mask":
+        observations["action_mask"][:, ::2] = 1  # each choice has a value that is allowed
+    outputs = module.actor(observations)
+    distribution = module.get_train_action_dist_cls().from_logits(outputs)
+    actions = module.actor.draw(outputs.detach(), torch.default_generator)
+    torch.testing.assert_close(module.actor.log_probability(outputs, actions), distribution.logp(actions))
+    torch.testing.assert_close(module.actor.entropy(outputs), distribution.entropy())
+
+
+def test_actions_are_drawn_with_their_probabilities() -> None:
+    module = actor_critic(spaces.Box(-1, 1, (3,)), spaces.Tuple([spaces.MultiDiscrete([3]), spaces.Box(-1, 1, (1,))]))
+    outputs = torch.tensor([[0.0, 1.0, -1e9, 2.0, -1.0]]).repeat(40_000, 1)  # three logits, a mean and its log_std
+    choices, reals = module.actor.draw(outputs, torch.Generator().manual_seed(0))
+    shares = torch.bincount(choices[:, 0], minlength=3) / len(choices)
+    torch.testing.assert_close(shares, torch.tensor([0.0, 1.0, -1e9]).softmax(-1), atol=0.01, rtol=0)
+    assert shares[2] == 0
+    torch.testing.assert_close(reals.mean(), torch.tensor(2.0), atol=0.01, rtol=0)
+    torch.testing.assert_close(reals.std(), torch.tensor(-1.0).exp(), atol=0.01, rtol=0)
+
+
 @pytest.mark.parametrize("shape", [(4,), (5, 5, 1), (8, 6, 3), (10, 10, 3), (49, 50, 1), (84, 84, 4), (100, 200, 3)])
 def test_networks_fit_every_size(shape: tuple[int, ...]) -> None:
     module = actor_critic(spaces.Box(0, 1, shape, np.float32), spaces.Discrete(3))
@@ -231,7 +257,7 @@ PRIVATE_NAMES = {
     "ray.rllib.algorithms.ppo.torch.ppo_torch_learner:PPOTorchLearner": ("_learner_connector _update"),
     "ray.tune.registry": "_global_registry",
     "ray.rllib.core.models.catalog:Catalog": "_get_dist_cls_from_action_space",
-    "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward",
+    "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward _forward_train",
 }
 
 

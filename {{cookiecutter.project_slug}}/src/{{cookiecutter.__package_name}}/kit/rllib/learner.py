@@ -3,16 +3,16 @@
 from typing import Any
 
 import torch
-import tree
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.ppo import LEARNER_RESULTS_KL_KEY, LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.connectors.learner import GeneralAdvantageEstimation
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, Learner
-from torch import nn
 
 from ..errors import RunError
+from ..policy.actor import require_finite
+from . import map_leaves
 from .adam import Adam
 from .rl_module import ActorCritic, ObserveBatch
 from .seeding import seed_process
@@ -90,20 +90,18 @@ class PPOLearner(PPOTorchLearner):
         """Passes over the batch of one module; returns the means of the last pass."""
         columns = {name: batch[name] for name in _COLUMNS}
         if Columns.LOSS_MASK in batch:  # leave out the rows that only served to estimate advantages
-            columns = tree.map_structure(lambda column: column[batch[Columns.LOSS_MASK]], columns)
+            columns = _rows(columns, batch[Columns.LOSS_MASK].nonzero()[:, 0])
         advantages, targets = columns[Columns.ADVANTAGES], columns[Columns.VALUE_TARGETS]
         # RLlib divides them by at least 1e-4, which leaves tiny rewards without effect.
         columns[Columns.ADVANTAGES] = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
         module = self.module[module_id].unwrapped()
         module.observe_returns(targets)
         variance = float(module.return_statistics.deviation) ** 2
-        flat = tree.flatten(columns)
         minibatches = max(1, round(len(targets) / (self._minibatch_size or len(targets))))
         for _ in range(self._epochs):
             seen = []
             for rows in torch.randperm(len(targets), device=targets.device).tensor_split(minibatches):
-                minibatch = tree.unflatten_as(columns, [column[rows] for column in flat])
-                seen.append(self._descend(module_id, minibatch, variance))
+                seen.append(self._descend(module_id, _rows(columns, rows), variance))
         metrics = dict(zip(_METRICS, torch.stack(seen).mean(0).tolist(), strict=True))
         unexplained = metrics[VF_LOSS_KEY] * variance / max(float(targets.var(correction=0)), 1e-30)
         return metrics | {LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY: 1 - unexplained}
@@ -113,10 +111,11 @@ class PPOLearner(PPOTorchLearner):
         optimizer = self.get_optimizer(module_id)
         (group,) = optimizer.param_groups
         loss, metrics = self._loss(module_id, minibatch, variance)
+        require_finite(metrics, minibatch[Columns.OBS])
         optimizer.zero_grad()
         loss.backward()
         if self.config.grad_clip:
-            nn.utils.clip_grad_norm_(group["params"], self.config.grad_clip)
+            _clip(group["params"], self.config.grad_clip)
         optimizer.step()
         if self.config.kl_target:
             group["lr"] = self._step_size(group["lr"], float(metrics[-1]))
@@ -124,20 +123,21 @@ class PPOLearner(PPOTorchLearner):
 
     def _loss(self, module_id: str, batch: dict[str, Any], variance: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns RLlib's PPO loss of a minibatch, and _METRICS."""
-        outputs = self.module[module_id].forward_train(batch)
-        module = self.module[module_id].unwrapped()
-        distribution = module.get_train_action_dist_cls().from_logits(outputs[Columns.ACTION_DIST_INPUTS])
-        log_ratio = distribution.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP]
+        module = self.module[module_id]
+        actor, seen = module.unwrapped().actor, module.forward_train(batch)
+        outputs, values = seen[Columns.ACTION_DIST_INPUTS], seen[Columns.VF_PREDS]
+        log_ratio = actor.log_probability(outputs, batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP]
         ratio, clip, advantages = log_ratio.exp(), self.config.clip_param, batch[Columns.ADVANTAGES]
         policy_loss = -torch.min(advantages * ratio, advantages * ratio.clamp(1 - clip, 1 + clip)).mean()
-        values = module.compute_values(batch, embeddings=outputs.get(Columns.EMBEDDINGS))
         squares = (values - batch[Columns.VALUE_TARGETS]).square().clamp(max=self.config.vf_clip_param)
         value_loss = squares.mean() / variance
-        entropy = distribution.entropy().mean()
-        loss = policy_loss + self.config.vf_loss_coeff * value_loss
-        loss = loss - self.entropy_coeff_schedulers_per_module[module_id].get_current_value() * entropy
-        kl = (ratio - 1 - log_ratio).mean()  # estimated from the samples: Schulman 2020, "Approximating KL Divergence"
-        return loss, torch.stack([loss, policy_loss, value_loss, entropy, kl]).detach()
+        entropy_coeff = self.entropy_coeff_schedulers_per_module[module_id].get_current_value()
+        with torch.set_grad_enabled(entropy_coeff != 0):
+            entropy = actor.entropy(outputs).mean()
+        loss = policy_loss + self.config.vf_loss_coeff * value_loss - entropy_coeff * entropy
+        with torch.no_grad():
+            kl = (ratio - 1 - log_ratio).mean()  # by the samples: Schulman 2020, "Approximating KL Divergence"
+            return loss, torch.stack([loss, policy_loss, value_loss, entropy, kl])
 
     def _step_size(self, lr: float, kl: float) -> float:
         """Returns the step size at which a minibatch changes the policy by about `kl_target`."""
@@ -146,3 +146,16 @@ class PPOLearner(PPOTorchLearner):
         if kl < self.config.kl_target / 2:
             return min(lr * _LR_FACTOR, _LR_RANGE[1])
         return lr
+
+
+def _rows(columns: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
+    return {name: map_leaves(lambda leaf: leaf.index_select(0, rows), column) for name, column in columns.items()}
+
+
+def _clip(params: list[torch.Tensor], most: float) -> None:
+    """Scales the gradients of parameters down where their common norm is larger than `most`."""
+    gradients = [param.grad for param in params if param.grad is not None]
+    norm = float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
+    if norm > most:
+        for gradient in gradients:
+            gradient.mul_(most / norm)

@@ -49,9 +49,14 @@ class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
 
     def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
         """Returns the value of each observation in the environment's own rewards, shape (batch,)."""
-        observation, statistics = batch[Columns.OBS], self.return_statistics
-        values = self.value(self.actor.normalized(observation)).squeeze(-1)
-        return require_finite(values, observation) * statistics.deviation + statistics.mean
+        return require_finite(self._values(self.actor.normalized(batch[Columns.OBS])), batch[Columns.OBS])
+
+    def _values(self, normalized: Any) -> torch.Tensor:
+        return self.value(normalized).squeeze(-1) * self.return_statistics.deviation + self.return_statistics.mean
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        normalized = self.actor.normalized(batch[Columns.OBS])
+        return {Columns.ACTION_DIST_INPUTS: self.actor.judge(normalized), Columns.VF_PREDS: self._values(normalized)}
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         observation = batch[Columns.OBS]
