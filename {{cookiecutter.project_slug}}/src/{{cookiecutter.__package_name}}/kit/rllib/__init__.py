@@ -9,5 +9,5 @@ import logging
 
 def quieten() -> None:
     """Keeps what Ray logs from the terminal; its errors are raised as well. Call it after importing RLlib."""
-    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
+    for logger in ("ray", "ray.rllib", "ray.train"):  # importing them has set their levels
         logging.getLogger(logger).setLevel(logging.CRITICAL)

@@ -1,7 +1,7 @@
 """The algorithm of a run: built, restored from a checkpoint, saved, and stopped."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ..policy.folder import save_policy
 from ..rllib.env_runner import CopyLost
 from ..rllib.rl_module import trained_actors
 from ..vectorization.settings import Vectorization
-from .cluster import cluster_cpus
+from .cluster import beside_learners
 from .run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ class RestartableAlgorithm:
         Raises:
             RunError: the checkpoint is damaged.
         """
-        runners = self.vectorization.num_env_runners
-        runners = min(runners, cluster_cpus(wanted=runners))
-        self.algorithm = self.configure(replace(self.vectorization, num_env_runners=runners)).build_algo()
+        fitted = beside_learners(self.vectorization, self.configure(self.vectorization))
+        self.algorithm = self.configure(fitted).build_algo()
         group = self.algorithm.env_runner_group
         if from_checkpoint:
             restore(self.algorithm, self.folder.checkpoint(LAST))

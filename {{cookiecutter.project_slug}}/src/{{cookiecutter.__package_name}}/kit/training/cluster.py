@@ -1,6 +1,7 @@
 """Ray: on this machine, or on a cluster that is there already."""
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from ..cli import RunError
 from ..guard import calls, child_log, watchdog
 from ..rllib import quieten
 from ..task import Task
-from ..vectorization.settings import available_cpus
+from ..vectorization.settings import Vectorization, available_cpus
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
@@ -106,6 +108,32 @@ def cluster_cpus(wanted: int = 1) -> int:
     while (free := int(ray.available_resources().get("CPU", 0))) < min(wanted, cpus) and time.monotonic() < until:
         time.sleep(0.1)
     return min(free, cpus)
+
+
+def beside_learners(vectorization: Vectorization, config: Any) -> Vectorization:
+    """Returns what is left of the env runners where other machines have gone, or learners need CPUs of their own.
+
+    Args:
+        vectorization: as chosen.
+        config: RLlib's, which says how many learners there are.
+
+    Raises:
+        RunError: there are fewer CPUs or GPUs than the learners take; Ray would wait for more.
+    """
+    import ray
+    import torch
+
+    learners, gpus, per_learner = config.num_learners, config.num_gpus_per_learner, config.num_cpus_per_learner
+    there = ray.cluster_resources().get("GPU", 0) if learners else torch.cuda.device_count()
+    if (needed := gpus * max(1, learners)) > there:
+        where = "Ray has" if learners else "this machine has"
+        raise RunError(f"ppo.py: the learners need {needed:g} GPUs, and {where} {there:g}; write num_gpus_per_learner=0")
+    cpus = math.ceil(learners * (per_learner if per_learner != "auto" else gpus == 0))
+    runners = vectorization.num_env_runners
+    left = cluster_cpus(wanted=runners + cpus) - cpus
+    if left < 0:
+        raise RunError(f"ppo.py: num_learners={learners} take {cpus} CPUs, and {left + cpus} are free; write fewer")
+    return replace(vectorization, num_env_runners=min(runners, left))
 
 
 def _answering_cpus(nodes: Mapping[str, int]) -> int:
