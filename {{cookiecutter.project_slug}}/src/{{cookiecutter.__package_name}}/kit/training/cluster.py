@@ -126,8 +126,8 @@ def beside_learners(vectorization: Vectorization, config: Any) -> Vectorization:
     learners, gpus, per_learner = config.num_learners, config.num_gpus_per_learner, config.num_cpus_per_learner
     there = ray.cluster_resources().get("GPU", 0) if learners else torch.cuda.device_count()
     if (needed := gpus * max(1, learners)) > there:
-        where = "Ray has" if learners else "this machine has"
-        raise RunError(f"ppo.py: the learners need {needed:g} GPUs, and {where} {there:g}; write num_gpus_per_learner=0")
+        where = f"Ray has {there:g} of {needed:g} GPUs" if learners else "this machine has none"
+        raise RunError(f"ppo.py: num_gpus_per_learner={gpus:g}, but {where}; write 0")
     cpus = math.ceil(learners * (per_learner if per_learner != "auto" else gpus == 0))
     runners = vectorization.num_env_runners
     left = cluster_cpus(wanted=runners + cpus) - cpus
