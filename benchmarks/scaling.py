@@ -268,11 +268,15 @@ def table(results: dict[str, Any]) -> None:
     """Prints the cells as Markdown."""
     print(f"Python {results['python']}, {results['versions']}; {results['cores']} cores\n")
     print("| step | observation | env runners x copies | steps/s | of linear | idle | driver ms a step: all", end="")
-    print(" (receiving, learning, saving) | MB/s | driver, runner MB | lost with a tenth of them |\n" + "|---" * 9 + "|")
+    print(
+        " (receiving, learning, saving) | MB/s | driver, runner MB | lost with a tenth of them |\n" + "|---" * 9 + "|"
+    )
     found = {tuple(cell[key] for key in KEYS): cell for cell in results["cells"]}
     for key, cell in sorted(found.items(), key=lambda item: (item[0][1], item[0][0], item[0][2] or 99)):
         one = next((other for other in results["cells"] if tuple(other[k] for k in KEYS[:3]) == (*key[:2], 1)), None)
-        share = cell["steps_per_second"] / cell["runners"] / one["steps_per_second"] if one and cell["runners"] else None
+        share = (
+            cell["steps_per_second"] / cell["runners"] / one["steps_per_second"] if one and cell["runners"] else None
+        )
         parts, lost = cell["driver_cpu_ms_per_step"], cell.get("seconds_lost")
         print(
             f"| {key[0]:g} ms | {key[1]:,} B | {key[2]} x {key[3]} {key[4]} | {cell['steps_per_second']:,.0f} |"
@@ -318,7 +322,12 @@ def main() -> None:
                 command = [project.python, "-W", "ignore", __file__, "--drive", task]
                 start = time.perf_counter()
                 done = subprocess.run(
-                    command, cwd=project.path, env=clean_environment() | TOKEN, capture_output=True, text=True, timeout=900
+                    command,
+                    cwd=project.path,
+                    env=clean_environment() | TOKEN,
+                    capture_output=True,
+                    text=True,
+                    timeout=900,
                 )
                 found = [line for line in done.stdout.splitlines() if line.startswith('{"batch"')]
                 if not found:

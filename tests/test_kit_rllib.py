@@ -146,7 +146,9 @@ def test_networks_that_can_not_be_saved_are_refused() -> None:
 
 def test_learners_that_can_not_be_are_refused() -> None:
     line = learner.unsupported(config().learners(num_gpus_per_learner=2))
-    assert line == "num_gpus_per_learner=2 has no effect with this learner: write 1; more GPUs take as many num_learners"
+    assert (
+        line == "num_gpus_per_learner=2 has no effect with this learner: write 1; more GPUs take as many num_learners"
+    )
     agents = config().multi_agent(policies={"one", "other"}, policy_mapping_fn=lambda agent, episode: agent)
     assert learner.unsupported(agents.learners(num_learners=1)) is None
     assert "num_learners=2, but several agents are learnt by at most one" in learner.unsupported(

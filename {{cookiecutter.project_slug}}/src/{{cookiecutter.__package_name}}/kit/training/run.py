@@ -168,8 +168,7 @@ class Run:
         from .subject import subject_of
 
         self._subject = subject = subject_of(self.task, self.options.config)
-        self.vectorization = beside_learners(self.vectorization, self._configure(self.vectorization))
-        fitted = asdict(self.vectorization)
+        fitted = asdict(beside_learners(self.vectorization, self._configure(self.vectorization)))
         config: dict[str, Any] = {
             "env_id": self.task.env_id,
             "command": self.options.command(self.task.command("train"), {name: fitted[name] for name in KEYS}),
