@@ -95,8 +95,8 @@ def auto(cell: Cell, num_cpus: int, is_computing: bool) -> tuple[int, int, str]:
     from kit.vectorization.settings import AUTO, KEYS
 
     seconds = cell["wait_ms"] / 1e3
-    times = (seconds, 0.0) if is_computing else (2e-5, seconds)
-    profile = Profile(*times, cell["bytes"], 1.5e-6)
+    computes, waits = (seconds, 0.0) if is_computing else (2e-5, seconds)
+    profile = Profile(computes, waits, cell["bytes"], 1.5e-6)
     chosen = choose(dict.fromkeys(KEYS, AUTO), profile, num_cpus, is_vector=False, is_cluster=num_cpus > 1)
     return chosen.num_env_runners, chosen.num_envs_per_env_runner, chosen.gym_env_vectorize_mode
 
@@ -126,7 +126,7 @@ def cluster(python: Path, cpus: int) -> Iterator[str]:
 
         def start(name: str, *options: str) -> str:
             log = Path(folder, name)
-            command = [python, "-c", "from ray.scripts.scripts import main; main()", "start", *common, *options]
+            command = [str(python), "-c", "from ray.scripts.scripts import main; main()", "start", *common, *options]
             with log.open("w") as output:
                 subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
             until = time.monotonic() + 120
@@ -206,8 +206,7 @@ def drive(address: str, cell: Cell, seconds: float, kills: bool) -> None:
         marks.append(
             {
                 "time": time.perf_counter(),
-                "cpu": time.process_time(),
-                "parts": dict(spent),
+                "parts": spent | {"training thread": time.thread_time(), "process": time.process_time()},
                 "steps": loop.status.env_steps,
                 "ticks": machine_ticks(),
                 "runners_cpu": sum(map(cpu_seconds, runners)),
@@ -254,7 +253,6 @@ def summary(marks: list[dict[str, Any]]) -> dict[str, Any]:
     steps, seconds = last["steps"] - first["steps"], last["time"] - first["time"]
     ticks = [after - before for before, after in zip(first["ticks"], last["ticks"], strict=True)]
     parts = {name: last["parts"][name] - first["parts"][name] for name in last["parts"]}
-    parts["all"] = last["cpu"] - first["cpu"]
     return {
         "batch": steps // (len(marks) - 1),
         "steps_per_second": round(steps / seconds, 2),
@@ -281,7 +279,7 @@ def table(results: dict[str, Any]) -> None:
         print(
             f"| {key[0]:g} ms | {key[1]:,} B | {key[2]} x {key[3]} {key[4]} | {cell['steps_per_second']:,.0f} |"
             f" {'-' if share is None else f'{share:.2f}'} |"
-            f" {cell['idle']:.2f}{' (the machine limits)' if cell['idle'] < IDLE else ''} | {parts['all']:.3f}"
+            f" {cell['idle']:.2f}{' (the machine limits)' if cell['idle'] < IDLE else ''} | {parts['training thread']:.3f}"
             f" ({', '.join(f'{parts[name]:.3f}' for name in ('receiving', 'learning', 'saving'))}) |"
             f" {cell['steps_per_second'] * key[1] / 1e6:.2f} | {cell['driver_mb']}, {cell['runner_mb']} |"
             f" {'' if lost is None else f'{lost} s'} |"
@@ -319,7 +317,7 @@ def main() -> None:
             for cell in todo:
                 kills = cell["runners"] in options.kill and cell["bytes"] == min(options.bytes)
                 task = json.dumps([address, cell, options.seconds, kills])
-                command = [project.python, "-W", "ignore", __file__, "--drive", task]
+                command = [str(project.python), "-W", "ignore", __file__, "--drive", task]
                 start = time.perf_counter()
                 done = subprocess.run(
                     command,
