@@ -18,5 +18,5 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
 
 def quieten() -> None:
     """Keeps what Ray logs from the terminal; its errors are raised as well. Call it after importing RLlib."""
-    for logger in ("ray", "ray.rllib"):  # importing them has set their levels
+    for logger in ("ray", "ray.rllib", "ray.train"):  # importing them has set their levels
         logging.getLogger(logger).setLevel(logging.CRITICAL)

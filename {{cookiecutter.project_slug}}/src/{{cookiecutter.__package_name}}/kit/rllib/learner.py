@@ -9,10 +9,12 @@ from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.connectors.learner import GeneralAdvantageEstimation
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, Learner
+from torch import nn
 
 from ..errors import RunError
 from ..policy.actor import require_finite
-from . import map_leaves
+from ..policy.normalization import moments, total
+from . import map_leaves, quieten
 from .adam import Adam
 from .rl_module import ActorCritic, ObserveBatch
 from .seeding import seed_process
@@ -36,11 +38,13 @@ def unsupported(config: PPOConfig) -> str | None:
         ("use_gae", not config.use_gae, "leave it out; lambda_=1.0 sums the rewards as they are"),
         ("shuffle_batch_per_epoch", not config.shuffle_batch_per_epoch, "leave it out"),
         ("grad_clip_by", config.grad_clip_by != "global_norm", 'write "global_norm"'),
+        ("num_gpus_per_learner", config.num_gpus_per_learner > 1, "write 1; more GPUs take as many num_learners"),
         ("lr", bool(config.kl_target) and is_schedule, "write one number, or kl_target=0.0 to keep to a schedule"),
-        ("num_learners", config.num_learners > 0, "write 0; the statistics of several learners would drift apart"),
     ):
         if is_ignored:
             return f"{name}={getattr(config, name)!r} has no effect with this learner: {advice}"
+    if config.is_multi_agent and config.num_learners > 1:  # who has no step of a policy would be waited for without end
+        return f"num_learners={config.num_learners}, but several agents are learnt by at most one; write 1 or 0"
     return None
 
 
@@ -53,6 +57,10 @@ class PPOLearner(PPOTorchLearner):
     (Rudin et al. 2022, "Learning to Walk in Minutes").
     """
 
+    def __init__(self, **kwargs: Any) -> None:
+        quieten()  # where it has a process of its own
+        super().__init__(**kwargs)
+
     def build(self) -> None:
         """Makes networks, optimizer and connectors; RLlib calls it.
 
@@ -63,7 +71,11 @@ class PPOLearner(PPOTorchLearner):
             raise RunError(line)
         seed_process(self.config)
         super().build()
+        self._learners = max(1, self.config.num_learners)  # all start from the same seed, hence the same weights
         self._learner_connector.insert_before(GeneralAdvantageEstimation, ObserveBatch())
+
+    def _make_modules_ddp_if_necessary(self) -> None:
+        """Wraps nothing: `_descend` averages the gradients, where torch's wrapper stops at a parameter without one."""
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
         """Makes Adam as RLlib does, but in its fused form, which takes a fraction of the time on small networks."""
@@ -93,11 +105,13 @@ class PPOLearner(PPOTorchLearner):
             columns = _rows(columns, batch[Columns.LOSS_MASK].nonzero()[:, 0])
         advantages, targets = columns[Columns.ADVANTAGES], columns[Columns.VALUE_TARGETS]
         # RLlib divides them by at least 1e-4, which leaves tiny rewards without effect.
-        columns[Columns.ADVANTAGES] = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+        count, mean, spread = moments(advantages)
+        columns[Columns.ADVANTAGES] = (advantages - mean) / (spread.sqrt() + 1e-8)
         module = self.module[module_id].unwrapped()
         module.observe_returns(targets)
         variance = float(module.return_statistics.deviation) ** 2
-        minibatches = max(1, round(len(targets) / (self._minibatch_size or len(targets))))
+        share = float(count) / self._learners  # of the batch; learners that share one take equally many steps
+        minibatches = max(1, round(share / (self._minibatch_size or share)))
         for _ in range(self._epochs):
             seen = []
             for rows in torch.randperm(len(targets), device=targets.device).tensor_split(minibatches):
@@ -114,11 +128,15 @@ class PPOLearner(PPOTorchLearner):
         require_finite(metrics, minibatch[Columns.OBS])
         optimizer.zero_grad()
         loss.backward()
+        if self._learners > 1:
+            gradients = [parameter.grad for parameter in group["params"] if parameter.grad is not None]
+            average = total(nn.utils.parameters_to_vector(gradients)) / self._learners
+            nn.utils.vector_to_parameters(average, gradients)
         if self.config.grad_clip:
             _clip(group["params"], self.config.grad_clip)
         optimizer.step()
         if self.config.kl_target:
-            group["lr"] = self._step_size(group["lr"], float(metrics[-1]))
+            group["lr"] = self._step_size(group["lr"], float(total(metrics[-1].clone())) / self._learners)
         return metrics
 
     def _loss(self, module_id: str, batch: dict[str, Any], variance: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,5 +1,6 @@
 """RLlib's RLModule around the networks: what acts, and the value network that only learning needs."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -74,7 +75,12 @@ class ObserveBatch(ConnectorV2):
 
 
 def trained_actors(algorithm: Algorithm) -> dict[str, Actor]:
-    """Returns what the learner of an algorithm has made of each policy, to save it; of a single one by RLlib's name."""
-    group = algorithm.learner_group
-    results = group.foreach_learner(lambda learner: {name: one.unwrapped() for name, one in learner.module.items()})
-    return {name: module.actor for name, module in next(iter(results)).get().items()}
+    """Returns what the learners of an algorithm have made of each policy, to save it; of a single one by RLlib's name."""
+
+    def actors(learner: Any) -> dict[str, Actor]:
+        found = {name: module.unwrapped().actor for name, module in learner.module.items()}
+        if learner.config.num_learners:  # in another process, whose GPU this one may not have
+            return {name: deepcopy(actor).cpu() for name, actor in found.items()}
+        return found
+
+    return next(iter(algorithm.learner_group.foreach_learner(actors))).get()
