@@ -74,13 +74,19 @@ class Actor(nn.Module):
             return chosen[:, 0]
         return (chosen, means) if self.reals else chosen
 
-    def draw(self, outputs: torch.Tensor, generator: torch.Generator) -> Any:
-        """Returns actions drawn with their probabilities, of the same kinds as `most_likely` returns."""
+    def draw(self, outputs: torch.Tensor, generator: torch.Generator, noise: torch.Tensor | None = None) -> Any:
+        """Returns actions drawn with their probabilities, of the same kinds as `most_likely` returns.
+
+        Args:
+            outputs: as of `forward`.
+            generator: of the random numbers.
+            noise: of the real numbers, in standard deviations, shape (batch, n); None draws it.
+        """
         count = sum(self.logits)
         means, log_stds = outputs[:, count : count + self.reals], outputs[:, count + self.reals :]
         uniform = torch.rand(outputs.shape[0], count, generator=generator)
         gumbel = -torch.log(-torch.log(uniform.clamp(1e-10, 1 - 1e-7)))  # the largest of logit + gumbel is a draw
-        noise = torch.randn(means.shape, generator=generator)
+        noise = torch.randn(means.shape, generator=generator) if noise is None else noise
         return self.most_likely(torch.cat([outputs[:, :count] + gumbel, means + noise * log_stds.exp()], dim=-1))
 
     def observe(self, observation: Any) -> None:

@@ -11,6 +11,8 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
+from .noise import Noise
+
 
 class BatchedEnvRunner(SingleAgentEnvRunner):
     """Samples the episodes that RLlib's own would, in a fraction of its time where the environment's step is cheap.
@@ -25,6 +27,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._record: _Record | None = None  # of what the copies did last; None where RLlib has sampled since
+        self._noise: Noise | None = None
         self._prepare_module()
 
     def _prepare_module(self) -> None:
@@ -50,11 +53,13 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             return super()._sample(num_timesteps=num_timesteps, explore=explore, **kwargs)
         if self._record is None or self._needs_initial_reset or kwargs.get("force_reset"):
             self._reset_envs_and_episodes(explore)
+            actor = self.module.actor
+            self._noise = Noise(self.num_envs, actor.reals, actor.policy.vector_size) if actor.reals else None
             observations = tree.map_structure(lambda part: part.numpy(), self._cached_to_module[Columns.OBS])
             self._record = _Record(observations, [episode.infos[-1] for episode in self._ongoing_episodes], set())
         record, done, count = self._record, [], 0
         while count < num_timesteps:
-            step = self.act(self.module, record.observations[-1], explore)
+            step = self.act(self.module, record.observations[-1], explore, self._noise)
             *results, infos = self.env.step(step[Columns.ACTIONS])
             observations, step[Columns.REWARDS], terminated, truncated = results
             record.append(step, observations, infos)
@@ -77,14 +82,18 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self._record = _Record(record.observations[-1], record.infos[-1], record.ended)
         return done + self._cut_ongoing(record)
 
-    def act(self, module: Any, observations: Any, explore: bool) -> dict[str, Any]:
+    def act(self, module: Any, observations: Any, explore: bool, noise: Noise | None = None) -> dict[str, Any]:
         """Returns the actions for a batch of observations, with what the learner needs to know of them."""
         batch = {Columns.OBS: _map(torch.from_numpy, observations)}
         with torch.no_grad():
             forward = module.forward_exploration if explore else module.forward_inference
             inputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
             distribution = module.get_exploration_action_dist_cls().from_logits(inputs)
-            actions = (distribution if explore else distribution.to_deterministic()).sample()
+            if explore and noise:
+                drawn = noise.draw(module.actor.normalized(batch[Columns.OBS]))
+                actions = module.actor.draw(inputs, torch.default_generator, drawn)
+            else:
+                actions = (distribution if explore else distribution.to_deterministic()).sample()
             step = {Columns.ACTIONS: _map(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: inputs.numpy()}
             if explore:
                 step[Columns.ACTION_LOGP] = distribution.logp(actions).numpy()
