@@ -39,7 +39,7 @@ def test_half_of_it_stays_for_a_while_as_long_as_the_observation_does() -> None:
     assert float(torch.corrcoef(torch.stack([first, drawn.draw(here)[:, 0]]))[0, 1]) == pytest.approx(0.5, abs=0.04)
     opposite = -0.5 * (2 * 2 - 1) / (2 * 2 + 1)  # the constant beside the vector points the same way
     assert float(torch.corrcoef(torch.stack([first, drawn.draw(-here)[:, 0]]))[0, 1]) == pytest.approx(opposite, abs=0.04)
-    for _ in range(300):
+    for _ in range(64):
         last = drawn.draw(here)[:, 0]
     assert abs(float(torch.corrcoef(torch.stack([first, last]))[0, 1])) < 0.04
 

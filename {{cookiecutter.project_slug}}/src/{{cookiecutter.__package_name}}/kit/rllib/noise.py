@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from ..spaces import VECTOR
 
-_STEPS = 64  # that a copy keeps its weights for, on average
+_STEPS = 64  # that a copy keeps its weights for
 _SHARE = 0.5  # of the variance that the weighted observation has; noise that is drawn at each step has the rest
 
 
@@ -25,6 +26,7 @@ class Noise:
 
     def __init__(self, copies: int, reals: int, size: int) -> None:
         self._weights = torch.randn(copies, reals, size + 1)
+        self._step = 0
 
     def draw(self, observation: Any) -> torch.Tensor:
         """Returns the noise of the next actions of all copies, shape (copies, reals).
@@ -32,11 +34,16 @@ class Noise:
         Args:
             observation: of all copies, normalised.
         """
-        copies, _, size = self._weights.shape
-        anew = (torch.rand(copies) < 1 / _STEPS).nonzero()[:, 0]
-        self._weights[anew] = torch.randn(len(anew), *self._weights.shape[1:])
-        seen = torch.ones(copies, size, 1)  # the last number stays 1: an image on its own has no other
-        if size > 1:
-            seen[:, :-1, 0] = observation[VECTOR] if isinstance(observation, dict) else observation
-        kept = (self._weights @ (seen / seen.norm(dim=1, keepdim=True)))[:, :, 0]
-        return _SHARE**0.5 * kept + (1 - _SHARE) ** 0.5 * torch.randn(kept.shape)
+        copies, reals, size = self._weights.shape
+        anew = self._weights[self._step % _STEPS :: _STEPS]  # never all at once
+        if len(anew):
+            anew.copy_(torch.randn(anew.shape))
+        self._step += 1
+        if size == 1:  # an image has nothing to be weighted
+            seen = torch.ones(copies, 1)
+        else:
+            vector = observation[VECTOR] if isinstance(observation, dict) else observation
+            seen = functional.normalize(functional.pad(vector, (0, 1), value=1.0))
+        alone = torch.randn(copies, reals, 1)
+        both = torch.baddbmm(alone, self._weights, seen[:, :, None], beta=(1 - _SHARE) ** 0.5, alpha=_SHARE**0.5)
+        return both[:, :, 0]
