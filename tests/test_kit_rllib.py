@@ -208,7 +208,7 @@ def test_step_size_follows_kl_target_and_nothing_else() -> None:
 
 def test_step_size_stays_within_its_range_of_lr() -> None:
     built = build(config(lr=3e-4))
-    assert built._step_size(9.9e-4, kl=0.0) == pytest.approx(1e-3)
+    assert built._step_size(2e-3, kl=0.0) == pytest.approx(2.1e-3)
     assert built._step_size(1.1e-5, kl=1.0) == pytest.approx(1e-5)
 
 

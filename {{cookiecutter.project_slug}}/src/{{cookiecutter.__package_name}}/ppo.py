@@ -13,7 +13,7 @@ def ppo_config(config: PPOConfig) -> PPOConfig:
         config: as the kit has prepared it: the environment, env runners, learner and networks.
     """
     return config.training(
-        lr=3e-4,  # where Adam's step size starts: `kl_target` moves it, between 1/30 and 10/3 of this
+        lr=3e-4,  # where Adam's step size starts: `kl_target` moves it, between 1/30 and 7 times this
         kl_target=0.01,  # how far a minibatch may move the policy; more makes the batch off-policy. 0: `lr` stays
         use_kl_loss=False,  # the step size keeps to the target, and needs no second loss for it
         gamma=0.995,  # looks about 200 steps ahead; with 100, LunarLander hovers: what landing pays is too far away

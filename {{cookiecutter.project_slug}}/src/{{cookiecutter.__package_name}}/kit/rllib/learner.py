@@ -18,9 +18,9 @@ from .rl_module import ActorCritic, ObserveBatch
 _COLUMNS = (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ADVANTAGES, Columns.VALUE_TARGETS)
 # The mean of each over the last pass; the value loss in units of the returns' variance.
 _METRICS = (Learner.TOTAL_LOSS_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, ENTROPY_KEY, LEARNER_RESULTS_KL_KEY)
-# The step size moves between so many times `lr`. It grows where batches say little. When one came that said much, 30
-# times `lr` moved the policy too far at once: it forgot to land (LunarLander), and some seeds took 600,000 steps more.
-_LR_RANGE = (1 / 30, 10 / 3)
+# The step size moves between so many times `lr`. It grows while batches say little, and the first one that says much
+# moves the policy by it: at 30 times `lr`, LunarLander forgot how to land and hovered for hundreds of thousands of steps.
+_LR_RANGE = (1 / 30, 7.0)
 _LR_FACTOR = 1.5  # and at most so much after one minibatch
 
 
