@@ -91,7 +91,8 @@ def test_length_of_episodes_does_not_matter(bake: Callable[..., BakedProject], s
 @pytest.mark.slow
 @pytest.mark.parametrize(("env_id", "most_steps"), [("LunarLander-v3", 300_000), ("MountainCarContinuous-v0", 100_000)])
 def test_hard_tasks_are_learnt(bake: Callable[..., BakedProject], env_id: str, most_steps: int) -> None:
-    pytest.importorskip("Box2D")
+    if env_id.startswith("LunarLander"):
+        pytest.importorskip("Box2D")
     project = bake(project_name=tasks.PROJECT_NAME).install()
     task = next(task for task in tasks.PANEL if task.env_id == env_id)
     task.write(project)
