@@ -96,7 +96,8 @@ def test_hard_tasks_are_learnt(bake: Callable[..., BakedProject], env_id: str, m
     project = bake(project_name=tasks.PROJECT_NAME).install()
     task = next(task for task in tasks.PANEL if task.env_id == env_id)
     task.write(project)
-    project.command("train", "--name", "run", "--seed", "0", "--max-env-steps", str(most_steps), timeout=1800, check=True)
+    limits = ("--seed", "0", "--max-env-steps", str(most_steps))
+    project.command("train", "--name", "run", *limits, timeout=1800, check=True)
     assert json.loads(project.read("runs/run/summary.json"))["seconds_to_stop_return"] is not None
     report = json.loads(project.command("evaluate", "run", "--episodes", "20", "--json", check=True).stdout)
     assert report["policy"]["mean"] > 0.8 * task.threshold  # greedy actions keep what was learnt with noise

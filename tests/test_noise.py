@@ -33,15 +33,20 @@ def test_any_one_step_is_standard_normal(seen: str) -> None:
         assert torch.allclose(torch.cov(sample.T), torch.eye(2), atol=0.05)
 
 
+def correlation(one: Any, other: Any) -> float:
+    """Returns the correlation of the noise of two steps over all copies."""
+    return float(torch.corrcoef(torch.stack([one[:, 0], other[:, 0]]))[0, 1])
+
+
 def test_half_of_it_stays_for_a_while_as_long_as_the_observation_does() -> None:
     drawn, here = noise.Noise(COPIES, 1, 2), torch.tensor([2.0, 0.0]).expand(COPIES, 2)
-    first = drawn.draw(here)[:, 0]
-    assert float(torch.corrcoef(torch.stack([first, drawn.draw(here)[:, 0]]))[0, 1]) == pytest.approx(0.5, abs=0.04)
-    opposite = -0.5 * (2 * 2 - 1) / (2 * 2 + 1)  # the constant beside the vector points the same way
-    assert float(torch.corrcoef(torch.stack([first, drawn.draw(-here)[:, 0]]))[0, 1]) == pytest.approx(opposite, abs=0.04)
+    first = drawn.draw(here)
+    assert correlation(first, drawn.draw(here)) == pytest.approx(0.5, abs=0.04)
+    cosine = (1 - 2 * 2) / (1 + 2 * 2)  # between the two observations, each with a 1 beside it
+    assert correlation(first, drawn.draw(-here)) == pytest.approx(0.5 * cosine, abs=0.04)
     for _ in range(64):
-        last = drawn.draw(here)[:, 0]
-    assert abs(float(torch.corrcoef(torch.stack([first, last]))[0, 1])) < 0.04
+        last = drawn.draw(here)
+    assert correlation(first, last) == pytest.approx(0.0, abs=0.04)
 
 
 def test_actions_have_the_probabilities_that_are_said_and_repeat_with_the_seed() -> None:
