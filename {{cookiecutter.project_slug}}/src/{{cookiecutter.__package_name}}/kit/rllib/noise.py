@@ -8,7 +8,7 @@ from torch.nn import functional
 from ..spaces import VECTOR
 
 _STEPS = 64  # that a copy keeps its weights for
-_SHARE = 0.25  # of the variance, that is kept; 0.5 finds no goal sooner, and delays Pendulum by a quarter
+_SHARE = 0.25  # of the variance, that is kept for a while; 0.5 delayed Pendulum
 
 
 class Noise:
