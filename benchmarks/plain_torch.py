@@ -33,13 +33,12 @@ class PlainPPO:
         epochs: passes over the batch.
     """
 
-    def __init__(
-        self, make: Callable[[], gym.Env[Any, Any]], copies: int, batch_steps: int, minibatch: int, epochs: int
-    ) -> None:
+    def __init__(self, make: Callable[[], Any], copies: int, batch_steps: int, minibatch: int, epochs: int) -> None:
         self.envs = gym.vector.SyncVectorEnv([make] * copies, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP)
         self.steps, self.minibatch, self.epochs = batch_steps // copies, minibatch, epochs
-        inputs = self.envs.single_observation_space.shape[0]  # type: ignore[index]
-        self.policy, self.value = network(inputs, self.envs.single_action_space.n), network(inputs, 1)  # type: ignore[attr-defined]
+        one = make()
+        inputs, choices = one.observation_space.shape[0], int(one.action_space.n)
+        self.policy, self.value = network(inputs, choices), network(inputs, 1)
         self.params = [*self.policy.parameters(), *self.value.parameters()]
         self.adam = torch.optim.Adam(self.params, lr=LEARNING_RATE, eps=1e-5)
         self.last = torch.from_numpy(self.envs.reset(seed=0)[0])

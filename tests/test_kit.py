@@ -32,7 +32,7 @@ LAYERS = [
     {"search", "updating"},
     {"commands"},
 ]
-MOST_LINES = 16_651  # of the whole kit; to be lowered whenever it gets lighter
+MOST_LINES = 16_715  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 5_191
 
 

@@ -287,6 +287,12 @@ def test_step_size_follows_kl_target_and_nothing_else() -> None:
     assert step_size(fixed) == pytest.approx(1e-3)
 
 
+def test_step_size_stays_within_its_range_of_lr() -> None:
+    built = build(config(lr=3e-4))
+    assert built._step_size(2e-3, kl=0.0) == pytest.approx(2.1e-3)
+    assert built._step_size(1.1e-5, kl=1.0) == pytest.approx(1e-5)
+
+
 def test_schedule_of_the_entropy_is_kept_to() -> None:
     built = build(config(entropy_coeff=[[0, 0.0], [1000, 0.5]]))
     losses = [float(update(built, env_steps)["total_loss"].peek()) for env_steps in (1000, 1000)]

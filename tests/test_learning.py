@@ -1,11 +1,16 @@
-"""One configuration learns whatever the scale of rewards and observations, and acts on the same scale afterwards."""
+"""One configuration learns hard tasks, whatever the scale of rewards and observations, and acts on the same scale."""
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 
 import pytest
-from conftest import BakedProject
+from conftest import TEMPLATE, BakedProject
+
+sys.path.insert(0, str(TEMPLATE / "benchmarks"))
+
+import tasks
 
 THRESHOLD = 0.1  # of the corridor; the best possible is 0.2
 
@@ -81,3 +86,18 @@ def test_length_of_episodes_does_not_matter(bake: Callable[..., BakedProject], s
     done = project.command("train", "--name", "run", "--stop-return", str(0.9 * steps), "--max-env-steps", "200_000")
     assert done.returncode == 0, done.stderr
     assert json.loads(project.read("runs/run/summary.json"))["seconds_to_stop_return"] is not None, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("env_id", "most_steps"), [("LunarLander-v3", 300_000), ("MountainCarContinuous-v0", 100_000)])
+def test_hard_tasks_are_learnt(bake: Callable[..., BakedProject], env_id: str, most_steps: int) -> None:
+    if env_id.startswith("LunarLander"):
+        pytest.importorskip("Box2D")
+    project = bake(project_name=tasks.PROJECT_NAME).install()
+    task = next(task for task in tasks.PANEL if task.env_id == env_id)
+    task.write(project)
+    limits = ("--seed", "0", "--max-env-steps", str(most_steps))
+    project.command("train", "--name", "run", *limits, timeout=1800, check=True)
+    assert json.loads(project.read("runs/run/summary.json"))["seconds_to_stop_return"] is not None
+    report = json.loads(project.command("evaluate", "run", "--episodes", "20", "--json", check=True).stdout)
+    assert report["policy"]["mean"] > 0.8 * task.threshold  # greedy actions keep what was learnt with noise

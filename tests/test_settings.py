@@ -39,7 +39,7 @@ def rows(project: BakedProject, name: str) -> list[dict[str, str]]:
 def test_config_json_holds_all_that_decides_a_run(project: BakedProject) -> None:
     config = saved(project, "first")
     assert config["env_config"] == {"length": 6}
-    assert (config["ppo"]["lr"], config["ppo"]["hidden_units"], config["ppo"]["gamma"]) == (1e-3, [16], 0.99)
+    assert (config["ppo"]["lr"], config["ppo"]["hidden_units"], config["ppo"]["gamma"]) == (1e-3, [16], 0.995)
     assert config["options"]["config"] == {"length": 6}
     assert config["vectorization"]["num_envs_per_env_runner"] == 32
     assert {"ray", "gymnasium", "torch", "numpy", "corridor_demo"} <= config["versions"].keys()
@@ -158,7 +158,7 @@ def _with_python_of(project: BakedProject, other: BakedProject) -> BakedProject:
         ("HIDDEN_UNITS = [64, 64]", "HIDDEN_UNITS = [64, 64", "ppo.py:5: SyntaxError: '[' was never closed"),
         ("lr=3e-4", "lr='3e-4'", "ppo.py: lr is '3e-4'; write a number"),
         ("minibatch_size=512", "minibatch_size=4096", "ppo.py: `minibatch_size` (4096) must be <="),
-        ("gamma=0.99", "gama=0.99", "unexpected keyword argument 'gama'"),
+        ("gamma=0.995", "gama=0.995", "unexpected keyword argument 'gama'"),
     ],
 )
 def test_wrong_value_in_ppo_is_said_in_one_line(project: BakedProject, old: str, new: str, message: str) -> None:

@@ -81,14 +81,21 @@ class Actor(nn.Module):
             return chosen[:, 0]
         return (chosen, means) if self.reals else chosen
 
-    def draw(self, outputs: torch.Tensor, generator: torch.Generator) -> Any:
-        """Returns actions drawn with their probabilities, of the same kinds as `most_likely` returns."""
+    def draw(self, outputs: torch.Tensor, generator: torch.Generator, noise: torch.Tensor | None = None) -> Any:
+        """Returns actions drawn with their probabilities, of the same kinds as `most_likely` returns.
+
+        Args:
+            outputs: as of `forward`.
+            generator: of the random numbers.
+            noise: of the real numbers, in standard deviations, shape (batch, n); None draws it.
+        """
         noisy, count = outputs.clone(), sum(self.logits)
         if count:  # the largest of logit + Gumbel noise is a draw; the logarithm of exponential noise is -Gumbel
             noisy[:, :count] -= torch.empty(len(outputs), count).exponential_(generator=generator).log()
         if self.reals:
             means, log_stds = outputs[:, count:].chunk(2, dim=-1)
-            noisy[:, count : count + self.reals] += torch.randn(means.shape, generator=generator) * log_stds.exp()
+            noise = torch.randn(means.shape, generator=generator) if noise is None else noise
+            noisy[:, count : count + self.reals] += noise * log_stds.exp()
         return self.most_likely(noisy)
 
     def log_probability(self, outputs: torch.Tensor, actions: Any) -> torch.Tensor:

@@ -22,7 +22,9 @@ from .seeding import seed_process
 _COLUMNS = (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ADVANTAGES, Columns.VALUE_TARGETS)
 # The mean of each over the last pass; the value loss in units of the returns' variance.
 _METRICS = (Learner.TOTAL_LOSS_KEY, POLICY_LOSS_KEY, VF_LOSS_KEY, ENTROPY_KEY, LEARNER_RESULTS_KL_KEY)
-_LR_RANGE = (1e-5, 1e-2)  # the step size moves between these
+# The step size moves between so many times `lr`. It grows while batches say little, and the first one that says much
+# moves the policy by it: at 30 times `lr`, LunarLander forgot how to land and hovered for hundreds of thousands of steps.
+_LR_RANGE = (1 / 30, 7.0)
 _LR_FACTOR = 1.5  # and at most so much after one minibatch
 
 
@@ -160,9 +162,9 @@ class PPOLearner(PPOTorchLearner):
     def _step_size(self, lr: float, kl: float) -> float:
         """Returns the step size at which a minibatch changes the policy by about `kl_target`."""
         if kl > 2 * self.config.kl_target:
-            return max(lr / _LR_FACTOR, _LR_RANGE[0])
+            return max(lr / _LR_FACTOR, _LR_RANGE[0] * self.config.lr)
         if kl < self.config.kl_target / 2:
-            return min(lr * _LR_FACTOR, _LR_RANGE[1])
+            return min(lr * _LR_FACTOR, _LR_RANGE[1] * self.config.lr)
         return lr
 
 

@@ -11,6 +11,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from . import map_leaves
+from .noise import Noise
 
 
 class BatchedEnvRunner(SingleAgentEnvRunner):
@@ -26,6 +27,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._last: Any = None  # what the copies have seen last, see _Record; None where RLlib has sampled since
+        self._noise: Noise | None = None
         self._prepare_module()
 
     def _prepare_module(self) -> None:
@@ -51,12 +53,15 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             return super()._sample(num_timesteps=num_timesteps, explore=explore, **kwargs)
         if self._last is None or self._needs_initial_reset or kwargs.get("force_reset"):
             self._reset_envs_and_episodes(explore)
+            actor = self.module.actor
+            self._noise = Noise(self.num_envs, actor.reals, actor.policy.vector_size) if actor.reals else None
             observations = tree.map_structure(lambda part: part.numpy(), self._cached_to_module[Columns.OBS])
             self._last = observations, [episode.infos[-1] for episode in self._ongoing_episodes], set()
         # A copy resets at most after each of its steps.
-        record, done, count = _Record(*self._last, 2 * (num_timesteps // self.num_envs + 2)), [], 0
+        observations, infos, ended = self._last
+        record, done, count = _Record(observations, infos, ended, 2 * (num_timesteps // self.num_envs + 2)), [], 0
         while count < num_timesteps:
-            step = self.act(self.module, record.seen, explore)
+            step = self.act(self.module, record.seen, explore, self._noise)
             *results, infos = self.env.step(step[Columns.ACTIONS])
             observations, step[Columns.REWARDS], terminated, truncated = results
             record.append(step, observations, infos)
@@ -79,13 +84,14 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self._last = record.seen, record.infos[-1], record.ended
         return done + self._cut_ongoing(record)
 
-    def act(self, module: Any, observations: Any, explore: bool) -> dict[str, Any]:
+    def act(self, module: Any, observations: Any, explore: bool, noise: Noise | None = None) -> dict[str, Any]:
         """Returns the actions for a batch of observations, with what the learner needs to know of them."""
         actor, batch = module.actor, {Columns.OBS: map_leaves(torch.from_numpy, observations)}
         with torch.inference_mode():
             forward = module.forward_exploration if explore else module.forward_inference
             outputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
-            actions = actor.draw(outputs, torch.default_generator) if explore else actor.most_likely(outputs)
+            drawn = noise.draw(actor.normalized(batch[Columns.OBS])) if explore and noise else None
+            actions = actor.draw(outputs, torch.default_generator, drawn) if explore else actor.most_likely(outputs)
             step = {
                 Columns.ACTIONS: map_leaves(torch.Tensor.numpy, actions),
                 Columns.ACTION_DIST_INPUTS: outputs.numpy(),
