@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ...spaces.membership import short
-from ..record.compare import difference
+from ..record.compare import difference, told_apart
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
 from .registry import EACH, NEVER, Finding, Findings, check, faults
@@ -104,10 +104,10 @@ def step_works(record: EnvRecord) -> Findings:
 def action_unchanged(record: EnvRecord) -> Findings:
     """`step` does not write into the action it gets: PPO learns from the same array."""
     for step, place in record.first_step(lambda step: step.action_after is not None):
-        was, now = short(step.action), short(step.action_after)
+        entry, was, now = told_apart(step.action, step.action_after)
         agents = record.several and step.action.keys() != step.action_after.keys()
         fix = "work on a copy of the dict: actions = dict(actions)" if agents else None
-        yield Finding(f"step() changes the caller's action in place: from {was} to {now} {place}", fix)
+        yield Finding(f"step() changes the caller's action{entry} in place: from {was} to {now} {place}", fix)
 
 
 @check(fix="check how step() reads the action", at="step", mild=True, several=NEVER)

@@ -129,7 +129,7 @@ def config_unchanged(record: EnvRecord) -> Findings:
     """The config is not written to: all copies are made from one object, and the next one gets what this one left."""
     for key, (what, was, now, severe) in record.config_changes.items():
         values = {"changed": f"was {was}, now {now}", "removed": f"was {was}", "added": now}[what]
-        text = f"the caller's config is written to: key {key!r} is {what} ({values}); copies share one config"
+        text = f"the caller's config is written to: key {key} is {what} ({values}); copies share one config"
         yield Finding(text, severity="error" if severe else "warning")
 
 

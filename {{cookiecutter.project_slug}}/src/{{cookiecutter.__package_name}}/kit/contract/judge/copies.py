@@ -66,12 +66,13 @@ def copies_write_own_files(record: EnvRecord) -> Findings:
         yield f"all copies write to the same file {path}: they overwrite each other's data"
 
 
-@check(fix="PPO does not need it; else drop it in __getstate__", at="__init__", mild=True)
+@check(fix="nothing, if you only train: PPO makes each copy where it runs; else drop it in __getstate__", at="__init__",
+       mild=True)  # fmt: skip
 def env_can_be_pickled(record: EnvRecord) -> Findings:
-    """The environment holds no lock or open file; tree search would need to copy it, PPO does not."""
+    """The environment holds no lock, socket or open file, which not even cloudpickle copies; tree search needs copies."""
     if record.unpicklable is not None:
         culprit, why = record.unpicklable
-        yield f"the environment cannot be pickled because of {culprit}: {why}"
+        yield f"the environment cannot be pickled or copied because of {culprit}: {why}"
 
 
 @check(fix="use no state of this process, machine or directory",

@@ -1,14 +1,18 @@
 """The ends of episodes: the two flags, time limits, and that `step` doesn't begin the next episode."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from ...spaces.membership import kind
 from ..record.env_record import EnvRecord
 from ..record.model import Episode, NotJudged
-from ..record.values import digest, truth
+from ..record.values import digest, leaves, truth
 from .registry import NEVER, TEAM, Finding, Findings, check
 
 LONG_STEPS = 10  # a time limit shorter than this is no time limit
+MOST = 0.9  # so many of the steps must be told apart, as the sine of an hour comes twice
 LIMIT_WORDS = ("max", "limit", "horizon", "length", "step", "time", "duration")
 
 
@@ -25,6 +29,32 @@ def end_flags_type(record: EnvRecord) -> Findings:
                 break
 
 
+def _limits(name: str, words: Iterable[str] = LIMIT_WORDS) -> bool:
+    """Tells whether a number is a time limit, by its name."""
+    return any(word in name.lower() for word in words)
+
+
+def _tells_time(episodes: list[Episode]) -> bool:
+    """Tells whether observations show the step, in numbers or their sums that are the same in each of the episodes."""
+    try:
+        table = np.stack([[_sums(obs) for _, obs in episode.observations()] for episode in episodes[:8]])
+    except ValueError:  # of different shapes
+        return False
+    clocks = table[0][:, (np.ptp(table, axis=0) <= 1e-6 * np.abs(table).max(axis=(0, 1))).all(axis=0)]
+    return len(np.unique(clocks.round(6), axis=0)) >= MOST * len(clocks)
+
+
+def _sums(obs: Any) -> np.ndarray:
+    """Returns the numbers of an observation, of boards and images the sums of their rows and columns; and all sums."""
+    parts = [np.zeros(1)]
+    for _, leaf in leaves(obs):
+        if isinstance(leaf, int | float | np.number | np.ndarray) and np.asarray(leaf).dtype.kind in "biuf":
+            array = np.asarray(leaf, float)
+            axes = range(array.ndim)
+            parts += [array.sum(axis=tuple(i for i in axes if i != axis)) for axis in axes] + [array.sum(keepdims=True)]
+    return np.concatenate([part.reshape(-1) for part in parts])
+
+
 def _lengths(episodes: list[Episode], flag: str) -> list[int]:
     return [len(episode.steps) for episode in episodes if truth(getattr(episode.steps[-1], flag))]
 
@@ -39,10 +69,13 @@ def episodes_end(record: EnvRecord) -> Findings:
         yield f"no episode ended: none was terminated or truncated in {longest} steps; does an episode never end?"
 
 
-@check(fix="check the sign of the end condition; ignore this for a bandit", at="step", mild=True, several=TEAM)
+@check(fix="check the sign of the end condition; give a bandit the time limit max_episode_steps=1", at="step", mild=True,
+       several=TEAM)  # fmt: skip
 def episodes_last(record: EnvRecord) -> Findings:
-    """Episodes last longer than one step; only bandits are meant to be like that."""
+    """Episodes last longer than one step; only bandits are meant to be like that, and their time limit says so."""
     ended = record.finished
+    if any(value == 1 and _limits(name) for name, value in record.about.numbers.items()):
+        return
     if len(ended) == len(record.played) and all(len(episode.steps) == 1 for episode in ended):
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
 
@@ -59,8 +92,10 @@ def time_limit_is_truncation(record: EnvRecord) -> Findings:
     policies = {episode.policy.label for episode in at_limit}
     if _lengths(ended, "truncated") or longest < LONG_STEPS or count < 3 or len(policies) < 2:
         return
-    limits = (name for name, value in record.about.numbers.items() if value == longest)
-    name = next((name for name in limits if any(word in name.lower() for word in LIMIT_WORDS)), None)
+    names = [name for name, value in record.about.numbers.items() if value == longest and _limits(name)]
+    if _tells_time(at_limit) and (count == len(ended) or not any(_limits(name, ("limit", "step")) for name in names)):
+        return  # the end can be foreseen, so it may well be the task's own
+    name = next(iter(names), None)
     if name is not None or len({digest(episode.steps[-1].action) for episode in at_limit}) >= 2:
         place = f"exactly step {longest}{f' (= {name})' if name else ''}"
         yield f"a time limit is reported as terminated: {count} episodes end at {place}, and truncated is never True"

@@ -13,7 +13,8 @@ from ..record.values import digest, leaves, same, size_in_bytes
 from .registry import ALL_ALIKE, EACH, Finding, Findings, check, faults
 from .spaces import parts
 
-SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e3, 1e5, 20, 4, 1_000_000
+SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e8, 20, 4, 1_000_000
+FLOAT32_STEPS = 1e6  # of these between 0 and a number, float32 loses most of the differences
 
 
 def long_enough(record: EnvRecord, steps: int) -> list[Episode]:
@@ -95,7 +96,7 @@ def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
 
 @check(fix="divide each feature by its typical size", at="step", mild=True, several=EACH)
 def observation_scale(record: EnvRecord) -> Findings:
-    """Features are of a size that a network can learn from: one of a million drowns all others."""
+    """Features are of a size that float32 and a network can hold; within that, this PPO normalises each entry."""
     for path, part, values in _features(record):
         if part.dtype == np.uint8 and len(part.shape) >= 2 and part.high.max() == 255:
             if 0 < values.max() <= 1:
@@ -112,12 +113,16 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
     flat = values.reshape(len(values), -1).astype(float)
     flat = np.where(np.isfinite(flat), flat, 0)
     largest, spread = np.abs(flat).max(axis=0), np.ptp(flat, axis=0)
-    moving = spread[spread > 0]
-    ratio = moving.max() / moving.min() if moving.size else 1.0
-    if largest.max() >= SCALE_LARGE or (largest.max() > 100 and ratio > SCALE_RATIO):
-        rest = f", the smallest range of another entry is {moving.min():.3g}" if moving.size > 1 else ""
-        index, size = int(largest.argmax()), largest.max()
-        yield f"observation{path} is badly scaled: entry {index} reaches a magnitude of {size:.3g}{rest}"
+    moving = np.flatnonzero(spread)
+    if not moving.size:
+        return
+    index, least = int(moving[largest[moving].argmax()]), int(moving[spread[moving].argmin()])
+    text = f"observation{path} is badly scaled: entry {index} reaches a magnitude of {largest[index]:.3g}"
+    if largest[index] > FLOAT32_STEPS * spread[index]:
+        text += f" but moves by {spread[index]:.3g} only, which float32 hardly holds"
+        yield Finding(text, "subtract what is always there, such as the first value of the episode")
+    elif spread[index] > SCALE_RATIO * spread[least]:
+        yield f"{text}, entry {least} moves by {spread[least]:.3g}; this PPO normalises both, others drown the small one"
 
 
 @check(

@@ -15,6 +15,7 @@ from ...spaces import UnsupportedSpace, adapt, unseen
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
 from ...tracebacks import is_users
+from .compare import told_apart
 from .construction import MUTABLE
 from .locations import attributes, defined, described, unwrapped
 from .model import About
@@ -36,7 +37,9 @@ def record_about(recorder: Recorder) -> About:
 def facts(recorder: Recorder) -> dict[str, Any]:
     """Returns what it says, but for its spaces: the fields of About."""
     env, plain = recorder.env, type(unwrapped(recorder.env))
-    known = (*recorder.config.items(), *attributes(env).items())
+    limits = attribute(attribute(env, "spec"), "max_episode_steps"), attribute(env, "_max_episode_steps")
+    known = [(name, value) for owner in plain.__mro__ for name, value in vars(owner).items()]
+    known += [*recorder.config.items(), *attributes(env).items(), *(("max_episode_steps", limit) for limit in limits)]
     return dict(
         where={name: _where(plain, name) for name in ("__init__", "reset", "step", "render", "close")},
         bases=[f"{base.__module__}.{base.__name__}" for base in plain.__mro__[:-1]],
@@ -129,11 +132,11 @@ def record_spaces_after(recorder: Recorder) -> dict[str, tuple[str, str]]:
     """Returns the spaces that have changed while playing: what they were, and what they are."""
     now = {name: attribute(recorder.env, name) for name in NAMES}
     firsts = {name: space for name, space in recorder.first_spaces.items() if isinstance(space, spaces.Space)}
-    return {name: (short(first), short(now[name])) for name, first in firsts.items() if now[name] != first}
+    return {name: told_apart(first, now[name])[1:] for name, first in firsts.items() if now[name] != first}
 
 
-def record_copies(recorder: Recorder) -> dict[str, tuple[str | None, bool]]:
-    """Makes further copies; returns for each space another one's that differs, and whether all share one object."""
+def record_copies(recorder: Recorder) -> dict[str, tuple[tuple[str, str] | None, bool]]:
+    """Makes further copies; returns for each space how another one's differs, and whether all share one object."""
     others, found = [], {}
     for number in range(1 if recorder.slow_to_build else 3):
         seed_global(number)  # what a constructor draws by chance shall differ
@@ -142,7 +145,7 @@ def record_copies(recorder: Recorder) -> dict[str, tuple[str | None, bool]]:
         space = attribute(recorder.env, name)
         if isinstance(space, spaces.Space) and type(space) is not spaces.Space:
             theirs = [getattr(other, name, None) for other in others]
-            odd = [short(their) for their in theirs if their != space]
+            odd = [told_apart(space, their)[1:] for their in theirs if their != space]
             found[name] = (odd[0] if odd else None, theirs[0] is space)
     for other in others:
         recorder.keep(other)

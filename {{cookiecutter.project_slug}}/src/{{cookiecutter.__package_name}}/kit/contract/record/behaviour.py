@@ -1,7 +1,5 @@
 """Probes that call the environment in unusual ways: other arguments, other orders, `close`, pickling."""
 
-import pickle
-import sys
 from contextlib import suppress
 from typing import Any
 
@@ -108,17 +106,19 @@ def record_shared_files(recorder: Recorder) -> list[str]:
 
 
 def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
-    """Pickles what the environment holds; returns which lock, file or the like can't be, and why: no engine's object."""
+    """Pickles what the environment holds, as Ray does; returns which lock, file or socket can't be, and why."""
+    import cloudpickle  # late: the quick checks do without
+
     env = recorder.env if isinstance(recorder.env, View) else unwrapped(recorder.env)  # wrappers may hold functions
     recorder.play(env, 13, 2)
     with suppress(BaseException):
-        pickle.dumps(env)  # with its own __getstate__, if it has one
+        cloudpickle.dumps(env)  # with its own __getstate__, if it has one
         return None
     for name, value in attributes(env).items():
         try:
-            pickle.dumps(value)
+            cloudpickle.dumps(value)
         except BaseException as error:
             inner = next(iter(value), value) if isinstance(value, list | tuple | set) else value
-            if type(inner).__module__.partition(".")[0] in sys.stdlib_module_names:
+            if type(inner).__module__ in ("_thread", "threading", "_io", "socket"):
                 return f"self.{name}, a {type(inner).__name__}", described(error)
     return None

@@ -27,7 +27,7 @@ class EnvRecord:
     spaces_after: dict[str, tuple[str, str]]  # the spaces that changed while playing: what they were and are
     unread_keys: dict[str, str | None]  # key: the word that may be meant
     defaults: dict[str, Any]  # see record_defaults
-    copies: dict[str, tuple[str | None, bool]]  # each space: another copy's that differs, whether all share one
+    copies: dict[str, tuple[tuple[str, str] | None, bool]]  # each space: how another copy's differs, whether all share
     seeding: dict[str, Any]  # see record_seeding
     replays: Replays
     starts: Starts

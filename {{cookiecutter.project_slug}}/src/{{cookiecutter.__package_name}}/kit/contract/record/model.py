@@ -115,7 +115,7 @@ class About:
     adapters: str | None = None  # why the adapters can't take the spaces
     unseen: list[str] = field(default_factory=list)  # parts of the observation that the policy doesn't get
     reset_parameters: dict[str, Any] | None = None  # their defaults; None where any keyword is taken
-    numbers: dict[str, float] = field(default_factory=dict)  # of the config and the attributes
+    numbers: dict[str, float] = field(default_factory=dict)  # of the config, the attributes and the time limit
     shared: list[str] = field(default_factory=list)  # mutable class attributes and globals
     uses_order: bool = False  # the source uses sets or hashes, whose order differs from process to process
 
