@@ -15,6 +15,7 @@ ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
 LARGE_INFO_BYTES = 100_000
 SIGNATURE = "write def reset(self, *, seed=None, options=None) and start with super().reset(seed=seed)"
 FIVE = "step() must return five values (observation, reward, terminated, truncated, info)"
+MASK = "the mask is wrong, or late: compute it from the state that is returned with it, by the rule that step() applies"
 ADVICE = (  # what an exception's text tells
     ("SystemExit", "raise an exception or return terminated=True; never call exit() in an environment"),
     ("randint", "np_random is a numpy Generator: write self.np_random.integers(low, high)"),
@@ -97,7 +98,10 @@ def step_works(record: EnvRecord) -> Findings:
     for episode, error, advice in _raised(record, "step"):
         if _wrapper_unpacks(error):
             raise NotJudged("see step_returns")
-        yield Finding(f"step() raises {error.text} {episode.at(error.step)}", advice, error.where)
+        text = f"step() raises {error.text} {episode.at(error.step)}"
+        if episode.allows(error.step, error.action):
+            text, advice = f"action_mask allows an action for which {text}", advice or MASK
+        yield Finding(text, advice, error.where)
 
 
 @check(fix="work on a copy: action = np.clip(action, low, high), without out= and without action[...] =", at="step")
@@ -146,6 +150,8 @@ def action_mask_leaves_choice(record: EnvRecord) -> Findings:
                 yield f"action_mask has shape {mask.shape} {episode.at(number)}; expected ({int(space.n)},)"
             if not mask.any() and not (number == len(episode.steps) and episode.ended):
                 yield f"action_mask is all zeros {episode.at(number)}: no action is allowed, but the episode goes on"
+    for fault in faults(record, "mask refused"):
+        yield fault._replace(fix=MASK)  # type: ignore[union-attr]
 
 
 @check(fix="return {} where there is nothing to tell", blocks=True, once=True)

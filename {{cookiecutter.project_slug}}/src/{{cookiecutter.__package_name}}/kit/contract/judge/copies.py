@@ -44,11 +44,23 @@ def copies_do_not_interfere(record: EnvRecord) -> Findings:
         if found is not None and found.rounding is not None:
             yield rounding("an episode stepped in turns with another copy", found)
         elif found is not None:
-            names = ", ".join(record.about.shared[:5])
-            hint = f"class-level or global: {names}?" if names else "class attribute, module global, file?"
+            names = ", ".join(replays.shared[:4])
+            hint = f"class-level or global: {names}" if names else "class attribute, module global, file?"
             shown = found.shown("alone", "in turns")
-            yield f"copies share state ({hint}): stepped in turns with another instance, one gives another {shown}"
+            text = f"copies share state ({hint}): stepped in turns with another instance, one gives another {shown}"
+            yield Finding(text, f"keep it in self, set in __init__ and reset(): look at {names}" if names else None)
             return
+
+
+@check(fix="draw what differs from self.np_random, or pass it as an option of reset()", at="__init__", mild=True,
+       after="same_seed_same_episode copies_do_not_interfere")  # fmt: skip
+def copies_play_alike(record: EnvRecord) -> Findings:
+    """A seed gives the same episode on each copy, whatever its worker_index and vector_index: evaluation has others."""
+    replays = record.replays
+    found = difference(replays.alone, replays.indexed) if replays.indexed is not None else None
+    if found is not None and found.rounding is None:
+        shown = found.shown("on one copy", "on one with another worker_index and vector_index")
+        yield f"episodes depend on which copy plays them: with the same seed and actions, {shown}"
 
 
 @check(fix="close only what this instance opened itself", at="close")

@@ -21,7 +21,7 @@ def long_enough(record: EnvRecord, steps: int) -> list[Episode]:
     """Returns the episodes of at least so many steps; raises NotJudged if they are too few to tell anything."""
     episodes = [episode for episode in record.played if len(episode.steps) >= steps]
     if len(episodes) < ENOUGH_EPISODES or sum(len(episode.steps) for episode in episodes) < ENOUGH_STEPS:
-        raise NotJudged("too few steps were played")
+        raise record.cut("too few steps were played")
     return episodes
 
 
@@ -37,7 +37,7 @@ def _judge_kind(name: str, kind: str, doc: str) -> None:
                 text = f"{problem.message}, {episode.at(number)}{f' ({count} in all)' if count > 1 else ''}"
                 severity, at = "warning" if problem.mild else "error", "step" if number else "reset"
                 # the adapters convert dtypes, and floats beyond their bounds are normalised
-                yield Finding(text, problem.fix, at=at, severity=severity, blocks=kind != "dtype" and not harmless)
+                yield Finding(text, problem.fix, at=at, severity=severity, blocks=kind != "dtype" and not harmless and not problem.mild)
 
     judge.__name__, judge.__doc__ = name, doc
     check(fix="return what the space declares", several=EACH)(judge)
@@ -64,6 +64,21 @@ _judge_kind("observation_dtype", "dtype", "Observations have the space's dtype; 
 _judge_kind("observation_finite", "finite", "Observations hold no NaN and no infinity, which would spoil the weights.")
 _judge_kind("observation_bounds", "bounds", "Observations lie within the space's bounds, at the last step too.")
 _judge_kind("observation_keys", "keys", "Dict observations have the keys of the space at every step.")
+
+
+@check(fix="write np.clip(observation, space.low, space.high), after the cast to the space's dtype", at="step", mild=True,
+       once=True, several=EACH)  # fmt: skip
+def observation_bounds_exact(record: EnvRecord) -> Findings:
+    """Observations do not even miss their bounds by rounding: training takes it, checkers that ask `contains` don't."""
+    wrong = {path for kind, path in _problems(record) if kind == "bounds"}
+    for path, part, values in _features(record):
+        if part.dtype.kind == "f" and values.shape[1:] == part.shape and f"observation{path}" not in wrong:
+            beyond = np.maximum(part.low - values, values - part.high)
+            if (beyond > 0).any():
+                step, *index = np.unravel_index(np.argmax(beyond), beyond.shape)
+                place, bounds = tuple(index), [str(bound[tuple(index)]) for bound in (part.low, part.high)]
+                name = f"observation{path}{list(map(int, place)) or ''}"
+                yield f"{name} is {values[step][place]!s}, outside its bounds [{', '.join(bounds)}] by rounding"
 
 
 @check(fix="return a copy: self._buffer.copy(), or build a new array each time", once=True)

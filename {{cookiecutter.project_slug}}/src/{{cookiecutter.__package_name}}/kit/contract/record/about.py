@@ -5,6 +5,7 @@ import contextlib
 import copy
 import inspect
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -15,8 +16,7 @@ from ...spaces import UnsupportedSpace, adapt, unseen
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
 from ...tracebacks import is_users
-from .compare import told_apart
-from .construction import MUTABLE
+from .compare import Text, told_apart
 from .locations import attributes, defined, described, unwrapped
 from .model import About
 from .recorder import Recorder
@@ -50,8 +50,8 @@ def facts(recorder: Recorder) -> dict[str, Any]:
         has_render=getattr(plain, "render", None) not in (None, gymnasium.Env.render),
         windows=_open_windows(),
         reset_parameters=_reset_parameters(plain),
-        shared=_shared(plain),
         uses_order=_uses_order(plain),
+        own_spec=_own_spec(plain),
         numbers={str(k): v for k, v in known if isinstance(v, int | float) and not isinstance(v, bool)},
     )
 
@@ -105,27 +105,33 @@ def _reset_parameters(plain: type) -> dict[str, Any] | None:
     return {name: "required" if p.default is p.empty else p.default for name, p in found.items()}
 
 
-def _shared(plain: type) -> list[str]:
-    """Returns mutable class attributes and module globals: where shared state may live."""
-    owners = [owner for owner in plain.__mro__ if not owner.__module__.startswith(("gymnasium", "builtins", "typing"))]
-    places: dict[str, Any] = {owner.__name__: vars(owner) for owner in owners}
-    places["its module"] = vars(sys.modules.get(plain.__module__, object))
-    mutable = [(place, name) for place in places for name, value in places[place].items() if isinstance(value, MUTABLE)]
-    return [f"{place}.{name}" for place, name in mutable if name[:2] != "__" and name != "metadata"]
-
-
-def _uses_order(plain: type) -> bool:
-    """Tells whether the user's source uses sets or hashes, whose order changes from process to process."""
+def _classes(plain: type) -> Iterator[tuple[ast.AST, bool]]:
+    """Yields each node of the user's modules, and whether it is inside one of the environment's classes."""
     for owner in plain.__mro__[:-1]:
         module = sys.modules.get(owner.__module__)
         if module is None or not is_users(getattr(module, "__file__", None) or "<none>"):
             continue
         with contextlib.suppress(OSError, TypeError, SyntaxError):
-            for node in ast.walk(ast.parse(inspect.getsource(module))):
-                name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
-                if isinstance(node, ast.Set | ast.SetComp) or name in ("set", "frozenset", "hash", "id"):
-                    return True
-    return False
+            for top in ast.parse(inspect.getsource(module)).body:
+                is_its = isinstance(top, ast.ClassDef) and top.name == owner.__name__
+                yield from ((node, is_its) for node in ast.walk(top))
+
+
+def _uses_order(plain: type) -> bool:
+    """Tells whether the user's source uses sets or hashes, whose order changes from process to process."""
+    sets, names = (ast.Set, ast.SetComp), ("set", "frozenset", "hash", "id")
+    calls = (getattr(node.func, "id", "") if isinstance(node, ast.Call) else node for node, _ in _classes(plain))
+    return any(isinstance(call, sets) or call in names for call in calls)
+
+
+def _own_spec(plain: type) -> str | None:
+    """Returns what the user's class sets `self.spec` to, which is Gymnasium's; None where that is a spec."""
+    sets = (node for node, is_its in _classes(plain) if is_its and isinstance(node, ast.Assign | ast.AnnAssign))
+    for node in sets:
+        targets = [ast.unparse(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]
+        if "self.spec" in targets and node.value is not None and "spec" not in ast.unparse(node.value).lower():
+            return short(Text(ast.unparse(node.value)))
+    return None
 
 
 def record_spaces_after(recorder: Recorder) -> dict[str, tuple[str, str]]:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...spaces.views import View
+from .compare import difference
 from .locations import attributes, described, unwrapped
 from .model import CallError, NotJudged
 from .policies import RANDOM
@@ -16,7 +17,12 @@ def record_seeding(recorder: Recorder) -> dict[str, Any]:
     env, plain = recorder.env, unwrapped(recorder.env)
     with recorder.heartbeat.calling("reset") as call:
         env.reset(seed=1, options={})
-    facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": call.error}
+    facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": call.error, "differs": None}
+    for options in ({}, {"unknown": 0}) if call.error is None else ():  # an empty dict is often taken for None
+        seed_global(71)
+        one, two = (recorder.play(env, 1, 3, options=options) for _ in range(2))
+        if one.error is None and two.error is None:
+            facts["differs"] = facts["differs"] or difference(one, two)
     for name in ("numpy_rng", "python_rng"):
         if any(episode.touched(name) for episode in recorder.episodes) and _reseeds(recorder, name):
             facts["reseeds"].append(name)

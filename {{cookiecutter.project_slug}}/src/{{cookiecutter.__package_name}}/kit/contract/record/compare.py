@@ -10,6 +10,7 @@ from .model import Episode
 from .values import ABSOLUTE, RELATIVE, flat, leaves, same
 
 ROUNDING, GROWTH = 1e-3, 2.0  # a relative difference this small at first, and larger later, is rounding, not a leak
+NUMBERS = (int, float, complex, np.generic, np.ndarray)
 SHOWN = 60  # characters of a value that is no number
 SOLVER, MANY = 0.02, 8  # as is one this small of so many numbers at once: contacts are solved in another order
 
@@ -58,7 +59,7 @@ def told_apart(left: Any, right: Any) -> tuple[str, str, str]:
     ones, twos = dict(leaves(left)), dict(leaves(right))
     path = next((path for path in ones | twos if not same(ones.get(path, ...), twos.get(path, ...))), "")
     one, two = (values.get(path, Text("nothing") if path else whole) for values, whole in ((ones, left), (twos, right)))
-    left, right = np.asarray(one), np.asarray(two)
+    left, right = (np.asarray(value if isinstance(value, NUMBERS) else None) for value in (one, two))
     if left.shape == right.shape and left.dtype.kind in "fiub" and right.dtype.kind in "fiub":
         wrong = np.argwhere(~np.isclose(left, right, RELATIVE, ABSOLUTE, equal_nan=True))
         index = tuple(wrong[0].tolist()) if len(wrong) else ()

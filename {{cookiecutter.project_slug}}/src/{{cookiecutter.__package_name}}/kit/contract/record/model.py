@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 from gymnasium import spaces
 
 from .locations import described, raised
 from .policies import Policy
 from .surroundings import Snapshot
 
+CUT = "cut for time"  # begins the reason why something is not judged that a thorough run would judge
 WINDOWS = 4  # in which growth is measured
 
 
@@ -25,6 +27,7 @@ class CallError(NamedTuple):
     text: str  # the exception's type and text, on one line
     where: str | None  # "file:line" of the deepest line of the user's
     kinds: tuple[str, ...]  # the names of the exception's classes
+    action: Any = None  # that `step` got
 
     @classmethod
     def of(cls, call: str, error: BaseException, step: int = 0) -> "CallError":
@@ -63,6 +66,7 @@ class Episode:
     malformed: dict[str, str] = field(default_factory=dict)  # what `reset` or `step` returned that is no such tuple
     reset_seconds: float = 0.0
     around: list[Snapshot] = field(default_factory=list)  # before the reset, after it, after the last step
+    options: Any = None  # of the reset
     info_largest: tuple[int, Any, int] = (0, None, 0)  # bytes, key, step
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)  # of returned objects: the first step, in words
 
@@ -78,6 +82,12 @@ class Episode:
     def observations(self) -> Iterator[tuple[int, Any]]:
         """Yields (step, observation), the reset's first."""
         yield from enumerate([self.obs, *(step.obs for step in self.steps)] if self.has_reset else ())
+
+    def allows(self, step: int, action: Any) -> bool:
+        """Tells whether there was an action mask before a step, of a Discrete space, and it allows the action."""
+        mask = self.mask if step == 1 else self.steps[step - 2].mask
+        is_plain = isinstance(mask, np.ndarray) and mask.ndim == 1 and isinstance(action, int | np.integer)
+        return bool(is_plain and 0 <= action < len(mask) and mask[action])
 
     def touched(self, name: str) -> list[str]:
         """Returns the calls, of "reset" and "step", during which a field of the Snapshots changed."""
@@ -116,7 +126,7 @@ class About:
     unseen: list[str] = field(default_factory=list)  # parts of the observation that the policy doesn't get
     reset_parameters: dict[str, Any] | None = None  # their defaults; None where any keyword is taken
     numbers: dict[str, float] = field(default_factory=dict)  # of the config, the attributes and the time limit
-    shared: list[str] = field(default_factory=list)  # mutable class attributes and globals
+    own_spec: str | None = None  # what the user's source sets self.spec to
     uses_order: bool = False  # the source uses sets or hashes, whose order differs from process to process
 
     def declared(self) -> Iterator[tuple[str, Any]]:
@@ -132,8 +142,10 @@ class Replays:
     again: Episode  # seed 0 once more on that copy, after an episode that was broken off
     mixed_old: Episode  # seed 1 on the second copy, in turns with ...
     mixed_new: Episode  # ... seed 0 on a third, fresh copy
+    indexed: Episode | None = None  # seed 0 on a copy with another worker_index and vector_index
     suspects: list[str] = field(default_factory=list)  # where chance may come from
-    changed: list[str] = field(default_factory=list)  # attributes that differ between a used and a fresh copy
+    changed: list[str] = field(default_factory=list)  # what differs in a used copy after `reset`, the likely cause first
+    shared: list[str] = field(default_factory=list)  # what all copies share, and has changed
 
 
 @dataclass
