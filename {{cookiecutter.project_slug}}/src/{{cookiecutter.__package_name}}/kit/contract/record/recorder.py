@@ -14,6 +14,7 @@ from .episodes import Play
 from .locations import described, unwrapped
 from .model import CUT, Build, Episode, NotJudged
 from .policies import RANDOM, Policy, constant_policies
+from .state import State, shared_state
 from .surroundings import Events, quietly, snapshot
 from .targets import Keywords, WorkerConfig, make
 from .values import attribute, copy_value, size_in_bytes
@@ -60,6 +61,7 @@ class Recorder:
         self.main_config: Any = None  # the config object that it, and all further copies, were made from
         self.config_before: Any = None
         self.first_spaces: dict[str, Any] = {}
+        self.first_shared: State = {}  # what all copies share, before there was a second one
         self.slow_to_build, self.only_one = False, bool(request["only_one"])
         self.spare: list[Any] = []  # copies that have not been reset, for who needs one
         self.episodes: list[Episode] = []
@@ -89,6 +91,7 @@ class Recorder:
                 break
         else:
             raise NotJudged("the constructor raises")
+        self.first_shared = shared_state(self.env)
         if not self.only_one:
             self.keep(self.build("second", self.main_config))
             if self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS:  # the first one may have imported a library

@@ -106,7 +106,8 @@ def record_replays(recorder: Recorder) -> Replays:
         third = recorder.build("indexed", config) or third
         seed_global(22)
         replays.indexed = recorder.play(third, 0, small)
-    replays.shared = changed(*states, shared_state(second))
+    states.append(shared_state(second))
+    replays.shared = list(dict.fromkeys([*changed(*states), *changed(recorder.first_shared, states[-1])]))
     recorder.release(second, third)
     if stale(recorder.episodes, again) is not None:
         replays.changed = _leaks(recorder, replays.shared)
