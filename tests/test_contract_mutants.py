@@ -95,7 +95,7 @@ MUTANTS = (
     Mutant("same array again", "observation_not_overwritten", (after(INIT, "self._array = np.zeros(1, np.float32)"), (OBSERVED, "        self._array[0] = self._position / self.config.length\n        return self._array\n")), says="copy"),
     Mutant("constant", "observation_changes", (("[self._position / self.config.length]", "[0.5]"),)),
     Mutant("one step behind", "observation_up_to_date", (after(INIT, "self._time = 0"), after(SEED, "self._time = 0"), (BOX, "spaces.Box(0.0, 1.0, (2,), np.float32)"), ("[self._position / self.config.length]", "[self._position / self.config.length, self._time / 60]"), before(MOVE, "late = self._observation()", "self._time += 1"), (STEPPED, STEPPED.replace("self._observation()", "late"))), says="behind"),
-    Mutant("badly scaled", "observation_scale", ((BOX, "spaces.Box(0.0, 1e8, (1,), np.float32)"), ("self._position / self.config.length]", "self._position * 1e6]"))),
+    Mutant("badly scaled", "observation_scale", ((BOX, "spaces.Box(0.0, 1e8, (2,), np.float32)"), ("self._position / self.config.length]", "self._position * 1e6, self._position * 1e-4]"))),
     # Actions and step.
     Mutant("action is compared with a label", "action_has_effect reward_changes", (("_MOVES[action]", "(1 if action == 'right' else -1)"),)),
     Mutant("action is changed", "action_unchanged", ((DISCRETE, "spaces.Box(-1.0, 1.0, (1,), np.float32)"), (MOVE, "        action *= 0.5\n        self._position = max(self._position + (1 if action[0] > 0 else -1), 0)\n")), says="in place"),

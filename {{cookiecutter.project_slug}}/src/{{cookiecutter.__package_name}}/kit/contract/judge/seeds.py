@@ -57,16 +57,6 @@ def same_seed_same_episode(record: EnvRecord) -> Findings:
         yield Finding(text, fix, at="step" if found.step else "reset")
 
 
-@check(fix="start reset() with super().reset(seed=seed), whatever the options are, and draw all chance from self.np_random",
-       at="reset", after="same_seed_same_episode reset_starts_afresh")  # fmt: skip
-def same_seed_same_episode_with_options(record: EnvRecord) -> Findings:
-    """The same seed gives the same episode with options, too: evaluation and curricula pass both."""
-    found = record.seeding["differs"]
-    if found is not None and found.rounding is None and difference(record.resets[0], record.replays.again) is None:
-        options = found.episodes[0].options
-        yield f"not deterministic: reset(seed=1, options={options}) twice gives, with the same actions, {found.shown()}"
-
-
 @check(fix="set everything that step() changes in reset()", at="reset")
 def reset_starts_afresh(record: EnvRecord) -> Findings:
     """A reset forgets the episode before it: a used copy plays the same episode as a fresh one."""
@@ -87,6 +77,16 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
         lengths = f"lengths {len(left.steps)} and {len(right.steps)}"
         text = f"state of the previous episode leaks into the next: in a used copy {found.shown()}; {lengths}"
         yield Finding(text, f"set everything that step() changes in reset(): look at {names}")
+
+
+@check(fix="start reset() with super().reset(seed=seed), whatever the options are, and draw all chance from self.np_random",
+       at="reset", after="same_seed_same_episode reset_starts_afresh")  # fmt: skip
+def same_seed_same_episode_with_options(record: EnvRecord) -> Findings:
+    """The same seed gives the same episode with options, too: evaluation and curricula pass both."""
+    found = record.seeding["differs"]
+    if found is not None and found.rounding is None and difference(record.resets[0], record.replays.again) is None:
+        options = found.episodes[0].options
+        yield f"not deterministic: reset(seed=1, options={options}) twice gives, with the same actions, {found.shown()}"
 
 
 @check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None keeps the stream", at="reset")
