@@ -12,6 +12,9 @@ class Base(gym.Env):
     """What all share: `start` begins an episode, `look` observes, `move` gives the reward and the two flags."""
 
     metadata: dict[str, Any] = {"render_modes": []}
+    start: Any
+    look: Any
+    move: Any
 
     def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
@@ -215,7 +218,9 @@ class Snake(Base):
         return np.stack(self.frames)
 
     def move(self, action: Any) -> Any:
-        self.head = [here + there for here, there in zip(self.head, ((-1, 0), (1, 0), (0, -1), (0, 1))[action], strict=True)]
+        self.head = [
+            here + there for here, there in zip(self.head, ((-1, 0), (1, 0), (0, -1), (0, 1))[action], strict=True)
+        ]
         dead, eats = not 0 <= min(self.head) <= max(self.head) < 8, tuple(self.head) == tuple(self.food)
         if eats:
             self.score += 1

@@ -9,7 +9,7 @@ from correct_environments import CORRECT
 from kit.contract.record.compare import told_apart
 from several_agents import check, check_class
 
-WALK = '''
+WALK = """
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
@@ -43,7 +43,7 @@ class Env(gym.Env):
         self.time += 1
         STEP
         return self.look(), -abs(self.place), abs(self.place) > 3, self.time >= 50, INFO
-'''
+"""
 BOX = "spaces.Box(-100, 100, (2,), np.float32)"
 PARTS = {"CLASS": "", "INIT": "", "RESET": "", "STEP": "", "INFO": "{}", "ARGUMENT": "", "LOOK": "place", "SPACE": BOX}
 MASKED = {

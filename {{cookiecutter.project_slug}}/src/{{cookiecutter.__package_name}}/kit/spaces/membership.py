@@ -140,7 +140,8 @@ def _text(space: Any, value: Any, path: str = "observation") -> Iterator[Problem
     if not isinstance(value, str):
         yield Problem("type", path, f"{path}: expected a str, got {kind(value)} (wrong type)", "return a str")
     elif not space.min_length <= len(value) <= space.max_length:
-        text = f"{path} is a text of {len(value)} characters, outside its space's {space.min_length} to {space.max_length}"
+        limits = f"{space.min_length} to {space.max_length}"
+        text = f"{path} is a text of {len(value)} characters, outside its space's {limits}"
         yield Problem("bounds", path, text, "declare a larger max_length, or cut the text")
     elif odd := sorted(set(value) - space.character_set):
         text = f"{path} holds {odd[0]!r}, which is not among its space's characters: {short(value)}"

@@ -117,9 +117,8 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
     return (f"{error.call}()", error.text, error.where) if error is not None and error.step <= 1 else None
 
 
-@check(
-    fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", several=NEVER
-)
+@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step",
+       several=NEVER)  # fmt: skip
 def vector_batches(record: EnvRecord) -> Findings:
     """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...spaces.membership import kind
 from ..record.env_record import EnvRecord
-from ..record.model import Episode, NotJudged
+from ..record.model import Episode
 from ..record.values import digest, leaves, truth
 from .registry import NEVER, TEAM, Finding, Findings, check
 
@@ -82,9 +82,8 @@ def episodes_last(record: EnvRecord) -> Findings:
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"
 
 
-@check(
-    fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True, several=TEAM
-)
+@check(fix="return truncated=True at the time limit, if the task itself goes on there", at="step", mild=True,
+       several=TEAM)  # fmt: skip
 def time_limit_is_truncation(record: EnvRecord) -> Findings:
     """A time limit is reported as truncated: PPO takes a terminated state to be worth nothing from there on."""
     ended = record.finished

@@ -34,10 +34,11 @@ def _judge_kind(name: str, kind: str, doc: str) -> None:
             if problem.kind == kind:
                 part = space.get(problem.path)
                 harmless = kind == "bounds" and isinstance(part, spaces.Box) and part.low.dtype.kind == "f"
+                blocks = not (harmless or problem.mild or kind == "dtype")
                 text = f"{problem.message}, {episode.at(number)}{f' ({count} in all)' if count > 1 else ''}"
                 severity, at = "warning" if problem.mild else "error", "step" if number else "reset"
                 # the adapters convert dtypes, and floats beyond their bounds are normalised
-                yield Finding(text, problem.fix, at=at, severity=severity, blocks=kind != "dtype" and not harmless and not problem.mild)
+                yield Finding(text, problem.fix, at=at, severity=severity, blocks=blocks)
 
     judge.__name__, judge.__doc__ = name, doc
     check(fix="return what the space declares", several=EACH)(judge)
@@ -140,12 +141,8 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
         yield f"{text}, entry {least} moves by {spread[least]:.3g}; this PPO normalises both, others drown the small one"
 
 
-@check(
-    fix="compute it in every step(); multiply float images by 255 before the cast",
-    at="step",
-    mild=True,
-    several=ALL_ALIKE,
-)
+@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True,
+       several=ALL_ALIKE)  # fmt: skip
 def observation_changes(record: EnvRecord) -> Findings:
     """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)

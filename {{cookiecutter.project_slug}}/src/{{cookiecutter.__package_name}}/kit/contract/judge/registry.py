@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..record.env_record import EnvRecord
 from ..record.locations import described, shorten
-from ..record.model import CUT, NotJudged
+from ..record.model import NotJudged
 
 ANY = "any"  # in `after`: every check before this one
 # In `several`: at the whole record, at each agent's part of it, likewise but only what all agents have in common counts,
@@ -160,7 +160,7 @@ class Report:
     @property
     def cut(self) -> list[str]:
         """The checks that a thorough run would judge."""
-        return [name for name, reason in self.skipped.items() if reason.startswith(CUT)]
+        return [name for name, reason in self.skipped.items() if reason.startswith(NotJudged.CUT)]
 
     @property
     def blocking(self) -> list[Failure]:

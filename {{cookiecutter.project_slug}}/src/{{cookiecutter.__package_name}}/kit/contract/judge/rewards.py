@@ -23,13 +23,8 @@ def _number(reward: Any) -> float:
     return float(reward) if _is_real(reward) else float("nan")
 
 
-@check(
-    fix="return float(reward); of an array, the entry or the sum that is meant",
-    at="step",
-    blocks=True,
-    once=True,
-    several=EACH,
-)
+@check(fix="return float(reward); of an array, the entry or the sum that is meant", at="step", blocks=True, once=True,
+       several=EACH)  # fmt: skip
 def reward_type(record: EnvRecord) -> Findings:
     """The reward is one real number: arrays, None, text and complex numbers can't be stacked."""
     for step, place in record.first_step(lambda s: not _is_real(s.reward) and getattr(s.reward, "shape", None) != ()):
@@ -41,21 +36,16 @@ def reward_type(record: EnvRecord) -> Findings:
         yield Finding(text, "return float(reward)", severity="warning")
 
 
-@check(
-    fix="guard the division by zero, the log or the overflow that it comes from", at="step", blocks=True, several=EACH
-)
+@check(fix="guard the division by zero, the log or the overflow that it comes from", at="step", blocks=True,
+       several=EACH)  # fmt: skip
 def reward_finite(record: EnvRecord) -> Findings:
     """The reward is neither NaN nor infinite, which would turn all weights into NaN."""
     for step, place in record.first_step(lambda s: _is_real(s.reward) and not np.isfinite(float(s.reward))):
         yield f"the reward is {float(step.reward)}, expected a finite number, {place}"
 
 
-@check(
-    fix="if it is sparse on purpose, give a smaller reward on the way (shaping)",
-    at="step",
-    mild=True,
-    several=ALL_ALIKE,
-)
+@check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping)", at="step", mild=True,
+       several=ALL_ALIKE)  # fmt: skip
 def reward_changes(record: EnvRecord) -> Findings:
     """The reward tells good from bad: one that is always the same gives no learning signal."""
     episodes = long_enough(record, 1)
@@ -71,9 +61,8 @@ def reward_changes(record: EnvRecord) -> Findings:
         yield f"the reward is constant: {value:g} in all {count} steps played; no learning signal"
 
 
-@check(
-    fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", mild=True, several=EACH
-)
+@check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", mild=True,
+       several=EACH)  # fmt: skip
 def reward_scale(record: EnvRecord) -> Findings:
     """Rewards are neither huge nor tiny; within that, this PPO normalises returns, where others lose the value loss."""
     sizes = [(abs(_number(step.reward)), episode, index) for episode, index, step in record.steps]

@@ -19,12 +19,8 @@ def parts(space: Any, name: str) -> dict[str, Any]:
     return {name_of(name, path): leaf for path, leaf in leaves(space)}
 
 
-@check(
-    fix="set it in __init__ to a space of gymnasium.spaces, not of the old gym",
-    at="__init__",
-    blocks=True,
-    several=NEVER,
-)
+@check(fix="set it in __init__ to a space of gymnasium.spaces, not of the old gym", at="__init__", blocks=True,
+       several=NEVER)  # fmt: skip
 def spaces_declared(record: EnvRecord) -> Findings:
     """Both spaces are set in the constructor and are Gymnasium spaces: RLlib builds the network from them."""
     about = record.about

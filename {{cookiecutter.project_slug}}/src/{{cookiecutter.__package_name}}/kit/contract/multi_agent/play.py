@@ -109,7 +109,6 @@ class JointRecorder(Recorder):
         policy: Policy = RANDOM,
         draws: Any = None,
         number: int = 1,
-        options: Any = None,
         alter: Alter | None = None,
     ) -> JointPlay:
         """Returns an episode that is ready to be played; each agent draws from a seed of its own."""
@@ -117,7 +116,7 @@ class JointRecorder(Recorder):
         for index, (agent, space) in enumerate(self.action_spaces.items()):
             own = policy if policy.action is None else replace(policy, action=policy.action.get(agent))
             choosers[agent] = own.chooser(space, first + 1000 * index)
-        return JointPlay(env, JointEpisode(number, policy, seed, options=options), choosers, self.heartbeat, alter)
+        return JointPlay(env, JointEpisode(number, policy, seed), choosers, self.heartbeat, alter)
 
     def plan_by_pace(self) -> Plan:
         """Returns how much may be played: as many steps of agents as one agent alone would take."""

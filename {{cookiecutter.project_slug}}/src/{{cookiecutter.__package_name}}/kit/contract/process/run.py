@@ -16,8 +16,8 @@ from ..manifest import changed_files
 from ..record.env_record import EnvRecord
 from .child import POLL_SECONDS, Child, Request
 
-TOTAL_SECONDS, QUICK_TOTAL_SECONDS, THOROUGH_TOTAL_SECONDS = 60.0, 10.0, 900.0
-HANG_SECONDS, QUICK_HANG_SECONDS, THOROUGH_HANG_SECONDS = 5.0, 3.0, 30.0
+# Seconds for everything, and for one call; of the quick checks, of all, and of a thorough look.
+QUICK, ALL, THOROUGH = (10.0, 3.0), (60.0, 5.0), (900.0, 30.0)
 MORE_HASH_SEEDS = (2, 3, 4, 5, 6, 7)  # where the source uses sets: small ones often keep their order
 REPLICA_STEPS = 60
 RESTARTS = 3
@@ -28,10 +28,7 @@ class _Run:
 
     def __init__(self, folder: Path, request: Request) -> None:
         self.folder, self.request = folder, request
-        seconds, self.hang_seconds = TOTAL_SECONDS, HANG_SECONDS
-        if request.quick or request.thorough:
-            seconds = QUICK_TOTAL_SECONDS if request.quick else THOROUGH_TOTAL_SECONDS
-            self.hang_seconds = QUICK_HANG_SECONDS if request.quick else THOROUGH_HANG_SECONDS
+        seconds, self.hang_seconds = QUICK if request.quick else THOROUGH if request.thorough else ALL
         self.deadline = time.monotonic() + seconds
         self.record = EnvRecord(quick=request.quick)
         self.children: list[Child] = []

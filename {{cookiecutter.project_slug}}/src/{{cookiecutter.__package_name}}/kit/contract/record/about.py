@@ -16,7 +16,7 @@ from ...spaces import UnsupportedSpace, adapt, unseen
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
 from ...tracebacks import is_users
-from .compare import Text, told_apart
+from .compare import told_apart
 from .locations import attributes, defined, described, unwrapped
 from .model import About
 from .recorder import Recorder
@@ -130,7 +130,7 @@ def _own_spec(plain: type) -> str | None:
     for node in sets:
         targets = [ast.unparse(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]
         if "self.spec" in targets and node.value is not None and "spec" not in ast.unparse(node.value).lower():
-            return short(Text(ast.unparse(node.value)))
+            return ast.unparse(node.value)[:70]
     return None
 
 

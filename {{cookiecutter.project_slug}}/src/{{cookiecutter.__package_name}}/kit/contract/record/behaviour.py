@@ -20,7 +20,10 @@ def record_seeding(recorder: Recorder) -> dict[str, Any]:
     facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": call.error, "differs": None}
     for options in ({}, {"unknown": 0}) if call.error is None else ():  # an empty dict is often taken for None
         seed_global(71)
-        one, two = (recorder.play(env, 1, 3, options=options) for _ in range(2))
+        plays = [recorder.start(env, 1) for _ in range(2)]
+        for play in plays:
+            play.episode.options = options
+        one, two = (play.run(3) for play in plays)
         if one.error is None and two.error is None:
             facts["differs"] = facts["differs"] or difference(one, two)
     for name in ("numpy_rng", "python_rng"):

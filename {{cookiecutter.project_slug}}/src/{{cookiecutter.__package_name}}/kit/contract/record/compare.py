@@ -15,12 +15,6 @@ SHOWN = 60  # characters of a value that is no number
 SOLVER, MANY = 0.02, 8  # as is one this small of so many numbers at once: contacts are solved in another order
 
 
-class Text(str):
-    """A text that is shown without quotes."""
-
-    __repr__ = str.__str__
-
-
 class Difference(NamedTuple):
     """The first step at which two episodes differ; 0 is the reset."""
 
@@ -58,16 +52,17 @@ def told_apart(left: Any, right: Any) -> tuple[str, str, str]:
     """Returns where two values differ first, by key and index, and both texts: numbers in full, of others what differs."""
     ones, twos = dict(leaves(left)), dict(leaves(right))
     path = next((path for path in ones | twos if not same(ones.get(path, ...), twos.get(path, ...))), "")
-    one, two = (values.get(path, Text("nothing") if path else whole) for values, whole in ((ones, left), (twos, right)))
+    one, two = (values.get(path, ... if path else whole) for values, whole in ((ones, left), (twos, right)))
     left, right = (np.asarray(value if isinstance(value, NUMBERS) else None) for value in (one, two))
     if left.shape == right.shape and left.dtype.kind in "fiub" and right.dtype.kind in "fiub":
         wrong = np.argwhere(~np.isclose(left, right, RELATIVE, ABSOLUTE, equal_nan=True))
         index = tuple(wrong[0].tolist()) if len(wrong) else ()
         return f"{path}{list(index) or ''}", str(left[index]), str(right[index])
     texts = [short(value, 100 * SHOWN) if left.shape == right.shape else kind(value) for value in (one, two)]
+    texts = ["nothing" if value is ... else text for value, text in zip((one, two), texts, strict=True)]
     same_start = len(os.path.commonprefix(texts)) if max(map(len, texts)) > SHOWN else 0
     start = max(same_start - SHOWN // 2, 0)
-    one, two = (("…" if start else "") + short(Text(text[start:]), SHOWN) for text in texts)
+    one, two = ("…" * (start > 0) + text[start:][:SHOWN] + "…" * (len(text) > start + SHOWN) for text in texts)
     return path, one, two
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from .model import CUT, About, Batches, Build, CallError, Episode, Growth, NotJudged, Rendered, Replays, Starts, Step, Stop
+from .model import About, Batches, Build, CallError, Episode, Growth, NotJudged, Rendered, Replays, Starts, Step, Stop
 
 
 class EnvRecord:
@@ -65,7 +65,8 @@ class EnvRecord:
         def __getattr__(self, name: str) -> Any:
             if name.startswith("__"):
                 raise AttributeError(name)
-            raise NotJudged(self.missing.get(name, f"{CUT}: {name} was not recorded" if self.late else f"{name} was not recorded"))
+            reason = f"{name} was not recorded"
+            raise NotJudged(self.missing.get(name, f"{NotJudged.CUT}: {reason}" if self.late else reason))
 
     def has(self, name: str) -> bool:
         """Tells whether a section was recorded."""
@@ -74,7 +75,7 @@ class EnvRecord:
     def cut(self, reason: str) -> NotJudged:
         """Returns why there is nothing to look at: for want of time, where episodes were not played to their end."""
         is_cut = self.cap is None and any(not episode.ended and not episode.error for episode in self.episodes)
-        return NotJudged(f"{CUT}: {reason}" if is_cut and not self.quick else reason)
+        return NotJudged(f"{NotJudged.CUT}: {reason}" if is_cut and not self.quick else reason)
 
     def where(self, name: str) -> str | None:
         """Returns "file:line" of the user's reset, step, render or __init__."""

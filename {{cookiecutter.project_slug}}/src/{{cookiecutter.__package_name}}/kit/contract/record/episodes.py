@@ -16,7 +16,7 @@ from .surroundings import snapshot
 from .values import copy_value, leaves, same, size_in_bytes, truth
 
 INFO_STEPS = 5  # the infos of so many steps are looked at closely, and the last, where new keys come
-KINDS = {"str": str, "number": (int, float, np.number, np.bool_), "dict": dict, "list": (list, tuple)}
+KINDS: dict[str, Any] = {"str": str, "number": (int, float, np.number, np.bool_), "dict": dict, "list": (list, tuple)}
 REFUSED = re.compile("illegal|invalid|forbidden|refused", re.IGNORECASE)  # what infos say of actions
 KEPT_INFOS = 40  # the infos of so many steps are kept, to see whether they change afterwards
 

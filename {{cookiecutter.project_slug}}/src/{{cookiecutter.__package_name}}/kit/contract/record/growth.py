@@ -7,7 +7,7 @@ import tracemalloc
 from typing import Any
 
 from ...tracebacks import KIT
-from .model import CUT, WINDOWS, Growth, NotJudged
+from .model import WINDOWS, Growth, NotJudged
 from .recorder import Recorder
 from .surroundings import COUNTERS
 
@@ -39,7 +39,7 @@ def record_growth(recorder: Recorder) -> Growth:
             if window == WINDOWS:
                 growth.line = _top_line(before, tracemalloc.take_snapshot())
             elif time.process_time() > deadline:
-                raise NotJudged(f"{CUT}: memory is measured step by step")
+                raise NotJudged(f"{NotJudged.CUT}: memory is measured step by step")
             else:
                 play(growth.episodes)
     finally:

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 from gymnasium import spaces
 
 from .locations import described, raised
-from .policies import Policy
+from .policies import Policy, allows
 from .surroundings import Snapshot
 
-CUT = "cut for time"  # begins the reason why something is not judged that a thorough run would judge
 WINDOWS = 4  # in which growth is measured
 
 
 class NotJudged(Exception):
-    """Raised where there is nothing to look at; its text says why."""
+    """Raised where there is nothing to look at; its text says why, and begins with CUT if a thorough run would look."""
+
+    CUT = "cut for time"
 
 
 class CallError(NamedTuple):
@@ -84,10 +84,8 @@ class Episode:
         yield from enumerate([self.obs, *(step.obs for step in self.steps)] if self.has_reset else ())
 
     def allows(self, step: int, action: Any) -> bool:
-        """Tells whether there was an action mask before a step, of a Discrete space, and it allows the action."""
-        mask = self.mask if step == 1 else self.steps[step - 2].mask
-        is_plain = isinstance(mask, np.ndarray) and mask.ndim == 1 and isinstance(action, int | np.integer)
-        return bool(is_plain and 0 <= action < len(mask) and mask[action])
+        """Tells whether there was an action mask before a step, and it allows the action."""
+        return allows(self.mask if step == 1 else self.steps[step - 2].mask, action) is True
 
     def touched(self, name: str) -> list[str]:
         """Returns the calls, of "reset" and "step", during which a field of the Snapshots changed."""
@@ -144,7 +142,7 @@ class Replays:
     mixed_new: Episode  # ... seed 0 on a third, fresh copy
     indexed: Episode | None = None  # seed 0 on a copy with another worker_index and vector_index
     suspects: list[str] = field(default_factory=list)  # where chance may come from
-    changed: list[str] = field(default_factory=list)  # what differs in a used copy after `reset`, the likely cause first
+    changed: list[str] = field(default_factory=list)  # what a used copy has otherwise after `reset`, likely ones first
     shared: list[str] = field(default_factory=list)  # what all copies share, and has changed
 
 

@@ -12,7 +12,7 @@ from ...spaces.views import FirstCopy
 from .channel import Heartbeat, RecordWriter
 from .episodes import Play
 from .locations import described, unwrapped
-from .model import CUT, Build, Episode, NotJudged
+from .model import Build, Episode, NotJudged
 from .policies import RANDOM, Policy, constant_policies
 from .state import State, shared_state
 from .surroundings import Events, quietly, snapshot
@@ -118,7 +118,9 @@ class Recorder:
     def require(self, copies: bool, steps: bool) -> None:
         """Raises NotJudged where a probe lacks what it needs: cheap copies, or an environment that can be stepped."""
         if copies and (self.slow_to_build or self.only_one):
-            raise NotJudged(f"{CUT}: the constructor is slow" if self.slow_to_build else "no second copy can be made")
+            raise NotJudged(
+                f"{NotJudged.CUT}: the constructor is slow" if self.slow_to_build else "no second copy can be made"
+            )
         if steps and not any(episode.steps for episode in self.episodes):
             raise NotJudged("no step could be made")
 
@@ -157,19 +159,11 @@ class Recorder:
         """Returns policies that always take the same action."""
         return constant_policies(self.action_space(), limit)
 
-    def start(
-        self,
-        env: Any,
-        seed: int | None,
-        policy: Policy = RANDOM,
-        draws: Any = None,
-        number: int = 1,
-        options: Any = None,
-    ) -> Play:
+    def start(self, env: Any, seed: int | None, policy: Policy = RANDOM, draws: Any = None, number: int = 1) -> Play:
         """Returns an episode that is ready to be played; the actions are drawn from `draws`, else from the seed."""
         chooser = policy.chooser(attribute(self.env, "action_space"), (seed or 0) if draws is None else draws)
-        return Play(env, Episode(number, policy, seed, options=options), chooser, self.heartbeat)
+        return Play(env, Episode(number, policy, seed), chooser, self.heartbeat)
 
-    def play(self, env: Any, seed: int | None, cap: int, policy: Policy = RANDOM, **how: Any) -> Episode:
+    def play(self, env: Any, seed: int | None, cap: int, policy: Policy = RANDOM, **how: int) -> Episode:
         """Plays one episode to its end or to `cap` steps; see `start`."""
         return self.start(env, seed, policy, **how).run(cap)

@@ -24,14 +24,16 @@ def own_state(env: Any) -> State:
 
 def shared_state(env: Any) -> State:
     """Returns the state of what all copies share: class attributes, module globals and mutable defaults."""
-    plain, found = type(unwrapped(env)), {}
+    plain = type(unwrapped(env))
+    found: State = {}
     for owner in plain.__mro__[:-1]:
         if owner.__module__.startswith(("gymnasium", "typing")):
             continue
         found.update(_values(f"{owner.__name__}.", vars(owner), depth=2))
         for name, function in vars(owner).items():
-            defaults = [*(attribute(function, "__defaults__") or ()), *(attribute(function, "__kwdefaults__") or {}).values()]
-            mutable = {f"{name}()": value for value in defaults if isinstance(value, list | dict | set)}
+            defaults, named = attribute(function, "__defaults__") or (), attribute(function, "__kwdefaults__") or {}
+            given = [*defaults, *named.values()]
+            mutable = {f"{name}()": value for value in given if isinstance(value, list | dict | set)}
             found.update(_values("a default of ", mutable, depth=1))
     return found | dict(_values("its module's ", vars(sys.modules.get(plain.__module__, object)), depth=2))
 
@@ -48,8 +50,8 @@ def _values(prefix: str, values: Any, depth: int) -> Iterator[tuple[str, int]]:
         if str(name).startswith(("__", "_np_random")) or name == "metadata" or isinstance(value, type):
             continue
         if value is None or (isinstance(value, PLAIN) and size_in_bytes(value) < LARGE_BYTES):
-            is_set = isinstance(value, set | frozenset)
-            yield path, digest(sorted(map(repr, value)) if is_set else [*value] if isinstance(value, deque) else value)
+            kept: Any = sorted(map(repr, value)) if isinstance(value, set | frozenset) else value
+            yield path, digest([*kept] if isinstance(kept, deque) else kept)
         elif type(generator).__module__.startswith(("numpy.random", "random")) and state is not None:
             yield path, digest(state() if callable(state) else state)
         elif depth > 1 and is_users(getattr(sys.modules.get(type(value).__module__), "__file__", None) or "<none>"):

@@ -36,7 +36,7 @@ def load(text: str) -> Callable[..., Any]:
     if re.search(r"-v\d+$", attribute):
         return _registered(place, attribute)
     if not place or not attribute:
-        raise UsageError(f"TARGET must read module:attr, file.py:attr or a registered ID like CartPole-v1, got {text!r}")
+        raise UsageError(f"TARGET must read module:attr, file.py:attr or an ID such as CartPole-v1, got {text!r}")
     try:
         if place.endswith(".py"):
             module = _from_file(Path(place).resolve())
