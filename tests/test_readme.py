@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 from conftest import TEMPLATE, BakedProject
+from kit.contract.judge import checks_of
 
 FILE = re.compile(r"[\w.\-/]+/|[\w.\-/]*\.[\w\-.]+|Makefile|LICENSE")
 
@@ -50,3 +51,9 @@ def test_tree_of_the_template_is_the_real_one(baked: BakedProject) -> None:
 
 def test_tree_of_the_project_is_the_real_one(baked: BakedProject) -> None:
     assert tree(baked.read("README.md")) | {"LICENSE"} == real(baked)
+
+
+def test_every_check_that_the_page_of_errors_names_is_one() -> None:
+    silent = (TEMPLATE / "docs" / "errors.md").read_text(encoding="utf-8").partition("## What is silent")[2]
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`(?=[^|]*\|\n)", silent))
+    assert len(named) > 10 and named - {"max_episode_steps"} <= set(checks_of(several=False))

@@ -17,6 +17,7 @@ from ..guard import calls, child_log, watchdog
 from ..rllib import quieten
 from ..task import Task
 from ..vectorization.settings import available_cpus
+from .known_errors import explained
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
 CONNECT_SECONDS = 5.0
@@ -62,7 +63,8 @@ def start_ray(address: str | None, task: Task) -> None:
         ray.init(logging_level=logging.CRITICAL, **(_there(address, task) if address else _here()))
     except Exception as error:  # Ray raises plain ones, too
         where = f"at --address {address}" if address else "on this machine"
-        raise RunError(f"Ray does not start {where}: {str(error).strip().splitlines()[0]}") from None
+        what = explained(error) or str(error).strip().splitlines()[0]
+        raise RunError(f"Ray does not start {where}: {what}") from None
     except SystemExit:  # of the handler of SIGTERM that Ray puts in the place of ours
         signal.signal(signal.SIGTERM, sigterm)
         signal.raise_signal(signal.SIGTERM)

@@ -18,6 +18,7 @@ from ..rllib import failure_report
 from ..rllib.sampled import Sampled
 from .algorithm import RestartableAlgorithm, is_machines_fault
 from .interrupt import Interrupt
+from .known_errors import explained
 from .options import TrainOptions
 from .progress import Progress
 from .run_folder import RunFolder
@@ -134,7 +135,7 @@ class Loop:
                 raise EnvironmentFailure(failure) from error
             what = str(failure["message"])
         elif is_machines_fault(error):
-            what = f"a process that trains was lost ({type(error).__name__})"
+            what = explained(error) or f"a process that trains was lost ({type(error).__name__})"
         else:
             raise error
         self.algorithm.stop()
