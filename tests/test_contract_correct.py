@@ -1,12 +1,25 @@
 """Correct environments get no warning, and what a report must not miss: one agent, recorded in this process."""
 
-from dataclasses import dataclass, field
+import json
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+import kit.contract
 import pytest
 from correct_environments import CORRECT
+from kit.commands.check import explained, main
+from kit.contract import CHECKS, checks_of, run_checks
+from kit.contract.process.child import Request
+from kit.contract.record.channel import HEARTBEAT_BYTES, Heartbeat, RecordWriter
 from kit.contract.record.compare import told_apart
+from kit.contract.record.model import Episode, Step
+from kit.contract.record.policies import RANDOM
+from kit.contract.record.recorder import Recorder
+from kit.errors import UsageError
+from kit.task import Task
 from several_agents import check, check_class
 
 WALK = """
@@ -134,3 +147,68 @@ def test_contract_names(mutant: Mutant, tmp_path: Path) -> None:
 )
 def test_difference_is_told_by_its_first_entry(left: Any, right: Any, shown: tuple[str, str, str]) -> None:
     assert told_apart(left, right) == shown
+
+
+def test_every_check_can_be_explained() -> None:
+    for name, declared in (CHECKS | checks_of(several=True)).items():
+        text = explained(name)
+        assert "  fails:   " in text and "  passes:  " in text and declared.fix in text
+    rows = re.findall(r"^\| (\w+) \|", (Path(kit.contract.__file__).parent / "EXAMPLES.md").read_text(), re.MULTILINE)
+    assert {*rows} - {"check"} == {*CHECKS, *checks_of(several=True)}
+
+
+TASK = Task("kit_tests/Walk-v0", gym.Env, None, None, "nowhere:nothing")
+
+
+def test_command_explains_and_judges_only_what_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(TASK, ["--explain", "reward_type"]) == 0
+    assert "one real number" in capsys.readouterr().out
+    path = tmp_path / "walk.py"
+    path.write_text(mutated(Mutant("", "", "", {"LOOK": "[1.0, 50.0]", "INFO": "None"})))
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert main(TASK, [f"{path}:Env", "--only", "reward_type", "--only", "info_type", "--ignore", "info_type"]) == 0
+    printed = capsys.readouterr()
+    assert "1 checks in" in printed.out and "info_type (--ignore)" in printed.out and not printed.err
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert main(TASK, [f"{path}:Env", "--only", "observation_type", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["cut_for_time"] == []
+    assert re.fullmatch(
+        r"::error file=.*walk\.py,line=\d+,title=observation_type::.* list .*%0AFix: .*\n", printed.err.replace(str(tmp_path), "")
+    )  # fmt: skip
+
+
+def test_id_of_gymnasium_is_a_target() -> None:
+    report = run_checks("CartPole-v1", quick=True)
+    assert report.failures == [] and report.checks_run > 50
+    with pytest.raises(UsageError, match="Did you mean: `CartPole`"):
+        run_checks("CartPol-v1", quick=True)
+
+
+def recorder(folder: Path, seconds: float, **asked: bool) -> Recorder:
+    """Returns a recorder that has played an episode of so many seconds a step."""
+    (folder / "heartbeat").write_bytes(bytes(HEARTBEAT_BYTES))
+    request = vars(Request("", {}, quick=False, **asked))  # type: ignore[arg-type]
+    made = Recorder(request, Heartbeat(folder / "heartbeat"), RecordWriter(folder / "record"))
+    made.episodes = [Episode(1, RANDOM, 0, steps=[Step(0, 0, seconds=seconds)] * 20)]
+    return made
+
+
+def test_as_much_is_played_at_a_tenth_of_a_millisecond_as_at_two(tmp_path: Path) -> None:
+    fast, slow = (recorder(tmp_path, seconds).plan_by_pace() for seconds in (0.0001, 0.002))
+    assert replace(fast, longest=0) == slow
+    busy = recorder(tmp_path, 0.0001)
+    busy.episodes[0].steps[5:15] = [Step(0, 0, seconds=0.05)] * 10  # half of them were interrupted
+    assert busy.plan_by_pace() == fast
+    assert recorder(tmp_path, 0.002, thorough=True).plan_by_pace().total > slow.total
+
+
+def test_what_is_cut_for_time_is_told(tmp_path: Path) -> None:
+    endless = mutated(Mutant("", "", "", {"STEP": "return self.look(), 0.0, False, self.time >= 250, {}"}))
+    of = check(tmp_path, endless, "some")
+    assert of.cut == [] and "time_limit_is_truncation" not in of.skipped
+    of = check(tmp_path, endless.replace("250", "2500"), "some")
+    assert "time_limit_is_truncation" in of.cut and of.ok
+    assert json.loads(of.to_json())["cut_for_time"] == of.cut

@@ -144,7 +144,7 @@ MUTANTS = (
     Mutant("rendering moves", "render_changes_nothing", (before(RENDER, "self._position = 1"),)),
     Mutant("no frame rate", "render_modes_declared", ((', "render_fps": 10', ""),), says="render_fps"),
     Mutant("history grows", "memory_does_not_grow", (after(INIT, "self._history = []"), before(MOVE, "self._history.append(self._observation())")), says="leak"),
-    Mutant("files stay open", "handles_do_not_grow env_can_be_pickled", (after(INIT, "self._files = []"), after(SEED, "import os", "self._files.append(open(os.devnull))")), says="leak"),
+    Mutant("files stay open", "handles_do_not_grow", (after(INIT, "self._files = []"), after(SEED, "import os", "self._files.append(open(os.devnull))")), says="leak"),
     Mutant("a file an episode", "files_do_not_pile_up", (after(SEED, "import os, tempfile", "descriptor, self._path = tempfile.mkstemp()", "os.close(descriptor)"),)),
 )  # fmt: skip
 
