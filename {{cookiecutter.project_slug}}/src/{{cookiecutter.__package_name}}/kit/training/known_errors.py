@@ -9,7 +9,10 @@ _KNOWN = (  # a pattern in Ray's message, and what we say
     ("No space left on device", "the disk is full; Ray writes to /tmp, or where RAY_TMPDIR says"),
     ("Too many open files", "this process may not open more files; type: ulimit -n 65536"),
     ("Version mismatch", "all machines of a cluster need the same Ray, and the same Python but for its last number"),
-    ("Package size .* exceeds", "the package is sent to other machines: keep large files out, and their path in EnvConfig"),
+    (
+        "Package size .* exceeds",
+        "the package is sent to other machines: keep large files out, and their path in EnvConfig",
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from ...spaces.membership import short
 from ..record.compare import difference, told_apart
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
+from ..record.policies import mask_allowed
 from .registry import EACH, NEVER, Finding, Findings, check, faults
 
 ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
@@ -99,7 +100,7 @@ def step_works(record: EnvRecord) -> Findings:
         if _wrapper_unpacks(error):
             raise NotJudged("see step_returns")
         text = f"step() raises {error.text} {episode.at(error.step)}"
-        if episode.allows(error.step, error.action):
+        if mask_allowed(episode, error.step, error.action):
             text, advice = f"action_mask allows an action for which {text}", advice or MASK
         yield Finding(text, advice, error.where)
 

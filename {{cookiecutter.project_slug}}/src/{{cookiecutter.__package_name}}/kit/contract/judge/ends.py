@@ -1,5 +1,6 @@
 """The ends of episodes: the two flags, time limits, and that `step` doesn't begin the next episode."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from .registry import NEVER, TEAM, Finding, Findings, check
 ENDLESS_STEPS = 1000  # a fast environment is played for many more before it comes to this
 LONG_STEPS = 10  # a time limit shorter than this is no time limit
 MOST = 0.9  # so many of the steps must be told apart, as the sine of an hour comes twice
+EPISODE_LENGTH = re.compile("max_.*step|horizon|limit|episode_len", re.IGNORECASE)
 LIMIT_WORDS = ("max", "limit", "horizon", "length", "step", "time", "duration")
 
 
@@ -76,7 +78,7 @@ def episodes_end(record: EnvRecord) -> Findings:
 def episodes_last(record: EnvRecord) -> Findings:
     """Episodes last longer than one step; only bandits are meant to be like that, and their time limit says so."""
     ended = record.finished
-    if any(value == 1 and _limits(name) for name, value in record.about.numbers.items()):
+    if any(value == 1 and EPISODE_LENGTH.search(name) for name, value in record.about.numbers.items()):
         return
     if len(ended) == len(record.played) and all(len(episode.steps) == 1 for episode in ended):
         yield f"all {len(ended)} episodes ended at step 1 (length 1), whatever the action"

@@ -95,6 +95,17 @@ class _Run:
             child.end()
 
 
+def _request(target: str, config: Mapping[str, Any] | None, **how: Any) -> Request:
+    """Returns what the recorders shall do; raises UsageError where the config can't be sent to them."""
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the config must hold what JSON can hold: {error}") from error
+    place, _, attribute = target.rpartition(":")
+    found_anywhere = f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target
+    return Request(found_anywhere, dict(config or {}), home=os.getcwd(), **how)
+
+
 def run_checks(
     target: str,
     config: Mapping[str, Any] | None = None,
@@ -126,13 +137,7 @@ def run_checks(
     started = time.perf_counter()
     ignored = {known(name): reason for name, reason in (ignore or {}).items()}
     wanted = {known(name) for name in only}
-    try:
-        json.dumps(config)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"the config must hold what JSON can hold: {error}") from error
-    place, _, attribute = target.rpartition(":")
-    found_anywhere = f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target
-    request = Request(found_anywhere, dict(config or {}), quick, thorough, only_one, home=os.getcwd())
+    request = _request(target, config, quick=quick, thorough=thorough, only_one=only_one)
     with tempfile.TemporaryDirectory(prefix="checks-", ignore_cleanup_errors=True) as folder:
         record = _Run(Path(folder), request).go()
     if target.startswith(f"{__name__.partition('.kit.')[0]}.") and not quick:

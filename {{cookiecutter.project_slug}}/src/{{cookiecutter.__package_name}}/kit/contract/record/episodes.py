@@ -11,7 +11,7 @@ from ...spaces.membership import kind, short
 from .channel import Heartbeat
 from .locations import described
 from .model import Episode, Step
-from .policies import Chooser, mask_in
+from .policies import Chooser, mask_allowed, mask_in
 from .surroundings import snapshot
 from .values import copy_value, leaves, same, size_in_bytes, truth
 
@@ -130,7 +130,7 @@ class Play:
         """Notes where an info calls an action illegal that the mask before it allows."""
         info = info if isinstance(info, dict) else {}
         refused = [key for key, value in info.items() if REFUSED.search(str(key)) and value is True]
-        if refused and self.episode.allows(number, action):
+        if refused and mask_allowed(self.episode, number, action):
             text = f"action_mask allows action {action!s}, but info[{refused[0]!r}] is True after it"
             self.episode.faults.setdefault("mask refused", (number, text))
 

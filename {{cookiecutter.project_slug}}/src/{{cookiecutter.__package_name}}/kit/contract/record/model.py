@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from gymnasium import spaces
 
 from .locations import described, raised
-from .policies import Policy, allows
+from .policies import Policy
 from .surroundings import Snapshot
 
 WINDOWS = 4  # in which growth is measured
@@ -82,10 +82,6 @@ class Episode:
     def observations(self) -> Iterator[tuple[int, Any]]:
         """Yields (step, observation), the reset's first."""
         yield from enumerate([self.obs, *(step.obs for step in self.steps)] if self.has_reset else ())
-
-    def allows(self, step: int, action: Any) -> bool:
-        """Tells whether there was an action mask before a step, and it allows the action."""
-        return allows(self.mask if step == 1 else self.steps[step - 2].mask, action) is True
 
     def touched(self, name: str) -> list[str]:
         """Returns the calls, of "reset" and "step", during which a field of the Snapshots changed."""

@@ -73,6 +73,11 @@ def allows(mask: Any, action: Any, start: int = 0) -> bool | None:
     return dict(enumerate(mask.astype(bool).tolist())).get(int(action) - start)
 
 
+def mask_allowed(episode: Any, step: int, action: Any) -> bool:
+    """Tells whether an action mask was there before a step of an episode, and allows the action."""
+    return allows(episode.mask if step == 1 else episode.steps[step - 2].mask, action) is True
+
+
 def constant_policies(space: Any, limit: int = 6) -> list[Policy]:
     """Returns every action of a small Discrete space; the lowest, middle and highest of any other."""
     shares = np.linspace(0, 1, min(int(space.n), limit)) if isinstance(space, spaces.Discrete) else (0.0, 0.5, 1.0)

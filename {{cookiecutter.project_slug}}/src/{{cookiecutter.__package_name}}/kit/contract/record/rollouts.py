@@ -103,9 +103,11 @@ def record_replays(recorder: Recorder) -> Replays:
     replays = Replays(alone, again, turns[0].close(), turns[1].close(), suspects=_suspects(recorder))
     if not (recorder.quick or recorder.slow_to_build or recorder.only_one or recorder.builds["context"].error):
         config = WorkerConfig(copy.deepcopy(recorder.config), worker_index=2, vector_index=3)
-        third = recorder.build("indexed", config) or third
-        seed_global(22)
-        replays.indexed = recorder.play(third, 0, small)
+        indexed = recorder.build("indexed", config)
+        if indexed is not None:
+            seed_global(22)
+            replays.indexed = recorder.play(indexed, 0, small)
+            recorder.release(indexed)
     states.append(shared_state(second))
     replays.shared = list(dict.fromkeys([*changed(*states), *changed(recorder.first_shared, states[-1])]))
     recorder.release(second, third)
