@@ -1,14 +1,13 @@
-"""Whether training grows in memory, and what a large array that every copy reads costs. Linux only.
+"""What a large array that every copy reads costs in memory. Linux only; `long_runs.py` tells whether training grows.
 
-    .venv/bin/python benchmarks/memory.py --iterations 200 --megabytes 500
+    .venv/bin/python benchmarks/memory.py --megabytes 500
 
-First the worked example trains; the table shows the memory that is the process's own. Then two env runners with 8 copies each read
-the same array, which every copy opens by `np.load(path, mmap_mode="r")`: the operating system holds its pages once for
-all processes of a machine. The memory shown there is proportional (PSS): a page that n processes share counts 1/n for each.
+Two env runners with 8 copies each read the same array, which every copy opens by `np.load(path, mmap_mode="r")`: the
+operating system holds its pages once for all processes of a machine. The memory shown is proportional (PSS): a page
+that n processes share counts 1/n for each.
 """
 
 import argparse
-import gc
 import os
 import platform
 import subprocess
@@ -65,30 +64,10 @@ class MemoryTaskEnv(gym.Env[np.ndarray, int]):
 '''
 
 
-def held_bytes(process: int, kind: str) -> int:
-    """Returns a line of Linux's account of a process, such as `Pss` or `Anonymous` (its own, without files)."""
+def held_bytes(process: int) -> int:
+    """Returns what Linux counts as held by a process: its PSS."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:"))
-
-
-def grow(iterations: int) -> None:
-    """Trains the worked example and prints the memory along the way."""
-    import ray
-    from memory_task import TASK
-    from memory_task.kit.rllib.config import algorithm_config
-    from memory_task.kit.vectorization.settings import Vectorization
-
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-    algorithm = algorithm_config(TASK, Vectorization(0, 32, "sync", ""), seed=0).build_algo()
-    early, marks = 0, {iterations // 10, iterations // 2, iterations}
-    print("| iteration | MB | growth |\n|---|---|---|")
-    for iteration in range(1, iterations + 1):
-        algorithm.train()
-        if iteration in marks:
-            gc.collect()
-            now = held_bytes(os.getpid(), "Anonymous")
-            early = early or now  # the first tenth loads code and fills what is bounded
-            print(f"| {iteration} | {now / MEGABYTE:.0f} | {100 * (now / early - 1):+.1f} % |", flush=True)
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def share(megabytes: int) -> None:
@@ -107,7 +86,7 @@ def share(megabytes: int) -> None:
         algorithm = algorithm_config(TASK, Vectorization(2, 8, "sync", ""), 0, env_config).build_algo()
         algorithm.train()
         workers = algorithm.env_runner_group.foreach_env_runner(lambda _: os.getpid(), local_env_runner=False)
-        held.append(sum(held_bytes(process, "Pss") for process in (os.getpid(), *workers)) / MEGABYTE)
+        held.append(sum(held_bytes(process) for process in (os.getpid(), *workers)) / MEGABYTE)
         algorithm.stop()
     print(f"16 copies in 2 processes: {held[0]:.0f} MB, with an array of {megabytes} MB each: {held[1]:.0f} MB")
 
@@ -115,25 +94,19 @@ def share(megabytes: int) -> None:
 def main() -> None:
     """Bakes the projects and measures with their Python."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--iterations", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--megabytes", type=int, default=500, help="size of the array; default: %(default)s")
-    parser.add_argument("--inside", choices=("grow", "share"), help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.inside == "grow":
-        return grow(options.iterations)
-    if options.inside == "share":
+    if options.inside:
         return share(options.megabytes)
     from conftest import bake_project, clean_environment
 
     print(f"Python {platform.python_version()}, ray {metadata.version('ray')}, torch {metadata.version('torch')}")
     with tempfile.TemporaryDirectory() as folder:
         project = bake_project(Path(folder), project_name="Memory Task", starter="corridor").install()
-        for part in ("grow", "share"):
-            if part == "share":
-                (project.source / "env.py").write_text(READER, encoding="utf-8")
-            sizes = [f"--iterations={options.iterations}", f"--megabytes={options.megabytes}"]
-            command = [project.python, "-W", "ignore", __file__, "--inside", part, *sizes]
-            subprocess.run(command, cwd=project.path, env=clean_environment(), check=True)
+        (project.source / "env.py").write_text(READER, encoding="utf-8")
+        command = [str(project.python), "-W", "ignore", __file__, "--inside", f"--megabytes={options.megabytes}"]
+        subprocess.run(command, cwd=project.path, env=clean_environment(), check=True)
 
 
 if __name__ == "__main__":

@@ -1,134 +1,176 @@
-"""How soon PPO learns each environment of a panel: a baked project, Stable-Baselines3 and RLlib, each as it comes.
+"""How soon PPO learns each environment of a panel: this template untuned, tuned settings, and others' defaults.
 
-    .venv/bin/pip install stable-baselines3 swig Box2D pygame
-    .venv/bin/python benchmarks/panel.py --seeds 3 --max-seconds 300 --json panel.json
+    .venv/bin/pip install psutil stable-baselines3 swig Box2D pygame mujoco minigrid MinAtar
+    .venv/bin/python benchmarks/panel.py          # what is missing in results/panel.json; hours
+    .venv/bin/python benchmarks/panel.py --table
 
-Every run is a process of its own; the three libraries take turns on the same machine. A return counts as reached when
-the mean of the last 50 finished episodes (all, where fewer than 50 and at least 20 have finished) reaches it. Seconds
-count from the first sample on. What isn't solved counts as the limit, so its ratio is a lower bound (`>`). Nobody waits
-longer than `--most-times` the seconds in which the template has solved the row with the same seed.
+`template` is a baked project's `train`, everything at its default. `zoo` is Stable-Baselines3 with the settings that
+rl-baselines3-zoo has tuned for that very environment (zoo.json; those of MuJoCo are for its v4), where it has some:
+if its number of steps doesn't suffice, its schedules start anew. `stable-baselines3` and `rllib` are as they come.
+
+Rivals step the same environment. Gymnasium's wrappers make a row of floats of what they can't take: of images, for
+which their networks for images are too large, of a Tuple, and for RLlib of Discrete and Dict. They see an action mask
+as numbers, and may choose what it forbids. The zoo's constant mission is left out of MiniGrid.
+
+Every run is a process of its own; the contestants take turns on the same machine, with one torch thread each. A return
+counts as reached when the mean of the last 50 finished episodes (all, where fewer than 50 and at least 20 have
+finished) reaches it. Rivals are looked at after each of their batches, and within one every 2,048 steps. In Blackjack
+such a mean is off by 0.13 either way: luck has a part in its row.
+
+Seconds are by the wall, from the first sample on, with all that `train` writes in between; beside them the processors'
+seconds of all processes, which a busy machine changes less. A rival ends when it has taken `--most-times` as long as
+the template with the same seed, by both (or twice that by the wall), or `--max-seconds` where the template didn't get
+there. What isn't solved by then is a lower bound (`>`).
 """
 
 import argparse
+import csv
 import json
-import os
-import platform
 import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import replace
-from importlib import metadata
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from statistics import geometric_mean, median
-from typing import Any
+from statistics import median
 
+import numpy as np
+from panel_table import table
+from panel_worker import RIVALS, ZOO
+from process_tree import ProcessTree, run_watched
+from results import RESULTS, Result, circumstances, load, save
 from tasks import PANEL, BakedProject, Task, clean_environment, panel_project
 
-OURS, OTHERS = "template", ("stable-baselines3", "rllib")
-Result = dict[str, Any]  # solved, seconds, env_steps, last_return
+OURS, CONTESTANTS = "template", ("template", *RIVALS)
+PACKAGES = ("ray", "torch", "gymnasium", "stable-baselines3", "mujoco", "minigrid", "MinAtar")
+MOST_SEEDS, FEWEST_SEEDS, LONG_SECONDS = 5, 3, 60  # a row that takes us longer is run with the fewest
+
+
+def find(results: list[Result], row: str, contestant: str, seed: int) -> Result | None:
+    """Returns the result of a run, if there is one."""
+    key = (row, contestant, seed)
+    return next((one for one in results if (one["row"], one["contestant"], one["seed"]) == key), None)
+
+
+def seeds_of(results: list[Result], row: str) -> int:
+    """Returns how many seeds a row is worth: more where a run is short."""
+    seconds = [one["seconds"] for one in results if (one["row"], one["contestant"]) == (row, OURS)]
+    return MOST_SEEDS if seconds and median(seconds) < LONG_SECONDS else FEWEST_SEEDS
+
+
+def missing(
+    tasks: list[Task], contestants: list[str], seeds: int | None, results: list[Result]
+) -> Iterator[tuple[Task, str, int]]:
+    """Yields the runs that `results`, which may grow in between, doesn't have yet; the contestants take turns."""
+    for task in tasks:
+        for seed in range(seeds or MOST_SEEDS):
+            if not seeds and seed >= seeds_of(results, task.env_id):
+                break
+            for contestant in contestants:
+                has_settings = contestant != "zoo" or task.env_id in ZOO
+                if has_settings and not find(results, task.env_id, contestant, seed):
+                    yield task, contestant, seed
+
+
+def limits(ours: Result | None, max_seconds: float, most_times: float) -> tuple[float, float]:
+    """Returns after how many seconds by the wall, and of the processors, a rival is ended."""
+    if ours is None or not ours["solved"]:
+        return max_seconds, 0.0
+    return most_times * ours["seconds"], most_times * ours["cpu_seconds"]
 
 
 def train(project: BakedProject, name: str, seed: int, max_seconds: float) -> Result:
-    """Trains with the project's own command, everything at its default."""
+    """Trains with the project's own command, everything at its default, and watches it."""
+    folder = project.path / "runs" / name
+    progress, started = folder / "progress.csv", 0.0
+    samples: list[tuple[float, float]] = []
+
+    def observe(tree: ProcessTree) -> None:
+        nonlocal started
+        samples.append((time.time(), tree.cpu_seconds()))
+        with suppress(OSError, IndexError, ValueError, TypeError):  # not there yet, or half a line
+            if not started:  # an iteration's seconds are from its first sample to its end
+                started = progress.stat().st_mtime - float(list(csv.DictReader(progress.open()))[-1]["seconds"])
+
     limits = ("--seed", str(seed), "--max-seconds", str(max_seconds), "--max-env-steps", "1e9")
-    done = project.command("train", "--name", name, *limits, timeout=max_seconds + 300)
-    if done.returncode != 0:
-        raise SystemExit(f"train ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    summary = json.loads(project.read(f"runs/{name}/summary.json"))
-    seconds = summary["seconds_to_stop_return"]
+    command = [str(project.python), "-m", project.package, "train", "--name", name, *limits]
+    run_watched(command, project.path, clean_environment(), observe, every_seconds=0.2)
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    ended = progress.stat().st_mtime
+    times, cpu_seconds = np.array(samples).T
+    cpu = np.interp([started, ended], times, cpu_seconds)
     return {
-        "solved": seconds is not None,
-        "seconds": summary["seconds"] if seconds is None else seconds,
+        "solved": summary["seconds_to_stop_return"] is not None,
+        "seconds": round(ended - started, 3),
+        "cpu_seconds": round(float(cpu[1] - cpu[0]), 3),
         "env_steps": summary["env_steps"],
         "last_return": summary["last_return"],
+        "vectorization": summary["vectorization"],  # as `train` chose it, on a machine that may have been busy
     }
 
 
-def train_other(project: BakedProject, library: str, task: Task, seed: int, max_seconds: float, copies: int) -> Result:
+def train_rival(project: BakedProject, rival: str, task: Task, seed: int, most: tuple[float, float]) -> Result:
     """Trains the project's environment with another library."""
     worker = str(Path(__file__).with_name("panel_worker.py"))
-    arguments = [library, f"--stop-return={task.stop_return}", f"--seed={seed}", f"--max-seconds={max_seconds}"]
+    arguments = [rival, f"--row={task.env_id}", f"--stop-return={task.threshold}", f"--seed={seed}"]
+    arguments += [f"--max-seconds={most[0]}", f"--max-cpu-seconds={most[1]}"]
     done = subprocess.run(
-        [str(project.python), "-W", "ignore", worker, *arguments, f"--copies={copies}"],
+        [str(project.python), "-W", "ignore", worker, *arguments],
         cwd=project.path,
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=max_seconds + 300,
+        timeout=2 * most[0] + 600,
     )
     if done.returncode != 0:
-        raise SystemExit(f"{library} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        raise RuntimeError(f"{rival} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def chosen_tasks(rows: list[str], scales: list[float], scaled_rows: list[str]) -> list[Task]:
-    """Returns the panel's rows, then those of `scaled_rows` with their rewards multiplied."""
-    plain = [task for task in PANEL if not rows or task.env_id in rows]
-    return plain + [replace(task, scale=scale) for task in PANEL if task.env_id in scaled_rows for scale in scales]
-
-
-def print_table(results: dict[str, dict[str, list[Result]]], libraries: list[str]) -> None:
-    """Prints medians over the seeds and how many times longer the other libraries take."""
-    print("\n| environment |" + "".join(f" {library}: s, steps, solved |" for library in libraries) + " times longer |")
-    print("|---|" + "---|" * (len(libraries) + 1))
-    ratios: dict[str, list[float]] = {library: [] for library in libraries[1:]}
-    for row, runs in results.items():
-        cells, times = [], []
-        for library in libraries:
-            seconds = median(run["seconds"] for run in runs[library])
-            steps = median(run["env_steps"] for run in runs[library])
-            solved = sum(run["solved"] for run in runs[library])
-            cells.append(f"{seconds:.1f}, {steps:,.0f}, {solved}/{len(runs[library])}")
-            if library != libraries[0]:
-                ratio = seconds / median(run["seconds"] for run in runs[libraries[0]])
-                ratios[library].append(ratio)
-                times.append(("" if 2 * solved > len(runs[library]) else ">") + f"{ratio:.1f}")
-        print(f"| {row} | " + " | ".join([*cells, ", ".join(times)]) + " |")
-    for library, values in ratios.items():
-        if values:
-            print(f"geometric mean, {library}: {geometric_mean(values):.1f} times longer")
-
-
-def main() -> None:
-    """Runs the panel and prints the table."""
+def main() -> int:
+    """Runs what is missing, or prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     names = [task.env_id for task in PANEL]
-    parser.add_argument("--rows", nargs="*", default=[], choices=names, help="default: all")
-    parser.add_argument("--scaled-rows", nargs="*", default=["CartPole-v1", "Pendulum-v1"], choices=names)
-    parser.add_argument("--scales", nargs="*", type=float, default=[1e-3, 1e3], help="of the rewards of --scaled-rows")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1; default: %(default)s")
-    parser.add_argument("--max-seconds", type=float, default=300.0, help="of a run; default: %(default)s")
-    parser.add_argument("--most-times", type=float, default=20.0, metavar="R", help="default: %(default)g")
-    parser.add_argument("--libraries", nargs="*", default=[OURS, *OTHERS], choices=[OURS, *OTHERS])
-    parser.add_argument("--copies", type=int, default=1, help="of Stable-Baselines3; default: 1, as it has it")
-    parser.add_argument("--json", type=Path, help="keep all results in this file")
+    parser.add_argument("--rows", nargs="*", default=names, choices=names, metavar="ROW", help="default: all")
+    parser.add_argument("--contestants", nargs="*", default=list(CONTESTANTS), choices=CONTESTANTS)
+    parser.add_argument("--seeds", type=int, metavar="N", help="0 to N-1; default: 5, or 3 where one takes a minute")
+    parser.add_argument("--max-seconds", type=float, default=900.0, help="of a run; default: %(default)g")
+    parser.add_argument("--most-times", type=float, default=3.0, metavar="R", help="default: %(default)g")
+    parser.add_argument("--again", nargs="*", default=[], choices=names, metavar="ROW", help="forget these results")
+    parser.add_argument("--results", type=Path, default=RESULTS / "panel.json", metavar="FILE")
+    parser.add_argument("--table", action="store_true", help="print what there is, and run nothing")
     options = parser.parse_args()
-    tasks = chosen_tasks(options.rows, options.scales, options.scaled_rows)
-    packages = ("ray", "gymnasium", "torch", "stable-baselines3")
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"Python {platform.python_version()}, {versions}; {cores} cores, seeds 0 to {options.seeds - 1}, medians")
-    results: dict[str, dict[str, list[Result]]] = {}
+    results = load(options.results)
+    if options.table:
+        print(table(results, names, CONTESTANTS))
+        return 0
+    stale = [one for one in results if one["row"] in options.again and one["contestant"] in options.contestants]
+    results = [one for one in results if one not in stale]
+    about, failed = circumstances(*PACKAGES), 0
+    tasks = [task for task in PANEL if task.env_id in options.rows]
     with tempfile.TemporaryDirectory() as folder:
         project = panel_project(Path(folder))
-        for task in tasks:
+        for task, contestant, seed in missing(tasks, options.contestants, options.seeds, results):
             task.write(project)
-            runs = results.setdefault(task.name, {library: [] for library in options.libraries})
-            for seed in range(options.seeds):
-                limit = options.max_seconds
-                for library in options.libraries:
-                    if library == OURS:
-                        result = train(project, f"{len(results)}-{seed}", seed, limit)
-                        if result["solved"]:
-                            limit = min(limit, options.most_times * result["seconds"])
-                    else:
-                        result = train_other(project, library, task, seed, limit, options.copies)
-                    runs[library].append(result)
-                    print(time.strftime("%H:%M:%S"), task.name, library, f"seed {seed}", result, flush=True)
-                    if options.json:
-                        options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    print_table(results, options.libraries)
+            key = {"row": task.env_id, "contestant": contestant, "seed": seed, "threshold": task.threshold}
+            try:
+                if contestant == OURS:
+                    name = f"{names.index(task.env_id)}-{seed}"
+                    result = train(project, name, seed, options.max_seconds)
+                else:
+                    ours = find(results, task.env_id, OURS, seed)
+                    most = limits(ours, options.max_seconds, options.most_times)
+                    result = train_rival(project, contestant, task, seed, most)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                print(f"{task.env_id}, {contestant}, seed {seed}: {error}", file=sys.stderr, flush=True)
+                failed += 1
+                continue
+            results.append(key | result | about)
+            save(options.results, results)
+            print(time.strftime("%H:%M:%S"), *key.values(), result, flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """Bakes projects, and installs them beside the heavy packages that this suite's own environment already has."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,11 @@ class BakedProject:
     def read(self, name: str) -> str:
         """Returns the text of one of its files."""
         return (self.path / name).read_text(encoding="utf-8")
+
+    def manual(self, page: str) -> str:
+        """Returns a page of the kit's docs, the names in it being this project's."""
+        text = self.read(f"src/{self.package}/kit/docs/{page}.md").replace("my_package", self.package)
+        return text.replace("MyEnv", re.findall(r"(?m)^class (\w+)\(", self.read(f"src/{self.package}/env.py"))[-1])
 
     def files(self) -> set[str]:
         """Returns the paths of all its files."""

@@ -190,7 +190,7 @@ def test_cluster_files_say_commands_that_exist(bake: Callable[..., BakedProject]
     from ray.scripts.scripts import cli
 
     project = bake(project_name="Maze")
-    text = project.read("cluster/ray-up.yaml") + project.read("cluster/kuberay.yaml") + project.read("README.md")
+    text = project.read("cluster/ray-up.yaml") + project.read("cluster/kuberay.yaml") + project.manual("training")
     commands = set(re.findall(r"(?m)^(?:# +|  - |    )?ray ([a-z][a-z-]*)", text))
     assert {"up", "exec", "rsync-down", "down", "start", "job"} <= commands <= set(cli.commands)
     for name in re.findall(r"cluster/[\w-]+\.yaml", text):

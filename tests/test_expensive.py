@@ -1,4 +1,4 @@
-"""Expensive and awkward environments: what the README says of them is taken from there, and run."""
+"""Expensive and awkward environments: what the docs say of them is taken from there, and run."""
 
 import json
 import queue
@@ -69,8 +69,8 @@ print(private() - before)
 
 @pytest.fixture(scope="module")
 def snippets(project: BakedProject) -> list[str]:
-    """The env.py in the README's section, and the argument of the Task."""
-    section = project.read("README.md").split("## Expensive and awkward environments\n")[1].split("\n## ")[0]
+    """The env.py in the docs' section, and the argument of the Task."""
+    section = project.manual("environments").split("## Expensive and awkward ones\n")[1]
     (env,), (argument,) = (
         re.findall(r"```python\n(.*?)```", section, re.DOTALL),
         re.findall(r"`(only_\w+=.*?)`", section),
@@ -85,7 +85,7 @@ def project(bake: Callable[..., BakedProject]) -> BakedProject:
 
 @pytest.fixture(scope="module")
 def expensive(project: BakedProject, snippets: list[str]) -> BakedProject:
-    """The README's `env.py`, with its table."""
+    """The docs' `env.py`, with its table."""
     (project.source / "env.py").write_text(snippets[0], encoding="utf-8")
     np.save(project.source / "table.npy", np.random.default_rng(0).uniform(-1, 1, (1000, 4)).astype(np.float32))
     return project
@@ -93,7 +93,7 @@ def expensive(project: BakedProject, snippets: list[str]) -> BakedProject:
 
 @pytest.fixture
 def alone(expensive: BakedProject, snippets: list[str]) -> BakedProject:
-    """The same behind a device, with the README's argument in registration.py."""
+    """The same behind a device, with the docs' argument in registration.py."""
     (expensive.source / "env.py").write_text(snippets[0] + DEVICE.format(name="CorridorDemoEnv"), encoding="utf-8")
     registration = expensive.source / "registration.py"
     text = registration.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""export: one file that stands alone, or one line that says why there is none; and the README's own lines."""
+"""export: one file that stands alone, or one line that says why there is none; and the docs' own lines."""
 
 import json
 import re
@@ -258,11 +258,11 @@ def test_wrong_use_is_refused_before_anything_happens(tmp_path: Path, monkeypatc
     assert not list(tmp_path.rglob("*.onnx*"))
 
 
-# The lines of the README
+# The lines of the docs
 
 
-def test_lines_of_the_readme_run(corridor: BakedProject, tmp_path: Path) -> None:
-    text = corridor.read("README.md").partition("## The policy in your own program")[2].partition("\n## ")[0]
+def test_lines_of_the_docs_run(corridor: BakedProject, tmp_path: Path) -> None:
+    text = corridor.manual("policy").partition("## Of several agents")[0]
     loading, running = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(loading.strip().splitlines()) <= 6 and len(running.strip().splitlines()) <= 10
 

@@ -31,8 +31,8 @@ LAYERS = [
     {"search"},
     {"commands"},
 ]
-MOST_LINES = 16_252  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_442
+MOST_LINES = 16_266  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_453
 
 
 def imports(name: str) -> set[str]:

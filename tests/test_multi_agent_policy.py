@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PACKAGE, TEMPLATE
+from conftest import PACKAGE
 from gymnasium import spaces
 from kit.commands import evaluate, export, play, replay, serve
 from kit.errors import RunError, UsageError
@@ -348,11 +348,11 @@ def test_replay_takes_the_actions_of_all_agents_again(run: Path) -> None:
         replay.main(TASK, [str(run / "failure.json")])
 
 
-def test_lines_of_the_readme_run(run: Path) -> None:
+def test_lines_of_the_docs_run(run: Path) -> None:
     """Race refuses actions of agents that have ended, or are not observed."""
-    text = (TEMPLATE / "{{cookiecutter.project_slug}}" / "README.md").read_text(encoding="utf-8")
+    text = (PACKAGE / "kit" / "docs" / "policy.md").read_text(encoding="utf-8")
     (block,) = re.findall(
-        r"```python\n(.*?)```", text.partition("\n## Several agents\n")[2].partition("\n## ")[0], re.DOTALL
+        r"```python\n(.*?)```", text.partition("\n## Of several agents\n")[2].partition("\n## ")[0], re.DOTALL
     )
     names: dict[str, Any] = {"TASK": TASK, "load_policy": load_policy}
     exec(block.partition("load_policy\n")[2], names)

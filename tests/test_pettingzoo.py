@@ -275,17 +275,17 @@ def test_agent_that_rests_sees_its_last_observation_again() -> None:
     env.close()
 
 
-def readme_of(project: BakedProject) -> tuple[str, str]:
-    """Returns the two blocks of Python in the README: the page for env.py, and the way out."""
-    text = project.read("README.md").partition("**I have a PettingZoo environment.**")[2].partition("\n**")[0]
+def docs_of(project: BakedProject) -> tuple[str, str]:
+    """Returns the two blocks of Python in the docs: the page for env.py, and the way out."""
+    text = project.manual("environments").partition("## PettingZoo")[2].partition("\n## ")[0]
     page, way_out = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     return page, way_out
 
 
-def test_lines_of_the_readme(bake: Callable[..., BakedProject]) -> None:
+def test_lines_of_the_docs(bake: Callable[..., BakedProject]) -> None:
     """The page for env.py is all that it takes, and the lines for the way out run."""
     project = bake()
-    page, way_out = readme_of(project)
+    page, way_out = docs_of(project)
     (project.source / "env.py").write_text(page)
     done = subprocess.run(
         [sys.executable, "-c", f"{way_out}\nfrom {project.package} import TASK\nprint(TASK.make().reset()[0].keys())"],
@@ -298,7 +298,7 @@ def test_lines_of_the_readme(bake: Callable[..., BakedProject]) -> None:
 
 
 def test_starter_passes_its_api_test(multi_agent: BakedProject) -> None:
-    way_out = readme_of(multi_agent)[1]
+    way_out = docs_of(multi_agent)[1]
     seeds = "from pettingzoo.test import parallel_seed_test\nparallel_seed_test(lambda: ToPettingZoo(TASK.make()))\n"
     done = multi_agent.run("-c", f"{way_out}{seeds}", check=True)
     assert "Passed Parallel API test" in done.stdout and "Warning" not in done.stderr
@@ -307,7 +307,7 @@ def test_starter_passes_its_api_test(multi_agent: BakedProject) -> None:
 @pytest.mark.slow
 def test_game_of_two_trains_against_its_own_past(bake: Callable[..., BakedProject]) -> None:
     project = bake(project_name="Noughts").install()
-    (project.source / "env.py").write_text(readme_of(project)[0])
+    (project.source / "env.py").write_text(docs_of(project)[0])
     registration = project.read("src/noughts/registration.py")
     who = "    policy_of=lambda agent: 'player' if agent == 'player_1' else PastSelf('player'),\n)\nTASK.register"
     registration = registration.replace(")\nTASK.register", who)

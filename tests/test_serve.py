@@ -491,7 +491,7 @@ Path("runs/served/config.json").write_text("{{}}")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
 def test_command_serves_until_it_is_told_to_end(corridor: BakedProject) -> None:
     corridor.run("-c", MAKE_RUN.format(corridor.package), check=True)
-    words = shlex.split(next(line for line in corridor.read("README.md").splitlines() if line.startswith("curl ")))
+    words = shlex.split(next(line for line in corridor.manual("policy").splitlines() if line.startswith("curl ")))
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 0)):
         command = [str(corridor.python), "-m", corridor.package, "serve", "served", "--port", "0"]
         with subprocess.Popen(

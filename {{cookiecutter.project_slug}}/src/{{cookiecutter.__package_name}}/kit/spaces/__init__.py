@@ -1,6 +1,6 @@
 """Any Gymnasium space in, something that PPO can learn out; or one line that says why not.
 
-What the policy sees, and how its choice becomes an action, is in the tables of the README. `gym.make` gives the
+What the policy sees, and how its choice becomes an action, is in the tables of docs/spaces.md. `gym.make` gives the
 environment in its own spaces; `env_creator` puts these adapters around it, for training and for everything after it.
 """
 

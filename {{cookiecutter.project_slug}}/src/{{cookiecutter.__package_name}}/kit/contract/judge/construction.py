@@ -51,7 +51,7 @@ def constructor_gives_env(record: EnvRecord) -> Findings:
     """The object inherits from gymnasium.Env: wrappers and RLlib's env runner ask for it."""
     if not record.about.is_env:
         bases = record.about.bases
-        zoo = "write a creator that wraps it, see the README on PettingZoo" if "pettingzoo" in " ".join(bases) else None
+        zoo = "write a creator that wraps it, see kit/docs/environments.md" if "pettingzoo" in " ".join(bases) else None
         text = f"expected a gymnasium.Env, got {bases[0]}, which does not inherit from it ({', '.join(bases)})"
         yield Finding(text, zoo)
 

@@ -91,7 +91,7 @@ def spaces_same_in_copies(record: EnvRecord) -> Findings:
             yield Finding(text, f"write self.{name} = ... in __init__", severity="warning")
 
 
-@check(fix="declare one of the spaces in the tables of the README", at="__init__", mild=True, several=EACH)
+@check(fix="declare one of the spaces in the tables of kit/docs/spaces.md", at="__init__", mild=True, several=EACH)
 def spaces_trainable(record: EnvRecord) -> Findings:
     """PPO can learn with the spaces; the adapters take nearly all, plain RLlib fewer."""
     if record.about.adapters is not None:
