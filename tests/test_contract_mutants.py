@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant("one step behind", "observation_up_to_date", (after(INIT, "self._time = 0"), after(SEED, "self._time = 0"), (BOX, "spaces.Box(0.0, 1.0, (2,), np.float32)"), ("[self._position / self.config.length]", "[self._position / self.config.length, self._time / 60]"), before(MOVE, "late = self._observation()", "self._time += 1"), (STEPPED, STEPPED.replace("self._observation()", "late"))), says="behind"),
     Mutant("badly scaled", "observation_scale", ((BOX, "spaces.Box(0.0, 1e8, (2,), np.float32)"), ("self._position / self.config.length]", "self._position * 1e6, self._position * 1e-4]"))),
     # Actions and step.
-    Mutant("action is compared with a label", "action_has_effect reward_changes", (("_MOVES[action]", "(1 if action == 'right' else -1)"),)),
+    Mutant("action is compared with a label", "action_has_effect", (("_MOVES[action]", "(1 if action == 'right' else -1)"),)),
     Mutant("action is changed", "action_unchanged", ((DISCRETE, "spaces.Box(-1.0, 1.0, (1,), np.float32)"), (MOVE, "        action *= 0.5\n        self._position = max(self._position + (1 if action[0] > 0 else -1), 0)\n")), says="in place"),
     Mutant("raises at the goal", "step_works", (before(STEPPED, "assert not terminated, 'no bonus'"),), says="no bonus"),
     Mutant("exits at the goal", "step_works", (before(STEPPED, "if terminated:", "    raise SystemExit(0)"),), says="SystemExit"),

@@ -53,7 +53,7 @@ def copies_do_not_interfere(record: EnvRecord) -> Findings:
 
 
 @check(fix="draw what differs from self.np_random, or pass it as an option of reset()", at="__init__", mild=True,
-       after="same_seed_same_episode copies_do_not_interfere")  # fmt: skip
+       after="reset_seeds_np_random same_seed_same_episode copies_do_not_interfere")  # fmt: skip
 def copies_play_alike(record: EnvRecord) -> Findings:
     """A seed gives the same episode on each copy, whatever its worker_index and vector_index: evaluation has others."""
     replays = record.replays

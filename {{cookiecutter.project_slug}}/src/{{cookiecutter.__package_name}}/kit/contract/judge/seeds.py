@@ -80,7 +80,7 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
 
 
 @check(fix="start reset() with super().reset(seed=seed), whatever the options are, and draw all chance from self.np_random",
-       at="reset", after="same_seed_same_episode reset_starts_afresh")  # fmt: skip
+       at="reset", after="reset_seeds_np_random same_seed_same_episode reset_starts_afresh")  # fmt: skip
 def same_seed_same_episode_with_options(record: EnvRecord) -> Findings:
     """The same seed gives the same episode with options, too: evaluation and curricula pass both."""
     found = record.seeding["differs"]
