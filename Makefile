@@ -5,7 +5,13 @@ DEMO := build/demo/corridor-demo
 # The kit is the same in every project, and is linted where it lies.
 KIT := --config pyproject.toml --config "exclude=[]" "{{cookiecutter.project_slug}}/src/{{cookiecutter.__package_name}}/kit"
 
-.PHONY: demo test test-all lint
+# What bakes, reads and judges, without a run of the training.
+QUICK := $(addprefix tests/test_,$(addsuffix .py,bake questions readme kit kit_config kit_tracebacks contract_judges \
+	spaces_as_gymnasium))
+# A file's tests share what they have baked and trained: they stay in one process.
+PYTEST := $(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile
+
+.PHONY: demo test test-quick test-all lint
 
 demo: .venv/.cookiecutter  ## bake the worked example, install it, test it, train it, evaluate it
 	rm -rf build/demo && mkdir -p build/demo
@@ -17,10 +23,13 @@ demo: .venv/.cookiecutter  ## bake the worked example, install it, test it, trai
 	@echo "learning curve: $(DEMO)/runs/demo/learning_curve.png"
 
 test: .venv/.test lint  ## the whole suite but for the long proofs, generated projects included
-	$(VENV_PYTHON) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
-test-all: .venv/.test lint  ## the long proofs too
-	$(VENV_PYTHON) -m pytest
+test-quick: .venv/.test  ## under a minute: baking, and what needs no training
+	$(PYTEST) -m "not slow" $(QUICK)
+
+test-all: test  ## the long proofs too, one at a time: some of them end processes and machines
+	$(VENV_PYTHON) -m pytest -m slow
 
 lint: .venv/.test
 	$(VENV_PYTHON) -m ruff check

@@ -1,10 +1,13 @@
 """Holds the answers to the rules of hooks/pre_gen_project.py once all are given, and asks again for the bad ones.
 
-A hook can only refuse, and cookiecutter then prints a traceback. cookiecutter.json loads this as a Jinja extension.
+A hook can only refuse, and cookiecutter then prints a traceback. cookiecutter.json loads this as a Jinja extension,
+which also tells what a hook can't know: which commit of the template, from where, a project is baked from.
 """
 
 import json
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,11 +20,12 @@ TEMPLATE = Path(__file__).parent
 
 
 class Answers(Extension):
-    """The filter `checked`, which the last question is followed by."""
+    """The filter `checked`, which the last question is followed by, and what .template.json says of the template."""
 
     def __init__(self, environment):
         super().__init__(environment)
         environment.filters["checked"] = checked
+        environment.globals |= {"template_url": template_url, "template_commit": template_commit}
 
 
 def checked(answers):
@@ -39,3 +43,25 @@ def checked(answers):
             default = suggested if "{{" in questions[name] else questions[name]
             answers[name] = read_user_variable(name, default, questions["__prompts__"], "  ")
     return "yes"
+
+
+def template_url():
+    """Returns the address that the template was cloned from, without what may be secret in it; "" for a mere folder."""
+    url = git("config", "remote.origin.url")
+    is_address = re.match(r"(https?|ssh|git)://|[\w.-]+@[\w.-]+:", url)
+    return re.sub(r"^(https?://)[^/@]*@", r"\1", url) if is_address else ""
+
+
+def template_commit():
+    """Returns the commit; "" where the template's folder is no clone, or differs from it."""
+    return "" if git("--no-optional-locks", "status", "--porcelain") else git("rev-parse", "HEAD")
+
+
+def git(*arguments):
+    """Returns what git says of the template, or "" if it can't."""
+    try:
+        command = ["git", "-C", str(TEMPLATE), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True) if (TEMPLATE / ".git").exists() else None
+    except OSError:
+        return ""
+    return done.stdout.strip() if done and done.returncode == 0 else ""

@@ -1,6 +1,7 @@
-"""Puts the chosen files in their place, and says what is next."""
+"""Puts the chosen files in their place, writes down what they were made of, and says what is next."""
 
 import ast
+import hashlib
 import json
 import re
 import shutil
@@ -107,6 +108,26 @@ def lay_out(node, before, indent, after=""):
     return "\n".join([" " * indent + before + opening, *rows, " " * indent + closing + after])
 
 
+def write_manifest(project, answers):
+    """Writes .template.json: what the project was made of, and a hash of each file; the kit's are in its own MANIFEST."""
+    kit = project / "src" / answers["__package_name"] / "kit"
+    files = {path.relative_to(project).as_posix(): digest(path) for path in project.rglob("*") if path.is_file()}
+    content = {
+        "template": answers["__template_url"] or None,
+        "version": (kit / "VERSION").read_text(encoding="utf-8").strip(),
+        "commit": answers["__template_commit"] or None,
+        "answers": {name: value for name, value in answers.items() if not name.startswith("_")},
+        "kit": digest(kit / "MANIFEST"),
+        "files": {name: files[name] for name in sorted(files) if kit not in (project / name).parents},
+    }
+    (project / ".template.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def digest(path):
+    """Returns the SHA-256 of a file, its lines ended as Git keeps them."""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
 def main():
     """Lays the chosen files over the project in the current folder."""
     answers = json.loads(ANSWERS)
@@ -117,6 +138,7 @@ def main():
         shutil.rmtree(project / folder)
     package = Path("src", answers["__package_name"])
     write_spaces(project / package / "env.py", answers)
+    write_manifest(project, answers)
     setup = f"cd {answers['project_slug']} && make setup"
     print(f"{setup:40}# installs it, Ray and torch in .venv: minutes, once")
     print(f"{'make test':40}# tells what is still to write, or wrong")

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,7 @@ def trained(bake: Callable[..., BakedProject]) -> BakedProject:
     project = bake(project_name="Corridor Demo", starter="corridor").install()
     done = project.command("train", "--name", "first", check=True)
     lines = done.stdout.splitlines()
-    assert lines[1] == "starting Ray", done.stdout
+    assert lines[0] == "checking the environment" and lines[2] == "starting Ray", done.stdout
     assert any(line.startswith("iteration 1 | ") for line in lines), done.stdout
     assert done.stderr == ""
     return project
@@ -110,8 +111,32 @@ def test_same_seed_gives_the_same_returns(trained: BakedProject) -> None:
     columns = ("env_steps", "episode_return_mean", "entropy")
     first, again = (returns_of(trained, name, columns) for name in ("first", "again"))
     assert first == again
-    trained.command("train", "--name", "other", "--seed", "7", check=True)
-    assert returns_of(trained, "other", columns) != first
+    trained.command("train", "--name", "other", "--seed", "7", "--max-env-steps", "4000", check=True)
+    other = returns_of(trained, "other", columns)
+    assert other != first[: len(other)]
+
+
+WHAT_A_RUN_LOADS = """
+import glob, os, sys
+from corridor_demo.train import main
+assert main(["--name", "loads", "--num-env-runners", "0", "--max-env-steps", "1000"]) == 0
+import ray
+logs = glob.glob(f"/tmp/ray/session_*_{os.getpid()}/logs/*")
+print(*sys.modules)
+print(ray.is_initialized(), *{os.path.basename(log).split("-")[0].split(".")[0] for log in logs})
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ray's logs lie elsewhere")
+def test_training_loads_and_starts_only_what_it_needs(trained: BakedProject) -> None:
+    *_, loaded, left = trained.run("-c", WHAT_A_RUN_LOADS, check=True).stdout.splitlines()
+    assert {"torch", "ray.rllib", "matplotlib.figure"} <= set(loaded.split())
+    compiler, rooms = {"torch._dynamo", "torch._inductor"}, ("search", "multi_agent", "playing", "serving", "external")
+    others = {"matplotlib.pyplot", "onnx", "tensorflow", *(f"corridor_demo.kit.{room}" for room in rooms)}
+    assert not (compiler | others) & set(loaded.split())
+    is_initialized, *logs = left.split()
+    assert is_initialized == "False"  # Ray ends while the results are written
+    assert "raylet" in logs and "worker" not in logs  # no process waits for env runners that there are none of
 
 
 def returns_of(project: BakedProject, name: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:

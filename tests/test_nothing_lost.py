@@ -126,7 +126,7 @@ def test_signal_while_ray_starts_is_no_exception_there(faulty: BakedProject) -> 
     code = (
         "import signal; from corridor_demo.kit.training import run as module; from corridor_demo.kit.cli import run;"
         "from corridor_demo.train import main\n"
-        "def start(*_):\n"
+        "def start(*_, **__):\n"
         "    try:\n"
         "        signal.raise_signal(signal.SIGINT)\n"
         "    except BaseException as error:\n"

@@ -109,7 +109,7 @@ def test_correct_one_passes_the_guard(vector: BakedProject) -> None:
 
 def test_train_and_evaluate(vector: BakedProject) -> None:
     done = vector.command("train", "--name", "first", check=True)
-    assert "vector_entry_point" in done.stdout.splitlines()[0]
+    assert "vector_entry_point" in done.stdout.splitlines()[1]
     summary = json.loads(vector.read("runs/first/summary.json"))
     assert summary["best_return"] >= 0.1
     assert summary["vectorization"]["gym_env_vectorize_mode"] == "vector_entry_point"

@@ -16,6 +16,18 @@ def names_of(package: str) -> list[str]:
     return [module.replace("_", "-") for module in modules]
 
 
+def root_of(package: str) -> Path:
+    """Returns the folder of a project.
+
+    Raises:
+        UsageError: the package was installed without it.
+    """
+    folder = Path(sys.modules[package].__file__ or "").resolve().parent
+    if folder.parent.name != "src" or not (folder.parents[1] / "tests").is_dir():
+        raise UsageError(f"{package} is installed in {folder.parent}; work in the project's folder, after `make setup`")
+    return folder.parents[1]
+
+
 def task_named(package: str, name: str) -> Task:
     """Imports a task of a project.
 

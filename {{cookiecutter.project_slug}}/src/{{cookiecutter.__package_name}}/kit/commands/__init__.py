@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "answers with a policy's actions over HTTP",
     "replay": "plays an episode again that ended training",
     "add": "puts another environment into the project",
+    "update": "brings the project to a newer version of its template",
 }
 
 

@@ -3,7 +3,6 @@
 import keyword
 import os
 import re
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from ..cli import Parser
 from ..errors import RunError, UsageError
 from ..files import write_text
 from ..task import Task
-from ..tasks import names_of
+from ..tasks import names_of, root_of
 
 STUB = Path(__file__).parents[1] / "stub"
 TABLE = "| environment | where | its commands |\n|---|---|---|\n"  # in the README; the rows follow
@@ -30,12 +29,10 @@ def main(task: Task, arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog=command, description=__doc__, epilog=f"example: {command} other-env")
     parser.add_argument("name", help="lower-case letters, digits and hyphens")
     package, name = task.package, parser.parse_args(arguments).name
-    folder = Path(sys.modules[package].__file__ or "").resolve().parent
-    root = folder.parents[1]
-    if folder.parent.name != "src" or not (root / "tests").is_dir():
-        raise UsageError(f"{package} is installed in {folder.parent}; work in the project's folder, after `make setup`")
+    root = root_of(package)
+    folder = root / "src" / package
     names = names_for(package, name)
-    texts = files_of(names, folder, root)
+    texts = files_of(names, root)
     check_free(package, names, [folder / names["module"], folder / f"{names['module']}.py", *texts])
     try:
         for path, text in texts.items():
@@ -74,18 +71,17 @@ def env_name_of(name: str) -> str:
     return re.sub("[-_]", " ", name).title().replace(" ", "")
 
 
-def files_of(names: dict[str, str], folder: Path, root: Path) -> dict[Path, str]:
+def files_of(names: dict[str, str], root: Path, stub: Path = STUB) -> dict[Path, str]:
     """Returns the text of each file of the environment.
 
     Args:
         names: as of `names_for`.
-        folder: of the package.
         root: of the project.
+        stub: the folder of the texts.
     """
-    texts = {}
-    for path in sorted(STUB.iterdir()):
-        own = folder / names["module"] / path.stem
-        place = root / "tests" / f"test_{names['module']}.py" if path.stem == "test_env.py" else own
+    folder, texts = root / "src" / names["package"] / names["module"], {}
+    for path in sorted(stub.iterdir()):
+        place = root / "tests" / f"test_{names['module']}.py" if path.stem == "test_env.py" else folder / path.stem
         texts[place] = Template(path.read_text(encoding="utf-8")).substitute(names)
     return texts
 

@@ -18,6 +18,7 @@ from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner
 from .learner import PPOLearner, unsupported
 from .rl_module import ActorCritic
+from .seeding import take_over_seed
 
 _NETWORK = ("hidden_units", "image_features")
 # What decides how PPO learns, beside its networks.
@@ -61,6 +62,7 @@ def algorithm_config(
     _change(config, changed or {})
     if changed and (mistake := _mistake(config)):
         raise UsageError(f"--set: {mistake}")
+    take_over_seed(config)
     return config
 
 

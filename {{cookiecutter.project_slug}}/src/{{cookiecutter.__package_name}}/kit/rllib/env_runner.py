@@ -17,6 +17,7 @@ from ..tracebacks import users_traceback
 from . import failure_report, quieten
 from .sampled import SAMPLED, EpisodeCounter
 from .sampling import BatchedEnvRunner
+from .seeding import seed_of, seed_process
 
 CLOSE_SECONDS = 2.0
 SEEDS_OF_A_START = 1_000_000  # more copies than there ever are
@@ -31,12 +32,13 @@ class EnvRunner(BatchedEnvRunner):
 
     env: Any
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, config: Any, **kwargs: Any) -> None:
         quieten()
+        seed_process(config, kwargs.get("worker_index") or 0)
         gym.logger.min_level = gym.logger.ERROR + 1  # what its async mode logs is raised as well
         self._child_log = ChildLog()
         watchdog_of(os.getpid()).report = self._report  # of this process; those of `async` copies end theirs
-        super().__init__(**kwargs)
+        super().__init__(config=config, **kwargs)
         self._counter: Any = EpisodeCounter()
         self.seed_envs(restart_count=0)
 
@@ -46,11 +48,11 @@ class EnvRunner(BatchedEnvRunner):
         Args:
             restart_count: how often the run has been started before.
         """
-        if self.config.seed is not None:
+        if (seed := seed_of(self.config)) is not None:
             # Gymnasium gives copy i the seed `self._seed + i`. RLlib's own choice, seed + worker_index, would give
             # the second copy of runner 1 the same episodes as the first copy of runner 2.
             first = (self.worker_index or 0) * self.config.num_envs_per_env_runner
-            self._seed = self.config.seed + restart_count * SEEDS_OF_A_START + first
+            self._seed = seed + restart_count * SEEDS_OF_A_START + first
             if restart_count:
                 torch.manual_seed(self._seed)  # of the actions
         self._needs_initial_reset = True

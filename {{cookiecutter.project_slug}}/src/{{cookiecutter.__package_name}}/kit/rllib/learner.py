@@ -13,7 +13,9 @@ from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS
 from torch import nn
 
 from ..errors import RunError
+from .adam import Adam
 from .rl_module import ActorCritic, ObserveBatch
+from .seeding import seed_process
 
 _COLUMNS = (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ADVANTAGES, Columns.VALUE_TARGETS)
 # The mean of each over the last pass; the value loss in units of the returns' variance.
@@ -59,6 +61,7 @@ class PPOLearner(PPOTorchLearner):
         """
         if line := unsupported(self.config):
             raise RunError(line)
+        seed_process(self.config)
         super().build()
         self._learner_connector.insert_before(GeneralAdvantageEstimation, ObserveBatch())
 
@@ -66,7 +69,7 @@ class PPOLearner(PPOTorchLearner):
         """Makes Adam as RLlib does, but in its fused form, which takes a fraction of the time on small networks."""
         params = self.get_parameters(self.module[module_id])
         schedule = None if config.kl_target else config.lr  # RLlib would put the step size back after each update
-        adam = torch.optim.Adam(params, lr=config.lr if schedule is None else 0.0, fused=True)
+        adam = Adam(params, lr=config.lr if schedule is None else 0.0, fused=True)
         self.register_optimizer(module_id=module_id, optimizer=adam, params=params, lr_or_lr_schedule=schedule)
 
     def update(self, *, num_epochs: int = 1, minibatch_size: int | None = None, **kwargs: Any) -> Any:

@@ -1,10 +1,13 @@
 """The algorithm of a run: built, restored from a checkpoint, saved, and stopped."""
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -42,6 +45,7 @@ class RestartableAlgorithm:
     vectorization: Vectorization
     self_play: "SelfPlay | None" = None
     algorithm: Algorithm | None = None
+    _leaving: threading.Thread | None = field(default=None, init=False)
 
     def build(self, restart_count: int, from_checkpoint: bool) -> None:
         """Builds the algorithm.
@@ -91,9 +95,27 @@ class RestartableAlgorithm:
         if self.self_play and self.algorithm:
             self.self_play.after_iteration(self.algorithm, iteration, env_steps)
 
+    def leave_ray(self) -> None:
+        """Ends Ray's processes in a thread, which `stop` waits for: it takes a second, in which results can be written."""
+        algorithm = self.algorithm
+
+        def leave() -> None:
+            if algorithm is not None and algorithm.config.num_learners:
+                return  # `stop` still needs Ray
+            with suppress(RayError):  # a process of Ray may be gone already
+                for group in (algorithm.env_runner_group, algorithm.eval_env_runner_group) if algorithm else ():
+                    if group is not None:
+                        group.reset([])
+                ray.shutdown()
+
+        self._leaving = threading.Thread(target=leave)
+        self._leaving.start()
+
     def stop(self) -> None:
         """Ends the env runners at once, also those that are busy, and closes the rest."""
         algorithm, self.algorithm = self.algorithm, None
+        if self._leaving is not None:
+            self._leaving.join()
         if algorithm is not None:
             algorithm.env_runner_group.reset([])  # kills them; RLlib's `stop` waits for their samples
             algorithm.stop()

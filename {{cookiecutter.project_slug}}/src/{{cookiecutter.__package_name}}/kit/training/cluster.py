@@ -1,5 +1,6 @@
 """Ray: on this machine, or on a cluster that is there already."""
 
+import importlib
 import logging
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a
 CONNECT_SECONDS = 5.0
 PASSED_ON = (watchdog.SECONDS, child_log.RUN, calls.STRICT)  # environment variables, to all machines
 RETURN_SECONDS = 10.0
+# What training loads and Ray's start does not: none of it imports Ray, so that neither meets a module half loaded.
+MEANWHILE = ("torch", "pandas", "pydantic.main", "scipy.special", "tensorboardX", "matplotlib.figure")
 
 _is_starting = threading.Event()
 
@@ -37,12 +41,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_group)
 
 
-def start_ray(address: str | None, task: Task) -> None:
-    """Starts Ray on this machine, or joins a cluster; quietly.
+def start_ray(address: str | None, task: Task, idle_workers: bool = True) -> None:
+    """Starts Ray on this machine, or joins a cluster; quietly. Loads RLlib, most of it while Ray's processes start.
 
     Args:
         address: of a cluster, such as "auto" or "10.0.0.5:6379"; None starts Ray here, for this run only.
         task: whose package is sent to the machines of a cluster.
+        idle_workers: Ray starts a process for each CPU, which the first env runners take; False waits for the need.
 
     Raises:
         RunError: it does not start, or there is no cluster at the address.
@@ -52,12 +57,31 @@ def start_ray(address: str | None, task: Task) -> None:
     if address is None:
         # Only so does Ray on Linux keep to 127.0.0.1, as it always does elsewhere: nothing listens beyond this machine.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray.rllib  # its import sets the levels that `quieten` sets
+        if not idle_workers:
+            os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    import ray
+
+    meanwhile = ThreadPoolExecutor(1)
+    imports = [meanwhile.submit(importlib.import_module, name) for name in MEANWHILE]
+    try:
+        _init_ray(address, task)
+        for one in imports:
+            one.result()  # raises what the import has
+    finally:
+        meanwhile.shutdown(cancel_futures=True)
+    import ray.rllib  # noqa: F401
     import torch
 
-    quieten()
+    quieten()  # the import has set levels
     torch.set_num_threads(1)
+
+
+def _init_ray(address: str | None, task: Task) -> None:
+    """Calls `ray.init`; in the main thread, with whose end Linux ends Ray's processes."""
+    import ray
+
     sigterm = signal.getsignal(signal.SIGTERM)
+    quieten()
     _is_starting.set()
     try:
         ray.init(logging_level=logging.CRITICAL, **(_there(address, task) if address else _here()))

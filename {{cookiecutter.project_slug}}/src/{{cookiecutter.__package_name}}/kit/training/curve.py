@@ -36,10 +36,7 @@ def draw_curve(folder: RunFolder, levels: Mapping[str, float]) -> Path:
 
 def picture(folders: Mapping[str, RunFolder], levels: Mapping[str, float], over: Sequence[str], format: str) -> bytes:
     """Returns a picture of runs, by their names, with a panel for each of `over`; as SVG it is transparent."""
-    import matplotlib  # late: takes half a second, and only the end of a run needs it
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure  # late, and without pyplot: only the end of a run needs it
 
     runs = {
         name: {key: np.array([row[key] for row in folder.rows()]) for key in (*COLUMNS, *_policies(folder, folders))}
@@ -47,19 +44,17 @@ def picture(folders: Mapping[str, RunFolder], levels: Mapping[str, float], over:
     }
     limits = y_limits(list(runs.values()), levels)
     size = (5.2 * len(over), 3.6)
-    figure, panels = plt.subplots(1, len(over), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    try:
-        for panel, axis in zip(panels[0], over, strict=True):
-            _draw(panel, runs, levels, axis, limits)
-        panels[0][0].set_ylabel("return of an episode")
-        what = f"mean of {WINDOW_EPISODES} episodes"
-        what = what if len(runs) > 1 else f"{next(iter(runs))}: {what}, grey from the lowest to the highest"
-        figure.suptitle(what, x=0.01, ha="left", fontsize="medium")
-        file = io.BytesIO()
-        figure.savefig(file, format=format, dpi=120, transparent=format == "svg")
-        return file.getvalue()
-    finally:
-        plt.close(figure)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(over), sharey=True, squeeze=False)[0]
+    for panel, axis in zip(panels, over, strict=True):
+        _draw(panel, runs, levels, axis, limits)
+    panels[0].set_ylabel("return of an episode")
+    what = f"mean of {WINDOW_EPISODES} episodes"
+    what = what if len(runs) > 1 else f"{next(iter(runs))}: {what}, grey from the lowest to the highest"
+    figure.suptitle(what, x=0.01, ha="left", fontsize="medium")
+    file = io.BytesIO()
+    figure.savefig(file, format=format, dpi=120, transparent=format == "svg")
+    return file.getvalue()
 
 
 def _draw(panel: Any, runs: Mapping[str, Rows], levels: Mapping[str, float], axis: str, limits: Any) -> None:

@@ -73,6 +73,7 @@ class Run:
             RunError: the environment is not filled in yet, or can't be trained; or the policies of its agents can't be.
             UsageError: the environment refuses its config.
         """
+        print("checking the environment", flush=True)
         self.task.check_config(self.options.config)
         report = self.task.check(self.options.config, quick=True)
         if report.todo:
@@ -118,7 +119,7 @@ class Run:
         self._interrupt.is_at_once = True
         if not self.options.address:
             print("starting Ray", flush=True)
-            start_ray(None, self.task)
+            start_ray(None, self.task, idle_workers=self.vectorization.num_env_runners > 0)
 
     def learn(self) -> None:
         """Trains, and writes the curve and the summary, whatever ends the run.
@@ -154,6 +155,7 @@ class Run:
             with interrupt.ending():
                 if self.task.only_one:
                     algorithm.stop()  # closes its copy, before the evaluation makes one
+                algorithm.leave_ray()
                 unwritten = end(reason)
                 if self.storage and loop.status.iteration:
                     unwritten = self.storage.copy(self.folder, loop.status.iteration) or unwritten

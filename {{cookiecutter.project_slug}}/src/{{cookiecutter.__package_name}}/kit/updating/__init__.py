@@ -1,0 +1,1 @@
+"""What `update` is made of: the template and its versions, the merge, and the swap."""
