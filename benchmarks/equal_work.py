@@ -5,7 +5,8 @@
 
 The work is CartPole with 16 copies, a batch of 2,048 steps, 10 epochs of minibatches of 256, separate networks of 64 x 64
 and one torch thread. All variants live in one process and take turns, an iteration each; a row shows medians over
-the rounds, of the wall and of the processor's time. The last row but one is the template with its own settings.
+the rounds, of the wall and of the processor's time. Two rows are the template with its own settings, and what of them
+are the networks alone: the same forward and backward passes with nothing around them, which no PPO in torch can beat.
 """
 
 import argparse
@@ -22,7 +23,9 @@ from typing import Any
 
 COPIES, BATCH_STEPS, MINIBATCH, EPOCHS = 16, 2_048, 256, 10
 REFERENCE = "Stable-Baselines3"
-SHIPPED = "template, shipped settings"
+SHIPPED, SHIPPED_COPIES, SHIPPED_MINIBATCH = "template, shipped settings", 32, 512
+PLAIN, LIMIT = "plain torch, one file", "equal work, the networks alone"
+SHIPPED_LIMIT = "shipped settings, the networks alone"
 
 
 def rllib_config() -> Any:
@@ -85,9 +88,8 @@ def variants() -> dict[str, Callable[[], Any]]:
     """Returns for each row a function that trains for an iteration."""
     from panel_task import TASK
     from panel_task.kit.rllib.config import algorithm_config
-    from panel_task.kit.rllib.env_runner import EnvRunner
-    from panel_task.kit.rllib.learner import PPOLearner
     from panel_task.kit.vectorization.settings import Vectorization
+    from plain_torch import PlainPPO
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
@@ -98,10 +100,8 @@ def variants() -> dict[str, Callable[[], Any]]:
         "- without normalised actions": without_normalizing(rllib_config()),
         "- nor KL loss and metrics": without_metrics(rllib_config()),
         "- nor connectors: RLlib by settings": by_settings(rllib_config()),
-        "+ the template's env runner": without_metrics(rllib_config()).env_runners(env_runner_cls=EnvRunner),
-        "+ the template's learner": by_settings(rllib_config()).learners(learner_class=PPOLearner),
         "template, equal work": both,
-        SHIPPED: algorithm_config(TASK, Vectorization(0, 32, "sync", ""), seed=0),
+        SHIPPED: algorithm_config(TASK, Vectorization(0, SHIPPED_COPIES, "sync", ""), seed=0),
     }
     model = PPO(
         "MlpPolicy",
@@ -113,6 +113,9 @@ def variants() -> dict[str, Callable[[], Any]]:
         seed=0,
     )
     rows: dict[str, Callable[[], Any]] = {name: config.build_algo().train for name, config in configs.items()}
+    plain = PlainPPO(TASK.make, COPIES, BATCH_STEPS, MINIBATCH, EPOCHS)
+    shipped = PlainPPO(TASK.make, SHIPPED_COPIES, BATCH_STEPS, SHIPPED_MINIBATCH, EPOCHS)
+    rows[LIMIT], rows[SHIPPED_LIMIT], rows[PLAIN] = plain.networks_alone, shipped.networks_alone, plain.train
     rows[REFERENCE] = lambda: model.learn(BATCH_STEPS, reset_num_timesteps=False)
     return rows
 
@@ -136,11 +139,15 @@ def measure(rounds: int) -> None:
                 processor[name].append(time.process_time() - start[1])
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("ray", "torch", "stable-baselines3"))
     print(f"\nPython {platform.python_version()}, {versions}; {os.cpu_count()} cores, medians of {rounds} rounds")
-    print("| | steps/s | of Stable-Baselines3 | ms of processor | of Stable-Baselines3 |\n|---|---|---|---|---|")
+    print(
+        "| | steps/s | of Stable-Baselines3 | of plain torch | ms of processor | of Stable-Baselines3 | of plain torch |"
+        "\n|---|---|---|---|---|---|---|"
+    )
     for name in rows:
         seconds, busy = median(wall[name]), median(processor[name])
-        ratios = median(wall[REFERENCE]) / seconds, median(processor[REFERENCE]) / busy
-        print(f"| {name} | {BATCH_STEPS / seconds:,.0f} | {ratios[0]:.2f} | {1e3 * busy:.0f} | {ratios[1]:.2f} |")
+        walls = " | ".join(f"{median(wall[other]) / seconds:.2f}" for other in (REFERENCE, PLAIN))
+        ratios = " | ".join(f"{median(processor[other]) / busy:.2f}" for other in (REFERENCE, PLAIN))
+        print(f"| {name} | {BATCH_STEPS / seconds:,.0f} | {walls} | {1e3 * busy:.0f} | {ratios} |")
 
 
 def main() -> None:

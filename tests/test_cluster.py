@@ -129,10 +129,15 @@ def test_raise_in_one_runner_of_three_ends_the_run(faulty: BakedProject, bare: P
     assert done.seconds < DEADLINE_SECONDS * SLACK
 
 
-def test_cpus_of_other_jobs_are_not_counted_until_they_are_given_back() -> None:
+def test_cpus_are_shared_with_other_jobs_and_with_learners() -> None:
+    """Those of other jobs are not counted until they are given back, and learners take theirs from the env runners."""
     code = """
+from types import SimpleNamespace
+
 import ray
-from kit.training.cluster import cluster_cpus
+from kit.errors import RunError
+from kit.training.cluster import beside_learners, cluster_cpus
+from kit.vectorization.settings import Vectorization
 
 ray.init(num_cpus=3, include_dashboard=False, _node_ip_address="127.0.0.1")
 found = [cluster_cpus()]
@@ -141,6 +146,13 @@ assert ray.get(other.is_there.remote())
 found.append(cluster_cpus())
 ray.kill(other)
 print(*found, cluster_cpus(wanted=3), cluster_cpus(wanted=300))
+
+for learners, gpus, cpus in [(0, 0, "auto"), (1, 0, "auto"), (3, 0, 1), (2, 0, 0.5), (4, 0, "auto"), (0, 1, 0), (2, 0.5, 0)]:
+    config = SimpleNamespace(num_learners=learners, num_gpus_per_learner=gpus, num_cpus_per_learner=cpus)
+    try:
+        print(beside_learners(Vectorization(3, 2, "sync"), config).num_env_runners)
+    except RunError as error:
+        print(error)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -149,7 +161,13 @@ print(*found, cluster_cpus(wanted=3), cluster_cpus(wanted=300))
         text=True,
         timeout=120,
     )
-    assert done.stdout.split() == ["3", "1", "3", "3"], done.stderr
+    assert done.stdout.splitlines() == [
+        "3 1 3 3",
+        *("3", "2", "0", "2"),
+        "ppo.py: num_learners=4 take 4 CPUs, and 3 are free; write fewer",
+        "ppo.py: num_gpus_per_learner=1, but this machine has none; write 0",
+        "ppo.py: num_gpus_per_learner=0.5, but Ray has 0 of 1 GPUs; write 0",
+    ], done.stderr
 
 
 def test_wrong_address_is_one_line(corridor: BakedProject) -> None:

@@ -4,6 +4,8 @@ import ast
 import importlib
 import inspect
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import gymnasium as gym
@@ -16,6 +18,7 @@ from test_kit_policy import CHOSEN, MODEL_CONFIG, PAIRS, SEEN, batch_of
 torch = pytest.importorskip("torch")
 rl_module = pytest.importorskip("kit.rllib.rl_module")
 learner = pytest.importorskip("kit.rllib.learner")
+normalization = pytest.importorskip("kit.policy.normalization")
 
 
 def actor_critic(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> Any:
@@ -45,6 +48,32 @@ def test_most_likely_action_is_rllibs_own(seen: str, chosen: str) -> None:
         assert torch.equal(our, their)
     if (seen, chosen) == ("mask", "Discrete"):
         assert observations["action_mask"].gather(1, ours[:, None]).all()
+
+
+@pytest.mark.parametrize(("seen", "chosen"), PAIRS)
+def test_probabilities_and_entropies_are_rllibs_own(seen: str, chosen: str) -> None:
+    module = actor_critic(SEEN[seen], CHOSEN[chosen])
+    for parameter in module.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    observations = batch_of(SEEN[seen], 64)
+    if seen == "mask":
+        observations["action_mask"][:, ::2] = 1  # each choice has a value that is allowed
+    outputs = module.actor(observations)
+    distribution = module.get_train_action_dist_cls().from_logits(outputs)
+    actions = module.actor.draw(outputs.detach(), torch.default_generator)
+    torch.testing.assert_close(module.actor.log_probability(outputs, actions), distribution.logp(actions))
+    torch.testing.assert_close(module.actor.entropy(outputs), distribution.entropy())
+
+
+def test_actions_are_drawn_with_their_probabilities() -> None:
+    module = actor_critic(spaces.Box(-1, 1, (3,)), spaces.Tuple([spaces.MultiDiscrete([3]), spaces.Box(-1, 1, (1,))]))
+    outputs = torch.tensor([[0.0, 1.0, -1e9, 2.0, -1.0]]).repeat(40_000, 1)  # three logits, a mean and its log_std
+    choices, reals = module.actor.draw(outputs, torch.Generator().manual_seed(0))
+    shares = torch.bincount(choices[:, 0], minlength=3) / len(choices)
+    torch.testing.assert_close(shares, torch.tensor([0.0, 1.0, -1e9]).softmax(-1), atol=0.01, rtol=0)
+    assert shares[2] == 0
+    torch.testing.assert_close(reals.mean(), torch.tensor(2.0), atol=0.01, rtol=0)
+    torch.testing.assert_close(reals.std(), torch.tensor(-1.0).exp(), atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(4,), (5, 5, 1), (8, 6, 3), (10, 10, 3), (49, 50, 1), (84, 84, 4), (100, 200, 3)])
@@ -141,13 +170,64 @@ def test_networks_that_can_not_be_saved_are_refused() -> None:
     assert "only the kit's own networks can be saved" in learner.unsupported(PPOConfig())
 
 
-def test_several_learners_are_refused() -> None:
-    assert "num_learners=2 has no effect" in learner.unsupported(config().learners(num_learners=2))
+def test_learners_that_can_not_be_are_refused() -> None:
+    line = learner.unsupported(config().learners(num_gpus_per_learner=2))
+    assert (
+        line == "num_gpus_per_learner=2 has no effect with this learner: write 1; more GPUs take as many num_learners"
+    )
+    agents = config().multi_agent(policies={"one", "other"}, policy_mapping_fn=lambda agent, episode: agent)
+    assert learner.unsupported(agents.learners(num_learners=1)) is None
+    assert "num_learners=2, but several agents are learnt by at most one" in learner.unsupported(
+        agents.learners(num_learners=2)
+    )
+
+
+@pytest.mark.parametrize("learners", [(0, 1), (1, 0), (2, 0), (4, 0.5)])
+def test_learners_and_their_gpus_are_not_refused(learners: tuple[int, float]) -> None:
+    names = ("num_learners", "num_gpus_per_learner")
+    assert learner.unsupported(config().learners(**dict(zip(names, learners, strict=True)))) is None
 
 
 @pytest.mark.parametrize("training", [{}, {"kl_coeff": 0.0}, {"vf_clip_param": 10.0}, {"grad_clip": 0.5}])
 def test_what_has_an_effect_is_not_refused(training: dict[str, Any]) -> None:
     assert learner.unsupported(config(**training)) is None
+
+
+class Meeting:
+    """Sums up what learners in threads hand over, as torch.distributed does for processes."""
+
+    def __init__(self, learners: int) -> None:
+        self._barrier, self._handed = threading.Barrier(learners, timeout=60), dict[int, Any]()
+
+    def total(self, values: Any) -> Any:
+        """Returns the sum over all learners."""
+        self._handed[threading.get_ident()] = values.clone()
+        self._barrier.wait()
+        result = sum(self._handed[thread] for thread in sorted(self._handed))
+        self._barrier.wait()
+        return result
+
+
+def test_learners_that_share_a_batch_learn_what_one_learns_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unequal shares of observations and returns; gradients are averages, as over equal shares."""
+
+    def learnt(built: Any, rows: slice = slice(None)) -> dict[str, Any]:
+        built.module["default_policy"].unwrapped().actor.observe(seen[rows])
+        for env_steps in (64, 128):
+            update(built, env_steps, rows=rows, offset=1000.0)
+        return built.module["default_policy"].get_state() | {"lr": step_size(built)}
+
+    seen = torch.rand(100, 4, generator=torch.Generator().manual_seed(1)) ** 2 + 1000.0
+    alone, *couple = (build(config(grad_clip=0.1).learners(num_learners=number)) for number in (0, 2, 2))
+    expected, meeting = learnt(alone), Meeting(2)
+    for module in (learner, normalization):
+        monkeypatch.setattr(module, "total", meeting.total)
+    with ThreadPoolExecutor(2) as threads:
+        both = list(threads.map(learnt, couple, (slice(0, 32), slice(32, None))))
+    for name, value in expected.items():
+        np.testing.assert_array_equal(both[0][name], both[1][name], err_msg=name)
+        np.testing.assert_allclose(both[0][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert expected["actor.observation_statistics.count"] == 100
 
 
 def build(made: Any) -> Any:
@@ -168,20 +248,21 @@ def build(made: Any) -> Any:
     return built
 
 
-def update(built: Any, env_steps: int, size: int = 64) -> Any:
-    """Learns once from the same random batch; returns RLlib's metrics."""
+def update(built: Any, env_steps: int, size: int = 64, rows: slice = slice(None), offset: float = 0.0) -> Any:
+    """Learns once from the same random batch, or rows of it; returns RLlib's metrics."""
     from ray.rllib.core.learner.training_data import TrainingData
     from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 
     generator = torch.Generator().manual_seed(3)
     columns = {
-        "obs": torch.rand(size, 4, generator=generator),
+        "obs": torch.rand(size, 4, generator=generator) + offset,
         "actions": torch.randint(0, 2, (size,), generator=generator),
         "action_logp": torch.full((size,), -0.7),
         "advantages": torch.randn(size, generator=generator),
         "value_targets": torch.randn(size, generator=generator),
     }
-    batch = MultiAgentBatch({"default_policy": SampleBatch(columns)}, env_steps=size)
+    columns = {name: column[rows] for name, column in columns.items()}
+    batch = MultiAgentBatch({"default_policy": SampleBatch(columns)}, env_steps=len(columns["obs"]))
     timesteps = {"num_env_steps_sampled_lifetime": env_steps}
     return built.update(training_data=TrainingData(batch=batch), timesteps=timesteps)["default_policy"]
 
@@ -228,10 +309,10 @@ PRIVATE_NAMES = {
         "_make_on_episode_callback _metrics_num_env_steps_sampled _needs_initial_reset _new_episode "
         "_ongoing_episodes _ongoing_episodes_for_metrics _reset_envs_and_episodes _sample _seed"
     ),
-    "ray.rllib.algorithms.ppo.torch.ppo_torch_learner:PPOTorchLearner": ("_learner_connector _update"),
+    "ray.rllib.algorithms.ppo.torch.ppo_torch_learner:PPOTorchLearner": "_learner_connector _make_modules_ddp_if_necessary _update",
     "ray.tune.registry": "_global_registry",
     "ray.rllib.core.models.catalog:Catalog": "_get_dist_cls_from_action_space",
-    "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward",
+    "ray.rllib.core.rl_module.torch:TorchRLModule": "_forward _forward_train",
 }
 
 

@@ -124,6 +124,16 @@ def test_auto_lets_more_copies_wait_together_than_there_are_cpus(num_cpus: int) 
     assert chosen(20.0, waits=1.0, num_cpus=num_cpus).gym_env_vectorize_mode == "sync"
 
 
+@pytest.mark.parametrize(("num_cpus", "copies", "mode"), [(4, 16, "async"), (32, 2, "async"), (64, 1, "sync")])
+def test_auto_lets_copies_that_wait_use_all_cpus_of_a_cluster(num_cpus: int, copies: int, mode: str) -> None:
+    def on_cluster(waits: float, is_cluster: bool = True) -> Vectorization:
+        return choose(AUTO, Profile(1e-4, waits / 1e3, 16, OPERATION_SECONDS), num_cpus, False, is_cluster)
+
+    assert on_cluster(20.0) == Vectorization(num_cpus, copies, mode)
+    assert on_cluster(2.0) == Vectorization(num_cpus, max(1, 32 // num_cpus), "async" if num_cpus < 32 else "sync")
+    assert on_cluster(20.0, is_cluster=False) == Vectorization(0, 64, "async")
+
+
 def test_auto_leaves_the_copies_to_an_environment_that_steps_them_all() -> None:
     assert chosen(0.005, is_vector=True) == Vectorization(0, 32, "vector_entry_point")
     assert chosen(5.0, is_vector=True) == Vectorization(2, 16, "vector_entry_point")

@@ -13,15 +13,17 @@ from {package}.kit.vectorization.settings import Vectorization
 config = algorithm_config(TASK, Vectorization(0, 3, "sync", ""), seed=1)
 """
 
-# Both runners start from the same weights and draw the same random numbers.
+# Both runners start from the same weights and draw the same random numbers, in the actor's way.
 SAMPLING = """
 from {package}.kit.rllib.env_runner import EnvRunner
+from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 
 def episodes(of_rllib):
     torch.manual_seed(0)
     runner = EnvRunner(config=config)
     if of_rllib:
         runner._is_plain = False  # leaves everything to RLlib
+        TorchCategorical.sample = lambda self: runner.module.actor.draw(self.logits, torch.default_generator)
     torch.manual_seed(0)
     sampled = [episode for _ in range(4) for episode in runner.sample(num_timesteps=100)]
     metrics = runner.get_metrics()
@@ -91,7 +93,9 @@ columns = {{
 def learnt(learner_class):
     torch.manual_seed(0)
     learner = learner_class(
-        config=config.copy(copy_frozen=False).training(kl_target=0.0, entropy_coeff=0.01), module_spec=spec
+        # RLlib's own learner knows the seed only where `debugging` puts it.
+        config=config.copy(copy_frozen=False).debugging(seed=1).training(kl_target=0.0, entropy_coeff=0.01),
+        module_spec=spec,
     )
     learner.build()
     head = learner.module["default_policy"].unwrapped().value.layers[-1]

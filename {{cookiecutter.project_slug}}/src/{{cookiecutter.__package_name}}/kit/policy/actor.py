@@ -1,6 +1,8 @@
 """What acts: statistics, network and the choice of an action, in one plain torch module that can be exported."""
 
+import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import gymnasium as gym
@@ -8,6 +10,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from ..spaces import ACTION_MASK, VECTOR
 from .networks import Network
@@ -51,9 +54,13 @@ class Actor(nn.Module):
             observation: a tensor of shape (batch, n) or (batch, height, width, channels), float32 or uint8, or a dict
                 of these and the mask of the actions.
         """
-        outputs = self.policy(self.normalized(observation))
-        if isinstance(observation, dict) and ACTION_MASK in observation:
-            outputs = torch.where(observation[ACTION_MASK] > 0, outputs, _FORBIDDEN)
+        return self.judge(self.normalized(observation))
+
+    def judge(self, normalized: Any) -> torch.Tensor:
+        """Returns the same for observations that are `normalized`."""
+        outputs = self.policy(normalized)
+        if isinstance(normalized, dict) and ACTION_MASK in normalized:
+            outputs = torch.where(normalized[ACTION_MASK] > 0, outputs, _FORBIDDEN)
         if self.reals:
             outputs = torch.cat([outputs, self.log_std.expand(outputs.shape[0], -1)], dim=-1)
         return outputs
@@ -76,12 +83,31 @@ class Actor(nn.Module):
 
     def draw(self, outputs: torch.Tensor, generator: torch.Generator) -> Any:
         """Returns actions drawn with their probabilities, of the same kinds as `most_likely` returns."""
-        count = sum(self.logits)
-        means, log_stds = outputs[:, count : count + self.reals], outputs[:, count + self.reals :]
-        uniform = torch.rand(outputs.shape[0], count, generator=generator)
-        gumbel = -torch.log(-torch.log(uniform.clamp(1e-10, 1 - 1e-7)))  # the largest of logit + gumbel is a draw
-        noise = torch.randn(means.shape, generator=generator)
-        return self.most_likely(torch.cat([outputs[:, :count] + gumbel, means + noise * log_stds.exp()], dim=-1))
+        noisy, count = outputs.clone(), sum(self.logits)
+        if count:  # the largest of logit + Gumbel noise is a draw; the logarithm of exponential noise is -Gumbel
+            noisy[:, :count] -= torch.empty(len(outputs), count).exponential_(generator=generator).log()
+        if self.reals:
+            means, log_stds = outputs[:, count:].chunk(2, dim=-1)
+            noisy[:, count : count + self.reals] += torch.randn(means.shape, generator=generator) * log_stds.exp()
+        return self.most_likely(noisy)
+
+    def log_probability(self, outputs: torch.Tensor, actions: Any) -> torch.Tensor:
+        """Returns the logarithms of the probabilities of actions, of real numbers of their densities, shape (batch,)."""
+        *logits, means, log_stds = outputs.split([*self.logits, self.reals, self.reals], dim=-1)
+        chosen, drawn = actions if isinstance(actions, tuple) else (actions, actions)
+        columns = chosen.long().reshape(len(outputs), -1).unbind(-1) if logits else ()
+        parts = [-cross_entropy(part, column, reduction="none") for part, column in zip(logits, columns, strict=True)]
+        if self.reals:
+            squares = ((drawn - means) / log_stds.exp()).square()
+            parts.append((-0.5 * (squares + math.log(2 * math.pi)) - log_stds).sum(-1))
+        return reduce(torch.add, parts)
+
+    def entropy(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Returns the entropies of what actions are drawn from, shape (batch,)."""
+        *logits, _, log_stds = outputs.split([*self.logits, self.reals, self.reals], dim=-1)
+        logs = [part.log_softmax(-1) for part in logits]
+        parts = [-(part.exp() * part).sum(-1) for part in logs]
+        return reduce(torch.add, parts, (log_stds + 0.5 * math.log(2 * math.pi * math.e)).sum(-1))
 
     def observe(self, observation: Any) -> None:
         """Takes a batch of observations into the statistics."""
@@ -103,7 +129,7 @@ def require_finite(outputs: torch.Tensor, observation: Any) -> torch.Tensor:
 
     It is not a part of `forward`, which is exported. RLlib itself would train on NaN for as long as it is let.
     """
-    if torch.isfinite(outputs).all():
+    if math.isfinite(outputs.sum().item()) or torch.isfinite(outputs).all():  # the sum takes a fraction of the time
         return outputs
     for name, values in observation.items() if isinstance(observation, dict) else [("observation", observation)]:
         for place in (~torch.isfinite(values)).nonzero()[:1].tolist():

@@ -68,7 +68,7 @@ def algorithm_config(
 
 def numbers(config: AlgorithmConfig) -> dict[str, Any]:
     """Returns what decides how a policy learns, by name, as JSON values; infinity as the text "inf"."""
-    values = {name: getattr(config, name, None) for name in sorted(_LEARNING)} | _network(config)
+    values = {name: getattr(config, name, None) for name in sorted((*_LEARNING, "num_learners"))} | _network(config)
     return json.loads(json.dumps(values, default=str), parse_constant=lambda text: str(float(text)))
 
 
@@ -87,7 +87,7 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
             gym_env_vectorize_mode=vectorization.gym_env_vectorize_mode,
             sample_timeout_s=None,  # a slow environment is waited for; RLlib's 60 s would train on nothing
         )
-        .learners(learner_class=PPOLearner, num_learners=0)  # the update runs in this process
+        .learners(learner_class=PPOLearner, num_learners=0)  # the update runs in this process, unless ppo.py says more
         .rl_module(rl_module_spec=RLModuleSpec(module_class=ActorCritic))
         .fault_tolerance(restart_failed_env_runners=False)  # an error in the environment ends the run, loudly
         .debugging(seed=seed, log_level=None, log_sys_usage=False)

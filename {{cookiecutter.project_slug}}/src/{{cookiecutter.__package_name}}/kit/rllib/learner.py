@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-import tree
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.ppo import LEARNER_RESULTS_KL_KEY, LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
@@ -13,6 +12,9 @@ from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY, VF_LOSS
 from torch import nn
 
 from ..errors import RunError
+from ..policy.actor import require_finite
+from ..policy.normalization import moments, total
+from . import map_leaves, quieten
 from .adam import Adam
 from .rl_module import ActorCritic, ObserveBatch
 from .seeding import seed_process
@@ -36,11 +38,13 @@ def unsupported(config: PPOConfig) -> str | None:
         ("use_gae", not config.use_gae, "leave it out; lambda_=1.0 sums the rewards as they are"),
         ("shuffle_batch_per_epoch", not config.shuffle_batch_per_epoch, "leave it out"),
         ("grad_clip_by", config.grad_clip_by != "global_norm", 'write "global_norm"'),
+        ("num_gpus_per_learner", config.num_gpus_per_learner > 1, "write 1; more GPUs take as many num_learners"),
         ("lr", bool(config.kl_target) and is_schedule, "write one number, or kl_target=0.0 to keep to a schedule"),
-        ("num_learners", config.num_learners > 0, "write 0; the statistics of several learners would drift apart"),
     ):
         if is_ignored:
             return f"{name}={getattr(config, name)!r} has no effect with this learner: {advice}"
+    if config.is_multi_agent and config.num_learners > 1:  # who has no step of a policy would be waited for without end
+        return f"num_learners={config.num_learners}, but several agents are learnt by at most one; write 1 or 0"
     return None
 
 
@@ -53,6 +57,10 @@ class PPOLearner(PPOTorchLearner):
     (Rudin et al. 2022, "Learning to Walk in Minutes").
     """
 
+    def __init__(self, **kwargs: Any) -> None:
+        quieten()  # where it has a process of its own
+        super().__init__(**kwargs)
+
     def build(self) -> None:
         """Makes networks, optimizer and connectors; RLlib calls it.
 
@@ -63,7 +71,11 @@ class PPOLearner(PPOTorchLearner):
             raise RunError(line)
         seed_process(self.config)
         super().build()
+        self._learners = max(1, self.config.num_learners)  # all start from the same seed, hence the same weights
         self._learner_connector.insert_before(GeneralAdvantageEstimation, ObserveBatch())
+
+    def _make_modules_ddp_if_necessary(self) -> None:
+        """Wraps nothing: `_descend` averages the gradients, where torch's wrapper stops at a parameter without one."""
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
         """Makes Adam as RLlib does, but in its fused form, which takes a fraction of the time on small networks."""
@@ -90,20 +102,20 @@ class PPOLearner(PPOTorchLearner):
         """Passes over the batch of one module; returns the means of the last pass."""
         columns = {name: batch[name] for name in _COLUMNS}
         if Columns.LOSS_MASK in batch:  # leave out the rows that only served to estimate advantages
-            columns = tree.map_structure(lambda column: column[batch[Columns.LOSS_MASK]], columns)
+            columns = _rows(columns, batch[Columns.LOSS_MASK].nonzero()[:, 0])
         advantages, targets = columns[Columns.ADVANTAGES], columns[Columns.VALUE_TARGETS]
         # RLlib divides them by at least 1e-4, which leaves tiny rewards without effect.
-        columns[Columns.ADVANTAGES] = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+        count, mean, spread = moments(advantages)
+        columns[Columns.ADVANTAGES] = (advantages - mean) / (spread.sqrt() + 1e-8)
         module = self.module[module_id].unwrapped()
         module.observe_returns(targets)
         variance = float(module.return_statistics.deviation) ** 2
-        flat = tree.flatten(columns)
-        minibatches = max(1, round(len(targets) / (self._minibatch_size or len(targets))))
+        share = float(count) / self._learners  # of the batch; learners that share one take equally many steps
+        minibatches = max(1, round(share / (self._minibatch_size or share)))
         for _ in range(self._epochs):
             seen = []
             for rows in torch.randperm(len(targets), device=targets.device).tensor_split(minibatches):
-                minibatch = tree.unflatten_as(columns, [column[rows] for column in flat])
-                seen.append(self._descend(module_id, minibatch, variance))
+                seen.append(self._descend(module_id, _rows(columns, rows), variance))
         metrics = dict(zip(_METRICS, torch.stack(seen).mean(0).tolist(), strict=True))
         unexplained = metrics[VF_LOSS_KEY] * variance / max(float(targets.var(correction=0)), 1e-30)
         return metrics | {LEARNER_RESULTS_VF_EXPLAINED_VAR_KEY: 1 - unexplained}
@@ -113,31 +125,37 @@ class PPOLearner(PPOTorchLearner):
         optimizer = self.get_optimizer(module_id)
         (group,) = optimizer.param_groups
         loss, metrics = self._loss(module_id, minibatch, variance)
+        require_finite(metrics, minibatch[Columns.OBS])
         optimizer.zero_grad()
         loss.backward()
+        if self._learners > 1:
+            gradients = [parameter.grad for parameter in group["params"] if parameter.grad is not None]
+            average = total(nn.utils.parameters_to_vector(gradients)) / self._learners
+            nn.utils.vector_to_parameters(average, gradients)
         if self.config.grad_clip:
-            nn.utils.clip_grad_norm_(group["params"], self.config.grad_clip)
+            _clip(group["params"], self.config.grad_clip)
         optimizer.step()
         if self.config.kl_target:
-            group["lr"] = self._step_size(group["lr"], float(metrics[-1]))
+            group["lr"] = self._step_size(group["lr"], float(total(metrics[-1].clone())) / self._learners)
         return metrics
 
     def _loss(self, module_id: str, batch: dict[str, Any], variance: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns RLlib's PPO loss of a minibatch, and _METRICS."""
-        outputs = self.module[module_id].forward_train(batch)
-        module = self.module[module_id].unwrapped()
-        distribution = module.get_train_action_dist_cls().from_logits(outputs[Columns.ACTION_DIST_INPUTS])
-        log_ratio = distribution.logp(batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP]
+        module = self.module[module_id]
+        actor, seen = module.unwrapped().actor, module.forward_train(batch)
+        outputs, values = seen[Columns.ACTION_DIST_INPUTS], seen[Columns.VF_PREDS]
+        log_ratio = actor.log_probability(outputs, batch[Columns.ACTIONS]) - batch[Columns.ACTION_LOGP]
         ratio, clip, advantages = log_ratio.exp(), self.config.clip_param, batch[Columns.ADVANTAGES]
         policy_loss = -torch.min(advantages * ratio, advantages * ratio.clamp(1 - clip, 1 + clip)).mean()
-        values = module.compute_values(batch, embeddings=outputs.get(Columns.EMBEDDINGS))
         squares = (values - batch[Columns.VALUE_TARGETS]).square().clamp(max=self.config.vf_clip_param)
         value_loss = squares.mean() / variance
-        entropy = distribution.entropy().mean()
-        loss = policy_loss + self.config.vf_loss_coeff * value_loss
-        loss = loss - self.entropy_coeff_schedulers_per_module[module_id].get_current_value() * entropy
-        kl = (ratio - 1 - log_ratio).mean()  # estimated from the samples: Schulman 2020, "Approximating KL Divergence"
-        return loss, torch.stack([loss, policy_loss, value_loss, entropy, kl]).detach()
+        entropy_coeff = self.entropy_coeff_schedulers_per_module[module_id].get_current_value()
+        with torch.set_grad_enabled(entropy_coeff != 0):
+            entropy = actor.entropy(outputs).mean()
+        loss = policy_loss + self.config.vf_loss_coeff * value_loss - entropy_coeff * entropy
+        with torch.no_grad():
+            kl = (ratio - 1 - log_ratio).mean()  # by the samples: Schulman 2020, "Approximating KL Divergence"
+            return loss, torch.stack([loss, policy_loss, value_loss, entropy, kl])
 
     def _step_size(self, lr: float, kl: float) -> float:
         """Returns the step size at which a minibatch changes the policy by about `kl_target`."""
@@ -146,3 +164,16 @@ class PPOLearner(PPOTorchLearner):
         if kl < self.config.kl_target / 2:
             return min(lr * _LR_FACTOR, _LR_RANGE[1])
         return lr
+
+
+def _rows(columns: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
+    return {name: map_leaves(lambda leaf: leaf.index_select(0, rows), column) for name, column in columns.items()}
+
+
+def _clip(params: list[torch.Tensor], most: float) -> None:
+    """Scales the gradients of parameters down where their common norm is larger than `most`."""
+    gradients = [param.grad for param in params if param.grad is not None]
+    norm = float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
+    if norm > most:
+        for gradient in gradients:
+            gradient.mul_(most / norm)

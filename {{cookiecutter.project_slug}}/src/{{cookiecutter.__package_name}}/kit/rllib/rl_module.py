@@ -1,5 +1,6 @@
 """RLlib's RLModule around the networks: what acts, and the value network that only learning needs."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -49,9 +50,14 @@ class ActorCritic(TorchRLModule, ValueFunctionAPI, InferenceOnlyAPI):
 
     def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
         """Returns the value of each observation in the environment's own rewards, shape (batch,)."""
-        observation, statistics = batch[Columns.OBS], self.return_statistics
-        values = self.value(self.actor.normalized(observation)).squeeze(-1)
-        return require_finite(values, observation) * statistics.deviation + statistics.mean
+        return require_finite(self._values(self.actor.normalized(batch[Columns.OBS])), batch[Columns.OBS])
+
+    def _values(self, normalized: Any) -> torch.Tensor:
+        return self.value(normalized).squeeze(-1) * self.return_statistics.deviation + self.return_statistics.mean
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        normalized = self.actor.normalized(batch[Columns.OBS])
+        return {Columns.ACTION_DIST_INPUTS: self.actor.judge(normalized), Columns.VF_PREDS: self._values(normalized)}
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         observation = batch[Columns.OBS]
@@ -69,7 +75,12 @@ class ObserveBatch(ConnectorV2):
 
 
 def trained_actors(algorithm: Algorithm) -> dict[str, Actor]:
-    """Returns what the learner of an algorithm has made of each policy, to save it; of a single one by RLlib's name."""
-    group = algorithm.learner_group
-    results = group.foreach_learner(lambda learner: {name: one.unwrapped() for name, one in learner.module.items()})
-    return {name: module.actor for name, module in next(iter(results)).get().items()}
+    """Returns what the learners of an algorithm have made of each policy, to save it; of a single one by RLlib's name."""
+
+    def actors(learner: Any) -> dict[str, Actor]:
+        found = {name: module.unwrapped().actor for name, module in learner.module.items()}
+        if learner.config.num_learners:  # in another process, whose GPU this one may not have
+            return {name: deepcopy(actor).cpu() for name, actor in found.items()}
+        return found
+
+    return next(iter(algorithm.learner_group.foreach_learner(actors))).get()

@@ -1,6 +1,5 @@
 """RLlib's env runner with batched sampling: the copies of an environment stay one batch until an episode ends."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,8 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+from . import map_leaves
 
 
 class BatchedEnvRunner(SingleAgentEnvRunner):
@@ -24,7 +25,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._record: _Record | None = None  # of what the copies did last; None where RLlib has sampled since
+        self._last: Any = None  # what the copies have seen last, see _Record; None where RLlib has sampled since
         self._prepare_module()
 
     def _prepare_module(self) -> None:
@@ -46,22 +47,23 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     def _sample(self, *, num_timesteps: int | None = None, explore: bool, **kwargs: Any) -> list[SingleAgentEpisode]:
         if not self._is_plain or num_timesteps is None or kwargs.get("random_actions"):
-            self._record = None
+            self._last = None
             return super()._sample(num_timesteps=num_timesteps, explore=explore, **kwargs)
-        if self._record is None or self._needs_initial_reset or kwargs.get("force_reset"):
+        if self._last is None or self._needs_initial_reset or kwargs.get("force_reset"):
             self._reset_envs_and_episodes(explore)
             observations = tree.map_structure(lambda part: part.numpy(), self._cached_to_module[Columns.OBS])
-            self._record = _Record(observations, [episode.infos[-1] for episode in self._ongoing_episodes], set())
-        record, done, count = self._record, [], 0
+            self._last = observations, [episode.infos[-1] for episode in self._ongoing_episodes], set()
+        # A copy resets at most after each of its steps.
+        record, done, count = _Record(*self._last, 2 * (num_timesteps // self.num_envs + 2)), [], 0
         while count < num_timesteps:
-            step = self.act(self.module, record.observations[-1], explore)
+            step = self.act(self.module, record.seen, explore)
             *results, infos = self.env.step(step[Columns.ACTIONS])
             observations, step[Columns.REWARDS], terminated, truncated = results
             record.append(step, observations, infos)
             count += self.num_envs - len(record.ended)
             for copy in record.ended:
-                record.starts[copy] = len(record.steps)
-                first = tree.map_structure(lambda part, i=copy: part[i], record.observations[-1])
+                record.starts[copy] = record.length
+                first = tree.map_structure(lambda part, i=copy: part[i], record.seen)
                 self._ongoing_episodes[copy].add_env_reset(first, infos[copy])
                 self._make_on_episode_callback("on_episode_start", copy, self._ongoing_episodes)
             record.ended = set(np.flatnonzero(terminated | truncated).tolist())
@@ -74,27 +76,29 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self._done_episodes_for_metrics.extend(done)
         self._log_env_steps(metric=self._metrics_num_env_steps_sampled, num_steps=count)
         self._increase_sampled_metrics(count, len(done))
-        self._record = _Record(record.observations[-1], record.infos[-1], record.ended)
+        self._last = record.seen, record.infos[-1], record.ended
         return done + self._cut_ongoing(record)
 
     def act(self, module: Any, observations: Any, explore: bool) -> dict[str, Any]:
         """Returns the actions for a batch of observations, with what the learner needs to know of them."""
-        batch = {Columns.OBS: _map(torch.from_numpy, observations)}
-        with torch.no_grad():
+        actor, batch = module.actor, {Columns.OBS: map_leaves(torch.from_numpy, observations)}
+        with torch.inference_mode():
             forward = module.forward_exploration if explore else module.forward_inference
-            inputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
-            distribution = module.get_exploration_action_dist_cls().from_logits(inputs)
-            actions = (distribution if explore else distribution.to_deterministic()).sample()
-            step = {Columns.ACTIONS: _map(torch.Tensor.numpy, actions), Columns.ACTION_DIST_INPUTS: inputs.numpy()}
+            outputs = forward(batch)[Columns.ACTION_DIST_INPUTS]
+            actions = actor.draw(outputs, torch.default_generator) if explore else actor.most_likely(outputs)
+            step = {
+                Columns.ACTIONS: map_leaves(torch.Tensor.numpy, actions),
+                Columns.ACTION_DIST_INPUTS: outputs.numpy(),
+            }
             if explore:
-                step[Columns.ACTION_LOGP] = distribution.logp(actions).numpy()
+                step[Columns.ACTION_LOGP] = actor.log_probability(outputs, actions).numpy()
         return step
 
     def _cut_ongoing(self, record: "_Record") -> list[SingleAgentEpisode]:
         """Returns what has been sampled of the episodes that go on, and leaves their last observation to go on from."""
         chunks = []
         for copy, ongoing in enumerate(self._ongoing_episodes):
-            if copy not in record.ended and record.starts[copy] < len(record.steps):
+            if copy not in record.ended and record.starts[copy] < record.length:
                 chunk = record.cut(copy, ongoing, terminated=False, truncated=False)
                 self._ongoing_episodes_for_metrics[chunk.id_].append(chunk)
                 self._ongoing_episodes[copy] = chunk.cut()
@@ -103,36 +107,47 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
 
 class _Record:
-    """What all copies have seen and done since sampling began.
+    """What all copies have seen and done since sampling began, in arrays of shape (steps, copies, ...).
 
     Args:
         observations: of all copies, to go on from.
         infos: likewise.
         ended: the copies whose next step starts an episode.
+        room: for so many steps.
     """
 
-    def __init__(self, observations: Any, infos: list[dict[str, Any]], ended: set[int]) -> None:
-        self.observations, self.infos, self.ended = [observations], [infos], ended
-        self.steps: list[dict[str, Any]] = []
+    def __init__(self, observations: Any, infos: list[dict[str, Any]], ended: set[int], room: int) -> None:
+        self.infos, self.ended, self._room = [infos], ended, room
         self.starts = [0] * len(infos)  # where each copy's current episode begins
+        self._observations = [self._array(part, 1) for part in tree.flatten(observations)]
+        self._steps: list[np.ndarray] = []
+        self._like: Any = observations
+        self._like_step: Any = None
+        self.length = -1
+        self._advance(observations)
 
     def append(self, step: dict[str, Any], observations: Any, infos: list[dict[str, Any]]) -> None:
         """Adds a step of all copies; copies the observations, which the environment may write over."""
-        self.steps.append(step)
-        self.observations.append(_map(np.array, observations))
+        parts = tree.flatten(step)
+        if not self._steps:
+            self._steps, self._like_step = [self._array(part) for part in parts], step
+        for column, part in zip(self._steps, parts, strict=True):
+            column[self.length] = part
         self.infos.append(infos)
+        self._advance(observations)
+
+    @property
+    def seen(self) -> Any:
+        """The last observations of all copies."""
+        return tree.unflatten_as(self._like, [column[self.length] for column in self._observations])
 
     def cut(self, copy: int, begun: SingleAgentEpisode, terminated: bool, truncated: bool) -> SingleAgentEpisode:
         """Returns the steps of one copy since its episode began here, as the continuation of `begun`."""
-        start = self.starts[copy]
-
-        def column(*parts: np.ndarray) -> np.ndarray:
-            return np.array([part[copy] for part in parts])
-
-        steps = tree.map_structure(column, *self.steps[start:])
+        start, end = self.starts[copy], self.length
+        steps = tree.unflatten_as(self._like_step, [column[start:end, copy] for column in self._steps])
         episode = SingleAgentEpisode(
             id_=begun.id_,
-            observations=tree.map_structure(column, *self.observations[start:]),
+            observations=tree.unflatten_as(self._like, [part[start : end + 1, copy] for part in self._observations]),
             observation_space=begun.observation_space,
             infos=[infos[copy] for infos in self.infos[start:]],
             actions=steps.pop(Columns.ACTIONS),
@@ -147,11 +162,14 @@ class _Record:
         episode.custom_data.update(begun.custom_data)
         return episode
 
+    def _advance(self, observations: Any) -> None:
+        self.length += 1
+        for column, part in zip(self._observations, tree.flatten(observations), strict=True):
+            column[self.length] = part
+
+    def _array(self, part: np.ndarray, more: int = 0) -> np.ndarray:
+        return np.empty((self._room + more, *part.shape), part.dtype)
+
 
 def _is_on_cpu(module: torch.nn.Module) -> bool:
     return all(parameter.device.type == "cpu" for parameter in module.parameters())
-
-
-def _map(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Applies a function to each leaf; most structures are one leaf, for which `tree` takes longer than the function."""
-    return tree.map_structure(function, structure) if isinstance(structure, (dict, tuple)) else function(structure)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from ..policy.folder import save_policy
 from ..rllib.env_runner import CopyLost
 from ..rllib.rl_module import trained_actors
 from ..vectorization.settings import Vectorization
-from .cluster import cluster_cpus
+from .cluster import beside_learners
 from .run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ class RestartableAlgorithm:
         Raises:
             RunError: the checkpoint is damaged.
         """
-        runners = self.vectorization.num_env_runners
-        runners = min(runners, cluster_cpus(wanted=runners))
-        self.algorithm = self.configure(replace(self.vectorization, num_env_runners=runners)).build_algo()
+        fitted = beside_learners(self.vectorization, self.configure(self.vectorization))
+        self.algorithm = self.configure(fitted).build_algo()
         group = self.algorithm.env_runner_group
         if from_checkpoint:
             restore(self.algorithm, self.folder.checkpoint(LAST))

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from ..cli import RunError
 from ..guard import calls, child_log, watchdog
 from ..rllib import quieten
 from ..task import Task
-from ..vectorization.settings import available_cpus
+from ..vectorization.settings import Vectorization, available_cpus
 from .known_errors import explained
 
 ANSWER_SECONDS = 20.0  # a machine may have to unpack the package and to start a process first
@@ -132,6 +134,32 @@ def cluster_cpus(wanted: int = 1) -> int:
     while (free := int(ray.available_resources().get("CPU", 0))) < min(wanted, cpus) and time.monotonic() < until:
         time.sleep(0.1)
     return min(free, cpus)
+
+
+def beside_learners(vectorization: Vectorization, config: Any) -> Vectorization:
+    """Returns what is left of the env runners where other machines have gone, or learners need CPUs of their own.
+
+    Args:
+        vectorization: as chosen.
+        config: RLlib's, which says how many learners there are.
+
+    Raises:
+        RunError: there are fewer CPUs or GPUs than the learners take; Ray would wait for more.
+    """
+    import ray
+    import torch
+
+    learners, gpus, per_learner = config.num_learners, config.num_gpus_per_learner, config.num_cpus_per_learner
+    there = ray.cluster_resources().get("GPU", 0) if learners else torch.cuda.device_count()
+    if (needed := gpus * max(1, learners)) > there:
+        where = f"Ray has {there:g} of {needed:g} GPUs" if learners else "this machine has none"
+        raise RunError(f"ppo.py: num_gpus_per_learner={gpus:g}, but {where}; write 0")
+    cpus = math.ceil(learners * (per_learner if per_learner != "auto" else gpus == 0))
+    runners = vectorization.num_env_runners
+    left = cluster_cpus(wanted=runners + cpus) - cpus
+    if left < 0:
+        raise RunError(f"ppo.py: num_learners={learners} take {cpus} CPUs, and {left + cpus} are free; write fewer")
+    return replace(vectorization, num_env_runners=min(runners, left))
 
 
 def _answering_cpus(nodes: Mapping[str, int]) -> int:

@@ -17,7 +17,7 @@ from ..policy.find import LAST
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
 from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_root, read_settings, sync_only
-from .cluster import cluster_cpus, start_ray
+from .cluster import beside_learners, cluster_cpus, start_ray
 from .interrupt import Interrupt
 from .options import TrainOptions
 from .resolve import resolve_run, say_what_is_new
@@ -170,7 +170,7 @@ class Run:
         from .subject import subject_of
 
         self._subject = subject = subject_of(self.task, self.options.config)
-        fitted = asdict(self.vectorization)
+        fitted = asdict(beside_learners(self.vectorization, self._configure(self.vectorization)))
         config: dict[str, Any] = {
             "env_id": self.task.env_id,
             "command": self.options.command(self.task.command("train"), {name: fitted[name] for name in KEYS}),

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 from .measure import Profile, measure
-from .settings import AUTO, FILE, KEYS, Settings, Vectorization
+from .settings import AUTO, FILE, KEYS, Settings, Vectorization, available_cpus
 
 VECTOR_MODE = "vector_entry_point"
 # In all processes. More cut a batch of 2,048 steps into short pieces: with 64 copies, Acrobot took 1.4 times the steps
@@ -58,7 +58,7 @@ def fit(
     if AUTO not in settings.values():
         given: dict[str, Any] = dict(settings)
         return replace(chosen := Vectorization(**given), reason=f"vectorization: {_where(chosen)}, as given")
-    chosen = choose(settings, measure(make, is_vector), num_cpus, is_vector)
+    chosen = choose(settings, measure(make, is_vector), num_cpus, is_vector, num_cpus > available_cpus())
     return chosen if (root / FILE).exists() else replace(chosen, reason=f"{chosen.reason} (no {FILE}: {AUTO})")
 
 
@@ -74,14 +74,16 @@ def one_copy(settings: Settings, is_vector: bool) -> Vectorization:
     return replace(one, reason="vectorization: one copy in this process; registration.py says only_one")
 
 
-def choose(settings: Settings, profile: Profile, num_cpus: int, is_vector: bool) -> Vectorization:
+def choose(
+    settings: Settings, profile: Profile, num_cpus: int, is_vector: bool, is_cluster: bool = False
+) -> Vectorization:
     """Applies the rule; values that are given stay, and the others are chosen around them.
 
     | a step | is stepped |
     |---|---|
     | costs little | in the training process |
     | computes longer | in a process on every CPU |
-    | waits | in a process for each copy, more of them than CPUs |
+    | waits | in a process for each copy, more of them than CPUs; on a cluster, shared out among all CPUs |
     | of all copies at once | by the environment; in as many processes as if it stepped one |
     """
     runners, copies, mode = (settings[key] for key in KEYS)
@@ -92,10 +94,13 @@ def choose(settings: Settings, profile: Profile, num_cpus: int, is_vector: bool)
         alone = waits or (spreads and runners == 0)  # where there are no env runners, copies can use the other CPUs
         mode = VECTOR_MODE if is_vector else "async" if alone else "sync"
     if runners == AUTO:
-        runners = min(num_cpus, MOST_PROCESSES) if spreads and mode != "async" else 0
+        # A copy in a process of its own is on its env runner's machine, and takes this one 0.1 ms a step to serve.
+        runners = min(num_cpus, MOST_PROCESSES) if spreads and (mode != "async" or is_cluster) else 0
     if copies == AUTO:
         total = COPIES_THAT_WAIT if mode == "async" and profile.wait_seconds > LONG_WAIT else COPIES
         copies = max(1, total // max(1, int(runners)))
+    if settings[KEYS[-1]] == AUTO and mode == "async" and runners and copies == 1:
+        mode = "sync"  # alone, a copy needs no process beside that of its env runner
     chosen = Vectorization(int(runners), int(copies), str(mode))
     why = f"a step takes {1e3 * profile.seconds:.2g} ms"
     if waits:
