@@ -56,7 +56,8 @@ class PlainPPO:
                 actions[step] = distribution.sample()
                 logps[step] = distribution.log_prob(actions[step])
                 values[step] = self.value(self.last)[:, 0]
-            seen, reward, terminated, truncated, _ = self.envs.step(actions[step].numpy())
+            results: Any = self.envs.step(actions[step].numpy())
+            seen, reward, terminated, truncated, _ = results
             rewards[step] = torch.from_numpy(reward)
             self.last, self.ended = (
                 torch.from_numpy(seen),

@@ -78,7 +78,7 @@ def record(**sections: Any) -> EnvRecord:
         "unread_keys": {},
         "defaults": {"empty": None},
         "copies": {name: (None, False) for name in declared},
-        "seeding": {"ignored": None, "reseeds": []},
+        "seeding": {"ignored": None, "reseeds": [], "differs": None},
         "replays": Replays(episode(1), episode(3), episode(4, seed=1, length=14), episode(1)),
         "starts": Starts([(i,) for i in range(6)], [(9 + i,) for i in range(6)], [(20 + i,) for i in range(3)]),
         "self_reset": (0, ""),
@@ -147,7 +147,7 @@ CASES = {
     "config_unchanged": lambda: record(config_changes={"length": ("changed", "3", "4", True)}),
     "config_keys_used": lambda: record(unread_keys={"lenght": "length"}),
     "spaces_stable": lambda: record(spaces_after={"action_space": ("Discrete(2)", "Discrete(3)")}),
-    "spaces_same_in_copies": lambda: record(copies={"observation_space": ("Box(...)", False)}),
+    "spaces_same_in_copies": lambda: record(copies={"observation_space": (("Box(0)", "Box(1)"), False)}),
     # reset, step, observations, rewards, ends, infos.
     "reset_works": lambda: broken(4, error=error("reset", "ValueError")),
     "reset_returns": lambda: broken(0, malformed={"reset": "array of shape (2,)"}),
@@ -170,7 +170,7 @@ CASES = {
     "info_small": lambda: broken(2, info_largest=(2_000_000, "map", 3)),
     "info_picklable": lambda: broken(2, faults={"info unpicklable": (3, "info['f'] is a function")}),
     # Seeds and copies.
-    "reset_seeds_np_random": lambda: record(seeding={"ignored": "None", "reseeds": []}),
+    "reset_seeds_np_random": lambda: record(seeding={"ignored": "None", "reseeds": [], "differs": None}),
     "no_seed_new_episode": lambda: record(starts=Starts([(i,) for i in range(6)], [(9,)] * 6)),
     "copies_can_be_made": lambda: record(
         builds={"context": Build((SHOT, SHOT)), "second": Build((SHOT, SHOT), error=error("__init__", "OSError"))}
@@ -209,7 +209,7 @@ def test_every_check_says_what_to_write_instead() -> None:
 
 
 def test_check_is_moot_after_the_error_of_another() -> None:
-    of = record(copies={"observation_space": ("Box(...)", False)})
+    of = record(copies={"observation_space": (("Box(0)", "Box(1)"), False)})
     of.replays.alone = episode(1, length=9)
     assert set(failures(of)) == {"spaces_same_in_copies"}
     assert judge(of)["same_seed_same_episode"] == "see spaces_same_in_copies"

@@ -95,9 +95,9 @@ MUTANTS = (
     Mutant("same array again", "observation_not_overwritten", (after(INIT, "self._array = np.zeros(1, np.float32)"), (OBSERVED, "        self._array[0] = self._position / self.config.length\n        return self._array\n")), says="copy"),
     Mutant("constant", "observation_changes", (("[self._position / self.config.length]", "[0.5]"),)),
     Mutant("one step behind", "observation_up_to_date", (after(INIT, "self._time = 0"), after(SEED, "self._time = 0"), (BOX, "spaces.Box(0.0, 1.0, (2,), np.float32)"), ("[self._position / self.config.length]", "[self._position / self.config.length, self._time / 60]"), before(MOVE, "late = self._observation()", "self._time += 1"), (STEPPED, STEPPED.replace("self._observation()", "late"))), says="behind"),
-    Mutant("badly scaled", "observation_scale", ((BOX, "spaces.Box(0.0, 1e8, (1,), np.float32)"), ("self._position / self.config.length]", "self._position * 1e6]"))),
+    Mutant("badly scaled", "observation_scale", ((BOX, "spaces.Box(0.0, 1e8, (2,), np.float32)"), ("self._position / self.config.length]", "self._position * 1e6, self._position * 1e-4]"))),
     # Actions and step.
-    Mutant("action is compared with a label", "action_has_effect reward_changes", (("_MOVES[action]", "(1 if action == 'right' else -1)"),)),
+    Mutant("action is compared with a label", "action_has_effect", (("_MOVES[action]", "(1 if action == 'right' else -1)"),)),
     Mutant("action is changed", "action_unchanged", ((DISCRETE, "spaces.Box(-1.0, 1.0, (1,), np.float32)"), (MOVE, "        action *= 0.5\n        self._position = max(self._position + (1 if action[0] > 0 else -1), 0)\n")), says="in place"),
     Mutant("raises at the goal", "step_works", (before(STEPPED, "assert not terminated, 'no bonus'"),), says="no bonus"),
     Mutant("exits at the goal", "step_works", (before(STEPPED, "if terminated:", "    raise SystemExit(0)"),), says="SystemExit"),
@@ -144,7 +144,7 @@ MUTANTS = (
     Mutant("rendering moves", "render_changes_nothing", (before(RENDER, "self._position = 1"),)),
     Mutant("no frame rate", "render_modes_declared", ((', "render_fps": 10', ""),), says="render_fps"),
     Mutant("history grows", "memory_does_not_grow", (after(INIT, "self._history = []"), before(MOVE, "self._history.append(self._observation())")), says="leak"),
-    Mutant("files stay open", "handles_do_not_grow env_can_be_pickled", (after(INIT, "self._files = []"), after(SEED, "import os", "self._files.append(open(os.devnull))")), says="leak"),
+    Mutant("files stay open", "handles_do_not_grow", (after(INIT, "self._files = []"), after(SEED, "import os", "self._files.append(open(os.devnull))")), says="leak"),
     Mutant("a file an episode", "files_do_not_pile_up", (after(SEED, "import os, tempfile", "descriptor, self._path = tempfile.mkstemp()", "os.close(descriptor)"),)),
 )  # fmt: skip
 

@@ -32,8 +32,8 @@ LAYERS = [
     {"search", "updating"},
     {"commands"},
 ]
-MOST_LINES = 16_715  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_191
+MOST_LINES = 17_039  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_453
 
 
 def imports(name: str) -> set[str]:

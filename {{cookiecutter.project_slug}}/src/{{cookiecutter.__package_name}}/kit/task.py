@@ -96,13 +96,13 @@ class Task(Facts):
         env.close()
 
     def check(
-        self, config: Mapping[str, Any] | None = None, *, quick: bool = False, ignore: Mapping[str, str] | None = None
+        self, config: Mapping[str, Any] | None = None, *, ignore: Mapping[str, str] | None = None, **options: Any
     ) -> "Report":
         """Runs the contract on the environment, but for the checks that the project leaves out; see `run_checks`."""
         from .contract import ignored, run_checks  # late: most do without
 
         ignore = ignored(self.home) | dict(ignore or {})
-        return run_checks(self.target, config, quick=quick, ignore=ignore, only_one=self.only_one)
+        return run_checks(self.target, config, ignore=ignore, only_one=self.only_one, **options)
 
     def make_adapted(
         self, config: Mapping[str, Any] | None = None, render_mode: str | None = None

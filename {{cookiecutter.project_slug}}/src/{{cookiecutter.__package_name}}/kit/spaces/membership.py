@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     path: str
     message: str
     fix: str
-    mild: bool = False  # a float a little outside its bounds: networks take it, but the declaration is wrong
+    mild: bool = False  # a list for a tuple, a float a little outside its bounds: networks take it
 
 
 @singledispatch
@@ -57,6 +57,9 @@ def _tuple(space: spaces.Tuple, value: Any, path: str = "observation") -> Iterat
         text = f"{path}: expected a tuple of length {len(space.spaces)}, got length {len(value)} (wrong shape)"
         yield Problem("shape", path, text, "return one entry for each part of the Tuple space")
     else:
+        if isinstance(value, list):
+            text = f"{path}: expected a tuple, got a list of length {len(value)} (wrong type)"
+            yield Problem("type", path, text, "return tuple(...)", mild=True)
         for index, part in enumerate(space.spaces):
             yield from problems(part, value[index], f"{path}[{index}]")
 
@@ -130,6 +133,19 @@ def _multi(space: Any, value: Any, path: str = "observation") -> Iterator[Proble
     elif array.dtype.kind == "f" or not space.contains(array.astype(space.dtype)):
         text = f"{path} is {short(value)}, outside the range of {space}"
         yield Problem("bounds", path, text, "return values that the space allows, or declare a larger space")
+
+
+@problems.register(spaces.Text)
+def _text(space: Any, value: Any, path: str = "observation") -> Iterator[Problem]:
+    if not isinstance(value, str):
+        yield Problem("type", path, f"{path}: expected a str, got {kind(value)} (wrong type)", "return a str")
+    elif not space.min_length <= len(value) <= space.max_length:
+        limits = f"{space.min_length} to {space.max_length}"
+        text = f"{path} is a text of {len(value)} characters, outside its space's {limits}"
+        yield Problem("bounds", path, text, "declare a larger max_length, or cut the text")
+    elif odd := sorted(set(value) - space.character_set):
+        text = f"{path} holds {odd[0]!r}, which is not among its space's characters: {short(value)}"
+        yield Problem("bounds", path, text, "declare it: Text(..., charset=string.printable)")
 
 
 def short(value: Any, limit: int = 70) -> str:

@@ -6,15 +6,17 @@ import numpy as np
 from gymnasium import spaces
 
 from ...spaces.membership import short
-from ..record.compare import difference
+from ..record.compare import difference, told_apart
 from ..record.env_record import EnvRecord
 from ..record.model import CallError, Episode, NotJudged
+from ..record.policies import mask_allowed
 from .registry import EACH, NEVER, Finding, Findings, check, faults
 
 ENOUGH_STEPS = 8  # fewer steps do not show that an action is without effect
 LARGE_INFO_BYTES = 100_000
 SIGNATURE = "write def reset(self, *, seed=None, options=None) and start with super().reset(seed=seed)"
 FIVE = "step() must return five values (observation, reward, terminated, truncated, info)"
+MASK = "the mask is wrong, or late: compute it from the state that is returned with it, by the rule that step() applies"
 ADVICE = (  # what an exception's text tells
     ("SystemExit", "raise an exception or return terminated=True; never call exit() in an environment"),
     ("randint", "np_random is a numpy Generator: write self.np_random.integers(low, high)"),
@@ -97,17 +99,20 @@ def step_works(record: EnvRecord) -> Findings:
     for episode, error, advice in _raised(record, "step"):
         if _wrapper_unpacks(error):
             raise NotJudged("see step_returns")
-        yield Finding(f"step() raises {error.text} {episode.at(error.step)}", advice, error.where)
+        text = f"step() raises {error.text} {episode.at(error.step)}"
+        if mask_allowed(episode, error.step, error.action):
+            text, advice = f"action_mask allows an action for which {text}", advice or MASK
+        yield Finding(text, advice, error.where)
 
 
 @check(fix="work on a copy: action = np.clip(action, low, high), without out= and without action[...] =", at="step")
 def action_unchanged(record: EnvRecord) -> Findings:
     """`step` does not write into the action it gets: PPO learns from the same array."""
     for step, place in record.first_step(lambda step: step.action_after is not None):
-        was, now = short(step.action), short(step.action_after)
+        entry, was, now = told_apart(step.action, step.action_after)
         agents = record.several and step.action.keys() != step.action_after.keys()
         fix = "work on a copy of the dict: actions = dict(actions)" if agents else None
-        yield Finding(f"step() changes the caller's action in place: from {was} to {now} {place}", fix)
+        yield Finding(f"step() changes the caller's action{entry} in place: from {was} to {now} {place}", fix)
 
 
 @check(fix="check how step() reads the action", at="step", mild=True, several=NEVER)
@@ -146,6 +151,8 @@ def action_mask_leaves_choice(record: EnvRecord) -> Findings:
                 yield f"action_mask has shape {mask.shape} {episode.at(number)}; expected ({int(space.n)},)"
             if not mask.any() and not (number == len(episode.steps) and episode.ended):
                 yield f"action_mask is all zeros {episode.at(number)}: no action is allowed, but the episode goes on"
+    for fault in faults(record, "mask refused"):
+        yield fault._replace(fix=MASK)  # type: ignore[union-attr]
 
 
 @check(fix="return {} where there is nothing to tell", blocks=True, once=True)

@@ -124,12 +124,19 @@ def constructor_opens_no_window(record: EnvRecord) -> Findings:
         yield f"the constructor opens a {name} window although render_mode is None"
 
 
+@check(fix="give it another name, such as self.settings", at="__init__", mild=True)
+def spec_kept(record: EnvRecord) -> Findings:
+    """`self.spec` is left to `gymnasium.make`, which writes the environment's registration there; wrappers read it."""
+    if record.about.own_spec is not None:
+        yield f"self.spec is set to {record.about.own_spec}: gymnasium.make puts its EnvSpec there, wrappers read that"
+
+
 @check(fix="start with config = copy.deepcopy(dict(config or {})) and change only that", at="__init__")
 def config_unchanged(record: EnvRecord) -> Findings:
     """The config is not written to: all copies are made from one object, and the next one gets what this one left."""
     for key, (what, was, now, severe) in record.config_changes.items():
         values = {"changed": f"was {was}, now {now}", "removed": f"was {was}", "added": now}[what]
-        text = f"the caller's config is written to: key {key!r} is {what} ({values}); copies share one config"
+        text = f"the caller's config is written to: key {key} is {what} ({values}); copies share one config"
         yield Finding(text, severity="error" if severe else "warning")
 
 

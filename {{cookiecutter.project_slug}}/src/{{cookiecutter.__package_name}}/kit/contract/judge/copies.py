@@ -44,11 +44,23 @@ def copies_do_not_interfere(record: EnvRecord) -> Findings:
         if found is not None and found.rounding is not None:
             yield rounding("an episode stepped in turns with another copy", found)
         elif found is not None:
-            names = ", ".join(record.about.shared[:5])
-            hint = f"class-level or global: {names}?" if names else "class attribute, module global, file?"
+            names = ", ".join(replays.shared[:4])
+            hint = f"class-level or global: {names}" if names else "class attribute, module global, file?"
             shown = found.shown("alone", "in turns")
-            yield f"copies share state ({hint}): stepped in turns with another instance, one gives another {shown}"
+            text = f"copies share state ({hint}): stepped in turns with another instance, one gives another {shown}"
+            yield Finding(text, f"keep it in self, set in __init__ and reset(): look at {names}" if names else None)
             return
+
+
+@check(fix="draw what differs from self.np_random, or pass it as an option of reset()", at="__init__", mild=True,
+       after="reset_seeds_np_random same_seed_same_episode copies_do_not_interfere")  # fmt: skip
+def copies_play_alike(record: EnvRecord) -> Findings:
+    """A seed gives the same episode on each copy, whatever its worker_index and vector_index: evaluation has others."""
+    replays = record.replays
+    found = difference(replays.alone, replays.indexed) if replays.indexed is not None else None
+    if found is not None and found.rounding is None:
+        shown = found.shown("on one copy", "on one with another worker_index and vector_index")
+        yield f"episodes depend on which copy plays them: with the same seed and actions, {shown}"
 
 
 @check(fix="close only what this instance opened itself", at="close")
@@ -66,12 +78,13 @@ def copies_write_own_files(record: EnvRecord) -> Findings:
         yield f"all copies write to the same file {path}: they overwrite each other's data"
 
 
-@check(fix="PPO does not need it; else drop it in __getstate__", at="__init__", mild=True)
+@check(fix="nothing, if you only train: PPO makes each copy where it runs; else drop it in __getstate__", at="__init__",
+       mild=True)  # fmt: skip
 def env_can_be_pickled(record: EnvRecord) -> Findings:
-    """The environment holds no lock or open file; tree search would need to copy it, PPO does not."""
+    """The environment holds no lock, socket or open file, which not even cloudpickle copies; tree search needs copies."""
     if record.unpicklable is not None:
         culprit, why = record.unpicklable
-        yield f"the environment cannot be pickled because of {culprit}: {why}"
+        yield f"the environment cannot be pickled or copied because of {culprit}: {why}"
 
 
 @check(fix="use no state of this process, machine or directory",
@@ -104,9 +117,8 @@ def _trouble(replica: EnvRecord) -> tuple[str, str, str | None] | None:
     return (f"{error.call}()", error.text, error.where) if error is not None and error.step <= 1 else None
 
 
-@check(
-    fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step", several=NEVER
-)
+@check(fix="return one row a copy, with the dtype of the space (batch_space(single, num_envs))", at="step",
+       several=NEVER)  # fmt: skip
 def vector_batches(record: EnvRecord) -> Findings:
     """A vector environment returns one row a copy: RLlib takes the batches apart."""
     vector = record.vector

@@ -13,14 +13,15 @@ from ..record.values import digest, leaves, same, size_in_bytes
 from .registry import ALL_ALIKE, EACH, Finding, Findings, check, faults
 from .spaces import parts
 
-SCALE_LARGE, SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e3, 1e5, 20, 4, 1_000_000
+SCALE_RATIO, ENOUGH_STEPS, ENOUGH_EPISODES, LARGE_BYTES = 1e8, 20, 4, 1_000_000
+FLOAT32_STEPS = 1e6  # of these between 0 and a number, float32 loses most of the differences
 
 
 def long_enough(record: EnvRecord, steps: int) -> list[Episode]:
     """Returns the episodes of at least so many steps; raises NotJudged if they are too few to tell anything."""
     episodes = [episode for episode in record.played if len(episode.steps) >= steps]
     if len(episodes) < ENOUGH_EPISODES or sum(len(episode.steps) for episode in episodes) < ENOUGH_STEPS:
-        raise NotJudged("too few steps were played")
+        raise record.cut("too few steps were played")
     return episodes
 
 
@@ -33,10 +34,11 @@ def _judge_kind(name: str, kind: str, doc: str) -> None:
             if problem.kind == kind:
                 part = space.get(problem.path)
                 harmless = kind == "bounds" and isinstance(part, spaces.Box) and part.low.dtype.kind == "f"
+                blocks = not (harmless or problem.mild or kind == "dtype")
                 text = f"{problem.message}, {episode.at(number)}{f' ({count} in all)' if count > 1 else ''}"
                 severity, at = "warning" if problem.mild else "error", "step" if number else "reset"
                 # the adapters convert dtypes, and floats beyond their bounds are normalised
-                yield Finding(text, problem.fix, at=at, severity=severity, blocks=kind != "dtype" and not harmless)
+                yield Finding(text, problem.fix, at=at, severity=severity, blocks=blocks)
 
     judge.__name__, judge.__doc__ = name, doc
     check(fix="return what the space declares", several=EACH)(judge)
@@ -63,6 +65,21 @@ _judge_kind("observation_dtype", "dtype", "Observations have the space's dtype; 
 _judge_kind("observation_finite", "finite", "Observations hold no NaN and no infinity, which would spoil the weights.")
 _judge_kind("observation_bounds", "bounds", "Observations lie within the space's bounds, at the last step too.")
 _judge_kind("observation_keys", "keys", "Dict observations have the keys of the space at every step.")
+
+
+@check(fix="write np.clip(observation, space.low, space.high), after the cast to the space's dtype", at="step", mild=True,
+       once=True, several=EACH)  # fmt: skip
+def observation_bounds_exact(record: EnvRecord) -> Findings:
+    """Observations do not even miss their bounds by rounding: training takes it, checkers that ask `contains` don't."""
+    wrong = {path for kind, path in _problems(record) if kind == "bounds"}
+    for path, part, values in _features(record):
+        if part.dtype.kind == "f" and values.shape[1:] == part.shape and f"observation{path}" not in wrong:
+            beyond = np.maximum(part.low - values, values - part.high)
+            if (beyond > 0).any():
+                step, *index = np.unravel_index(np.argmax(beyond), beyond.shape)
+                place, bounds = tuple(index), [str(bound[tuple(index)]) for bound in (part.low, part.high)]
+                name = f"observation{path}{list(map(int, place)) or ''}"
+                yield f"{name} is {values[step][place]!s}, outside its bounds [{', '.join(bounds)}] by rounding"
 
 
 @check(fix="return a copy: self._buffer.copy(), or build a new array each time", once=True)
@@ -95,7 +112,7 @@ def _features(record: EnvRecord) -> Iterator[tuple[str, Any, np.ndarray]]:
 
 @check(fix="divide each feature by its typical size", at="step", mild=True, several=EACH)
 def observation_scale(record: EnvRecord) -> Findings:
-    """Features are of a size that a network can learn from: one of a million drowns all others."""
+    """Features are of a size that float32 and a network can hold; within that, this PPO normalises each entry."""
     for path, part, values in _features(record):
         if part.dtype == np.uint8 and len(part.shape) >= 2 and part.high.max() == 255:
             if 0 < values.max() <= 1:
@@ -112,20 +129,20 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
     flat = values.reshape(len(values), -1).astype(float)
     flat = np.where(np.isfinite(flat), flat, 0)
     largest, spread = np.abs(flat).max(axis=0), np.ptp(flat, axis=0)
-    moving = spread[spread > 0]
-    ratio = moving.max() / moving.min() if moving.size else 1.0
-    if largest.max() >= SCALE_LARGE or (largest.max() > 100 and ratio > SCALE_RATIO):
-        rest = f", the smallest range of another entry is {moving.min():.3g}" if moving.size > 1 else ""
-        index, size = int(largest.argmax()), largest.max()
-        yield f"observation{path} is badly scaled: entry {index} reaches a magnitude of {size:.3g}{rest}"
+    moving = np.flatnonzero(spread)
+    if not moving.size:
+        return
+    index, least = int(moving[largest[moving].argmax()]), int(moving[spread[moving].argmin()])
+    text = f"observation{path} is badly scaled: entry {index} reaches a magnitude of {largest[index]:.3g}"
+    if largest[index] > FLOAT32_STEPS * spread[index]:
+        text += f" but moves by {spread[index]:.3g} only, which float32 hardly holds"
+        yield Finding(text, "subtract what is always there, such as the first value of the episode")
+    elif spread[index] > SCALE_RATIO * spread[least]:
+        yield f"{text}, entry {least} moves by {spread[least]:.3g}; this PPO normalises both, others drown the small one"
 
 
-@check(
-    fix="compute it in every step(); multiply float images by 255 before the cast",
-    at="step",
-    mild=True,
-    several=ALL_ALIKE,
-)
+@check(fix="compute it in every step(); multiply float images by 255 before the cast", at="step", mild=True,
+       several=ALL_ALIKE)  # fmt: skip
 def observation_changes(record: EnvRecord) -> Findings:
     """Observations change within an episode; a cached value or a float image cast to bytes doesn't."""
     episodes = long_enough(record, 4)

@@ -158,13 +158,19 @@ class Report:
         return cls(target, ok, len(counted) - len(skipped), seconds, failures, todo, skipped, dict(ignored))
 
     @property
+    def cut(self) -> list[str]:
+        """The checks that a thorough run would judge."""
+        return [name for name, reason in self.skipped.items() if reason.startswith(NotJudged.CUT)]
+
+    @property
     def blocking(self) -> list[Failure]:
         """The failures that end `train`."""
         return [failure for failure in self.failures if failure.blocks_training]
 
     def to_json(self) -> str:
         """Returns the object that `check --json` prints."""
-        document = {key: getattr(self, key) for key in ("target", "ok", "checks_run", "seconds")}
+        document = {key: getattr(self, key) for key in ("target", "ok", "checks_run", "seconds", "ignored")}
+        document["cut_for_time"] = self.cut
         document["failures"] = [asdict(failure) for failure in self.failures]
         for failure in document["failures"]:
             del failure["blocks_training"]

@@ -23,7 +23,7 @@ def lacks_screen(error: CallError) -> bool:
 
 @check(fix='write metadata = {"render_modes": ["rgb_array"], "render_fps": 30} in the class', at="render")
 def render_modes_declared(record: EnvRecord) -> Findings:
-    """`metadata["render_modes"]` names the modes that `render` knows, and there is a frame rate."""
+    """`metadata["render_modes"]` names the modes that `render` knows; where there are pictures, with a frame rate."""
     metadata, at = record.about.metadata, "render" if record.about.has_render else "__init__"
     if not isinstance(metadata, dict):
         yield Finding(f"metadata must be a dict with render_modes, got {kind(metadata)}", at=at)
@@ -31,9 +31,10 @@ def render_modes_declared(record: EnvRecord) -> Findings:
     modes, fps = metadata.get("render_modes") or [], metadata.get("render_fps")
     if not isinstance(modes, list | tuple) or not all(isinstance(mode, str) for mode in modes):
         yield Finding(f"metadata['render_modes'] must be a list of str, got {short(modes)}", at=at)
-    if modes and (not isinstance(fps, int | float | np.number) or fps <= 0):
-        text = f"metadata['render_fps'] is {fps!r}; expected the frame rate of the render modes, a number above 0"
-        yield Finding(text, at=at, severity="warning")
+    pictures = [mode for mode in modes if str(mode).startswith(("rgb", "depth"))]  # videos are made of these only
+    if pictures and (not isinstance(fps, int | float | np.number) or fps <= 0):
+        text = f"metadata['render_fps'] is {fps!r}; expected the frame rate of {pictures[0]!r}, a number above 0"
+        yield Finding(text, 'add "render_fps": 30 to the metadata, beside its modes', at=at, severity="warning")
     if not modes and record.about.has_render and record.draws:
         text = "render() is written, but metadata declares no render_modes: nobody can ask for a render mode"
         yield Finding(text, severity="warning")

@@ -11,7 +11,7 @@ from ..record.values import truth
 from .observations import long_enough
 from .registry import ALL_ALIKE, EACH, Finding, Findings, check
 
-LARGE_REWARD, SMALL_REWARD = 500.0, 1e-5
+LARGE_REWARD, SMALL_REWARD = 1e5, 1e-5  # this PPO normalises returns: 1,000 at a landing is well
 
 
 def _is_real(reward: Any) -> bool:
@@ -23,13 +23,8 @@ def _number(reward: Any) -> float:
     return float(reward) if _is_real(reward) else float("nan")
 
 
-@check(
-    fix="return float(reward); of an array, the entry or the sum that is meant",
-    at="step",
-    blocks=True,
-    once=True,
-    several=EACH,
-)
+@check(fix="return float(reward); of an array, the entry or the sum that is meant", at="step", blocks=True, once=True,
+       several=EACH)  # fmt: skip
 def reward_type(record: EnvRecord) -> Findings:
     """The reward is one real number: arrays, None, text and complex numbers can't be stacked."""
     for step, place in record.first_step(lambda s: not _is_real(s.reward) and getattr(s.reward, "shape", None) != ()):
@@ -41,21 +36,16 @@ def reward_type(record: EnvRecord) -> Findings:
         yield Finding(text, "return float(reward)", severity="warning")
 
 
-@check(
-    fix="guard the division by zero, the log or the overflow that it comes from", at="step", blocks=True, several=EACH
-)
+@check(fix="guard the division by zero, the log or the overflow that it comes from", at="step", blocks=True,
+       several=EACH)  # fmt: skip
 def reward_finite(record: EnvRecord) -> Findings:
     """The reward is neither NaN nor infinite, which would turn all weights into NaN."""
     for step, place in record.first_step(lambda s: _is_real(s.reward) and not np.isfinite(float(s.reward))):
         yield f"the reward is {float(step.reward)}, expected a finite number, {place}"
 
 
-@check(
-    fix="if it is sparse on purpose, give a smaller reward on the way (shaping)",
-    at="step",
-    mild=True,
-    several=ALL_ALIKE,
-)
+@check(fix="if it is sparse on purpose, give a smaller reward on the way (shaping)", at="step", mild=True,
+       several=ALL_ALIKE)  # fmt: skip
 def reward_changes(record: EnvRecord) -> Findings:
     """The reward tells good from bad: one that is always the same gives no learning signal."""
     episodes = long_enough(record, 1)
@@ -63,23 +53,23 @@ def reward_changes(record: EnvRecord) -> Findings:
         raise NotJudged("step() raises in some episodes")
     rewards = {round(_number(step.reward), 9) for episode in episodes for step in episode.steps}
     value, lengths = next(iter(rewards)), {len(episode.steps) for episode in episodes if episode.ended}
-    ends = any(truth(episode.steps[-1].terminated) for episode in episodes)
-    is_length = value != 0 and len(lengths) > 1 and ends  # as in CartPole: the number of steps is the return
+    if not any(truth(episode.steps[-1].terminated) for episode in episodes):
+        raise NotJudged("no episode was terminated: a goal that chance doesn't reach may be what is rewarded")
+    is_length = value != 0 and len(lengths) > 1  # as in CartPole: the number of steps is the return
     if len(rewards) == 1 and not np.isnan(value) and not is_length:
         count = sum(len(episode.steps) for episode in episodes)
         yield f"the reward is constant: {value:g} in all {count} steps played; no learning signal"
 
 
-@check(
-    fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", mild=True, several=EACH
-)
+@check(fix="divide the reward so that an episode's return is of the order of 1 to 100", at="step", mild=True,
+       several=EACH)  # fmt: skip
 def reward_scale(record: EnvRecord) -> Findings:
-    """Rewards are neither huge nor tiny: PPO's value loss grows with the square of the return."""
+    """Rewards are neither huge nor tiny; within that, this PPO normalises returns, where others lose the value loss."""
     sizes = [(abs(_number(step.reward)), episode, index) for episode, index, step in record.steps]
     finite = [each for each in sizes if np.isfinite(each[0])]
     largest, episode, index = max(finite, key=lambda each: each[0], default=(0.0, record.played[0], 1))
     if largest >= LARGE_REWARD:
-        yield f"the reward is badly scaled: its magnitude reaches {largest:.3g} {episode.at(index)}, large for the value loss"
+        yield f"the reward is badly scaled: its magnitude reaches {largest:.3g} {episode.at(index)}; this PPO normalises returns, others don't"
     elif 0 < largest < SMALL_REWARD:
         text = f"the reward is badly scaled: its largest magnitude is {largest:.1g}, which is lost in the noise"
         yield Finding(text, "multiply the reward so that returns are of the order of 1")

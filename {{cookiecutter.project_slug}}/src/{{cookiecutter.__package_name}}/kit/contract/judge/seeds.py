@@ -44,14 +44,17 @@ def same_seed_same_episode(record: EnvRecord) -> Findings:
     found = fresh_difference(record)
     if found is None:
         return
+    shared = record.replays.shared[:3]
     drawn = [label for name, label in GENERATORS if any(episode.touched(name) for episode in record.episodes)]
     suspects = [f"it draws from the global generator of {label}" for label in drawn] + record.replays.suspects
     if found.rounding is not None and not suspects:
         yield rounding("a fresh copy with the same seed and actions", found)
     else:
         hint = "; ".join(suspects) or "a generator of its own, the time, a set or hash?"
+        fix = f"keep it in self, set in reset(): look at {', '.join(shared)}" if shared and not suspects else None
+        hint = f"all copies share {', '.join(shared)}, which has changed" if fix else hint
         text = f"not deterministic: two fresh copies with the same seed and actions differ in {found.shown()} ({hint})"
-        yield Finding(text, at="step" if found.step else "reset")
+        yield Finding(text, fix, at="step" if found.step else "reset")
 
 
 @check(fix="set everything that step() changes in reset()", at="reset")
@@ -70,10 +73,20 @@ def reset_starts_afresh(record: EnvRecord) -> Findings:
         text = f"the observation of reset() is stale, of the previous episode: {found.shown()}; the steps agree"
         yield Finding(text, "set the state first, then compute the observation to return")
     else:
-        names = ", ".join(f"self.{name}" for name in record.replays.changed[:6]) or "a generator seeded only once"
+        names = ", ".join(record.replays.changed[:4]) or "a generator seeded only once"
         lengths = f"lengths {len(left.steps)} and {len(right.steps)}"
         text = f"state of the previous episode leaks into the next: in a used copy {found.shown()}; {lengths}"
         yield Finding(text, f"set everything that step() changes in reset(): look at {names}")
+
+
+@check(fix="start reset() with super().reset(seed=seed), whatever the options are, and draw all chance from self.np_random",
+       at="reset", after="reset_seeds_np_random same_seed_same_episode reset_starts_afresh")  # fmt: skip
+def same_seed_same_episode_with_options(record: EnvRecord) -> Findings:
+    """The same seed gives the same episode with options, too: evaluation and curricula pass both."""
+    found = record.seeding["differs"]
+    if found is not None and found.rounding is None and difference(record.resets[0], record.replays.again) is None:
+        options = found.episodes[0].options
+        yield f"not deterministic: reset(seed=1, options={options}) twice gives, with the same actions, {found.shown()}"
 
 
 @check(fix="seed only when a seed is given: super().reset(seed=seed) with seed=None keeps the stream", at="reset")

@@ -19,12 +19,8 @@ def parts(space: Any, name: str) -> dict[str, Any]:
     return {name_of(name, path): leaf for path, leaf in leaves(space)}
 
 
-@check(
-    fix="set it in __init__ to a space of gymnasium.spaces, not of the old gym",
-    at="__init__",
-    blocks=True,
-    several=NEVER,
-)
+@check(fix="set it in __init__ to a space of gymnasium.spaces, not of the old gym", at="__init__", blocks=True,
+       several=NEVER)  # fmt: skip
 def spaces_declared(record: EnvRecord) -> Findings:
     """Both spaces are set in the constructor and are Gymnasium spaces: RLlib builds the network from them."""
     about = record.about
@@ -89,8 +85,7 @@ def spaces_same_in_copies(record: EnvRecord) -> Findings:
     """Copies made from one config declare equal spaces, each its own objects: their observations are stacked."""
     for name, (odd, shared) in record.copies.items():
         if odd is not None:
-            space = short(record.about.spaces[name])
-            yield f"copies differ in {name}: {space} and {odd} from the same config; expected equal spaces"
+            yield f"copies differ in {name}: {' and '.join(odd)} from the same config; expected equal spaces"
         elif shared:
             text = f"all copies share one {name} object (class attribute or module constant): seeding one seeds all"
             yield Finding(text, f"write self.{name} = ... in __init__", severity="warning")
@@ -106,7 +101,7 @@ def spaces_trainable(record: EnvRecord) -> Findings:
         yield Finding(f"{part} is not seen by the policy: PPO's networks can't take it", advice)
     for name, space in record.about.declared():
         for path, part in parts(space, name).items():
-            yield from _hard_action(path, part) if name == "action_space" else _hard_observation(path, part)
+            yield from _hard_action(path, part) if name == "action_space" else ()
             if isinstance(part, spaces.Discrete) and int(part.n) > LARGE_DISCRETE:
                 text = f"{path} is {part}: too large for a network, as one-hot vector or list of logits"
                 yield Finding(text, "split it into parts (MultiDiscrete), or give the numbers behind it as a Box")
@@ -119,10 +114,3 @@ def _hard_action(path: str, part: Any) -> Findings:
     elif isinstance(part, spaces.Box) and not part.is_bounded("both"):
         text = f"{path} is unbounded: RLlib cannot scale actions to it, and PPO explores near 0 only"
         yield Finding(text, "declare finite bounds, best -1 and 1, and scale in step()")
-
-
-def _hard_observation(path: str, part: Any) -> Findings:
-    is_channels = [size in (1, 3, 4) for size in part.shape] if isinstance(part, spaces.Box) else []
-    if len(is_channels) == 3 and is_channels[0] and not is_channels[2]:
-        text = f"{path} of shape {part.shape} looks channels-first; RLlib's CNN reads the last axis as channels"
-        yield Finding(text, "return np.moveaxis(image, 0, -1), that is (height, width, channels)")

@@ -8,6 +8,7 @@ from ...kinds import is_multi_agent
 from ...spaces import Limits, UnsupportedSpace, adapters_for, limits_of
 from ...spaces.membership import short
 from ..record.about import facts
+from ..record.compare import told_apart
 from ..record.locations import described, unwrapped
 from ..record.surroundings import seed_global
 from ..record.values import attribute, copy_value
@@ -70,9 +71,8 @@ def _unsupported(about: JointAbout, limits: Limits) -> str | None:
 def record_spaces_after(recorder: JointRecorder) -> dict[str, tuple[str, str]]:
     """Returns the tables of spaces that have changed while playing: what they were, and what they are."""
     now = {name: attribute(unwrapped(recorder.env), name) for name in TABLES}
-    return {
-        name: (short(first), short(now[name])) for name, first in recorder.first_spaces.items() if now[name] != first
-    }
+    firsts = recorder.first_spaces
+    return {name: told_apart(first, now[name])[1:] for name, first in firsts.items() if now[name] != first}
 
 
 def record_ids_after(recorder: JointRecorder) -> Any:
@@ -80,8 +80,8 @@ def record_ids_after(recorder: JointRecorder) -> Any:
     return copy_value(attribute(unwrapped(recorder.env), "possible_agents"))
 
 
-def record_copies(recorder: JointRecorder) -> dict[str, tuple[str | None, bool]]:
-    """Makes further copies; returns for each table another one's that differs, and whether all share its spaces."""
+def record_copies(recorder: JointRecorder) -> dict[str, tuple[tuple[str, str] | None, bool]]:
+    """Makes further copies; returns for each table how another one's differs, and whether all share its spaces."""
     others, found = [], {}
     for number in range(1 if recorder.slow_to_build else 2):
         seed_global(number)  # what a constructor draws by chance shall differ
@@ -89,8 +89,8 @@ def record_copies(recorder: JointRecorder) -> dict[str, tuple[str | None, bool]]
     for name in TABLES:
         own = _spaces_in(attribute(unwrapped(recorder.env), name))
         theirs = [_spaces_in(attribute(unwrapped(other), name)) for other in others]
-        odd = [short(their) for their in theirs if their != own]
-        found[name] = (odd[0] if odd else None, any(own[agent] is theirs[0].get(agent) for agent in own))
+        odd = [told_apart(own, their) for their in theirs if their != own]
+        found[name] = (odd[0][1:] if odd else None, any(own[agent] is theirs[0].get(agent) for agent in own))
     for other in others:
         recorder.keep(other)
     return found

@@ -32,6 +32,7 @@ class Request:
     target: str
     config: dict[str, Any]
     quick: bool
+    thorough: bool = False
     only_one: bool = False
     replica: int = 0  # 0: run all probes; else play the first episode only, with this hash seed
     renders: bool = False  # afterwards, in the folder `home`

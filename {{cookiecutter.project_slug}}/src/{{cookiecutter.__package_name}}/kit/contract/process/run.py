@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from ..manifest import changed_files
 from ..record.env_record import EnvRecord
 from .child import POLL_SECONDS, Child, Request
 
-TOTAL_SECONDS, QUICK_TOTAL_SECONDS = 30.0, 10.0
-HANG_SECONDS, QUICK_HANG_SECONDS = 5.0, 3.0
+# Seconds for everything, and for one call; of the quick checks, of all, and of a thorough look.
+QUICK, ALL, THOROUGH = (10.0, 3.0), (60.0, 5.0), (900.0, 30.0)
 MORE_HASH_SEEDS = (2, 3, 4, 5, 6, 7)  # where the source uses sets: small ones often keep their order
 REPLICA_STEPS = 60
 RESTARTS = 3
@@ -28,7 +28,8 @@ class _Run:
 
     def __init__(self, folder: Path, request: Request) -> None:
         self.folder, self.request = folder, request
-        self.deadline = time.monotonic() + (QUICK_TOTAL_SECONDS if request.quick else TOTAL_SECONDS)
+        seconds, self.hang_seconds = QUICK if request.quick else THOROUGH if request.thorough else ALL
+        self.deadline = time.monotonic() + seconds
         self.record = EnvRecord(quick=request.quick)
         self.children: list[Child] = []
 
@@ -39,7 +40,7 @@ class _Run:
         if request.replica:
             cwd = self.folder / f"elsewhere{len(self.children)}"
             cwd.mkdir()
-        self.children.append(Child(folder, request, cwd, QUICK_HANG_SECONDS if request.quick else HANG_SECONDS))
+        self.children.append(Child(folder, request, cwd, self.hang_seconds))
         return self.children[-1]
 
     def go(self) -> EnvRecord:
@@ -74,6 +75,7 @@ class _Run:
         for _ in range(RESTARTS + 1):
             self._wait([child])
             record, stop = child.record(), child.stop
+            record.late = time.monotonic() > self.deadline
             if record.has("usage"):
                 raise UsageError(record.usage[0])
             # what an earlier recorder has written, and this one has not, still stands
@@ -93,12 +95,25 @@ class _Run:
             child.end()
 
 
+def _request(target: str, config: Mapping[str, Any] | None, **how: Any) -> Request:
+    """Returns what the recorders shall do; raises UsageError where the config can't be sent to them."""
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the config must hold what JSON can hold: {error}") from error
+    place, _, attribute = target.rpartition(":")
+    found_anywhere = f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target
+    return Request(found_anywhere, dict(config or {}), home=os.getcwd(), **how)
+
+
 def run_checks(
     target: str,
     config: Mapping[str, Any] | None = None,
     *,
     quick: bool = False,
+    thorough: bool = False,
     ignore: Mapping[str, str] | None = None,
+    only: Collection[str] = (),
     only_one: bool = False,
 ) -> Report:
     """Runs the contract on an environment in processes of its own; always returns, whatever the environment does.
@@ -107,29 +122,27 @@ def run_checks(
         target: "module:attr" or "file.py:attr", a class or a creator.
         config: The environment's config.
         quick: Only the checks that fit into the first second of `train`.
+        thorough: All that is cut for time otherwise, for up to a quarter of an hour.
         ignore: Checks whose findings do not count, and why.
+        only: The checks that are judged; all, where there is none.
         only_one: No two copies may be open at once; what needs them is not judged.
 
     Returns:
         The report. Its `todo` is set as long as `reset` or `step` are still to be written.
 
     Raises:
-        UsageError: If there is no such target, importing it raises, or `ignore` names no check.
+        UsageError: If there is no such target, importing it raises, or `ignore` or `only` names no check.
         RunError: If no process can be started.
     """
     started = time.perf_counter()
     ignored = {known(name): reason for name, reason in (ignore or {}).items()}
-    try:
-        json.dumps(config)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"the config must hold what JSON can hold: {error}") from error
-    place, _, attribute = target.rpartition(":")
-    found_anywhere = f"{os.path.abspath(place)}:{attribute}" if place.endswith(".py") else target
-    request = Request(found_anywhere, dict(config or {}), quick, only_one, home=os.getcwd())
+    wanted = {known(name) for name in only}
+    request = _request(target, config, quick=quick, thorough=thorough, only_one=only_one)
     with tempfile.TemporaryDirectory(prefix="checks-", ignore_cleanup_errors=True) as folder:
         record = _Run(Path(folder), request).go()
     if target.startswith(f"{__name__.partition('.kit.')[0]}.") and not quick:
         record.changed_kit_files = changed_files()
     else:
         record.missing["changed_kit_files"] = "this is another package's environment"
-    return Report.of(target, judge(record), ignored, round(time.perf_counter() - started, 3))
+    results = {name: result for name, result in judge(record).items() if name in wanted or not wanted}
+    return Report.of(target, results, ignored, round(time.perf_counter() - started, 3))

@@ -5,6 +5,7 @@ import contextlib
 import copy
 import inspect
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -15,7 +16,7 @@ from ...spaces import UnsupportedSpace, adapt, unseen
 from ...spaces.membership import short
 from ...spaces.views import FirstCopy
 from ...tracebacks import is_users
-from .construction import MUTABLE
+from .compare import told_apart
 from .locations import attributes, defined, described, unwrapped
 from .model import About
 from .recorder import Recorder
@@ -36,7 +37,9 @@ def record_about(recorder: Recorder) -> About:
 def facts(recorder: Recorder) -> dict[str, Any]:
     """Returns what it says, but for its spaces: the fields of About."""
     env, plain = recorder.env, type(unwrapped(recorder.env))
-    known = (*recorder.config.items(), *attributes(env).items())
+    limits = attribute(attribute(env, "spec"), "max_episode_steps"), attribute(env, "_max_episode_steps")
+    known = [(name, value) for owner in plain.__mro__ for name, value in vars(owner).items()]
+    known += [*recorder.config.items(), *attributes(env).items(), *(("max_episode_steps", limit) for limit in limits)]
     return dict(
         where={name: _where(plain, name) for name in ("__init__", "reset", "step", "render", "close")},
         bases=[f"{base.__module__}.{base.__name__}" for base in plain.__mro__[:-1]],
@@ -47,8 +50,8 @@ def facts(recorder: Recorder) -> dict[str, Any]:
         has_render=getattr(plain, "render", None) not in (None, gymnasium.Env.render),
         windows=_open_windows(),
         reset_parameters=_reset_parameters(plain),
-        shared=_shared(plain),
         uses_order=_uses_order(plain),
+        own_spec=_own_spec(plain),
         numbers={str(k): v for k, v in known if isinstance(v, int | float) and not isinstance(v, bool)},
     )
 
@@ -102,38 +105,44 @@ def _reset_parameters(plain: type) -> dict[str, Any] | None:
     return {name: "required" if p.default is p.empty else p.default for name, p in found.items()}
 
 
-def _shared(plain: type) -> list[str]:
-    """Returns mutable class attributes and module globals: where shared state may live."""
-    owners = [owner for owner in plain.__mro__ if not owner.__module__.startswith(("gymnasium", "builtins", "typing"))]
-    places: dict[str, Any] = {owner.__name__: vars(owner) for owner in owners}
-    places["its module"] = vars(sys.modules.get(plain.__module__, object))
-    mutable = [(place, name) for place in places for name, value in places[place].items() if isinstance(value, MUTABLE)]
-    return [f"{place}.{name}" for place, name in mutable if name[:2] != "__" and name != "metadata"]
-
-
-def _uses_order(plain: type) -> bool:
-    """Tells whether the user's source uses sets or hashes, whose order changes from process to process."""
+def _classes(plain: type) -> Iterator[tuple[ast.AST, bool]]:
+    """Yields each node of the user's modules, and whether it is inside one of the environment's classes."""
     for owner in plain.__mro__[:-1]:
         module = sys.modules.get(owner.__module__)
         if module is None or not is_users(getattr(module, "__file__", None) or "<none>"):
             continue
         with contextlib.suppress(OSError, TypeError, SyntaxError):
-            for node in ast.walk(ast.parse(inspect.getsource(module))):
-                name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
-                if isinstance(node, ast.Set | ast.SetComp) or name in ("set", "frozenset", "hash", "id"):
-                    return True
-    return False
+            for top in ast.parse(inspect.getsource(module)).body:
+                is_its = isinstance(top, ast.ClassDef) and top.name == owner.__name__
+                yield from ((node, is_its) for node in ast.walk(top))
+
+
+def _uses_order(plain: type) -> bool:
+    """Tells whether the user's source uses sets or hashes, whose order changes from process to process."""
+    sets, names = (ast.Set, ast.SetComp), ("set", "frozenset", "hash", "id")
+    calls = (getattr(node.func, "id", "") if isinstance(node, ast.Call) else node for node, _ in _classes(plain))
+    return any(isinstance(call, sets) or call in names for call in calls)
+
+
+def _own_spec(plain: type) -> str | None:
+    """Returns what the user's class sets `self.spec` to, which is Gymnasium's; None where that is a spec."""
+    sets = (node for node, is_its in _classes(plain) if is_its and isinstance(node, ast.Assign | ast.AnnAssign))
+    for node in sets:
+        targets = [ast.unparse(target) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]
+        if "self.spec" in targets and node.value is not None and "spec" not in ast.unparse(node.value).lower():
+            return ast.unparse(node.value)[:70]
+    return None
 
 
 def record_spaces_after(recorder: Recorder) -> dict[str, tuple[str, str]]:
     """Returns the spaces that have changed while playing: what they were, and what they are."""
     now = {name: attribute(recorder.env, name) for name in NAMES}
     firsts = {name: space for name, space in recorder.first_spaces.items() if isinstance(space, spaces.Space)}
-    return {name: (short(first), short(now[name])) for name, first in firsts.items() if now[name] != first}
+    return {name: told_apart(first, now[name])[1:] for name, first in firsts.items() if now[name] != first}
 
 
-def record_copies(recorder: Recorder) -> dict[str, tuple[str | None, bool]]:
-    """Makes further copies; returns for each space another one's that differs, and whether all share one object."""
+def record_copies(recorder: Recorder) -> dict[str, tuple[tuple[str, str] | None, bool]]:
+    """Makes further copies; returns for each space how another one's differs, and whether all share one object."""
     others, found = [], {}
     for number in range(1 if recorder.slow_to_build else 3):
         seed_global(number)  # what a constructor draws by chance shall differ
@@ -142,7 +151,7 @@ def record_copies(recorder: Recorder) -> dict[str, tuple[str | None, bool]]:
         space = attribute(recorder.env, name)
         if isinstance(space, spaces.Space) and type(space) is not spaces.Space:
             theirs = [getattr(other, name, None) for other in others]
-            odd = [short(their) for their in theirs if their != space]
+            odd = [told_apart(space, their)[1:] for their in theirs if their != space]
             found[name] = (odd[0] if odd else None, theirs[0] is space)
     for other in others:
         recorder.keep(other)

@@ -1,11 +1,10 @@
 """Probes that call the environment in unusual ways: other arguments, other orders, `close`, pickling."""
 
-import pickle
-import sys
 from contextlib import suppress
 from typing import Any
 
 from ...spaces.views import View
+from .compare import difference
 from .locations import attributes, described, unwrapped
 from .model import CallError, NotJudged
 from .policies import RANDOM
@@ -18,7 +17,15 @@ def record_seeding(recorder: Recorder) -> dict[str, Any]:
     env, plain = recorder.env, unwrapped(recorder.env)
     with recorder.heartbeat.calling("reset") as call:
         env.reset(seed=1, options={})
-    facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": call.error}
+    facts: dict[str, Any] = {"ignored": None, "reseeds": [], "options": call.error, "differs": None}
+    for options in ({}, {"unknown": 0}) if call.error is None else ():  # an empty dict is often taken for None
+        seed_global(71)
+        plays = [recorder.start(env, 1) for _ in range(2)]
+        for play in plays:
+            play.episode.options = options
+        one, two = (play.run(3) for play in plays)
+        if one.error is None and two.error is None:
+            facts["differs"] = facts["differs"] or difference(one, two)
     for name in ("numpy_rng", "python_rng"):
         if any(episode.touched(name) for episode in recorder.episodes) and _reseeds(recorder, name):
             facts["reseeds"].append(name)
@@ -108,17 +115,19 @@ def record_shared_files(recorder: Recorder) -> list[str]:
 
 
 def record_pickling(recorder: Recorder) -> tuple[str, str] | None:
-    """Pickles what the environment holds; returns which lock, file or the like can't be, and why: no engine's object."""
+    """Pickles what the environment holds, as Ray does; returns which lock, file or socket can't be, and why."""
+    import cloudpickle  # late: the quick checks do without
+
     env = recorder.env if isinstance(recorder.env, View) else unwrapped(recorder.env)  # wrappers may hold functions
     recorder.play(env, 13, 2)
     with suppress(BaseException):
-        pickle.dumps(env)  # with its own __getstate__, if it has one
+        cloudpickle.dumps(env)  # with its own __getstate__, if it has one
         return None
     for name, value in attributes(env).items():
         try:
-            pickle.dumps(value)
+            cloudpickle.dumps(value)
         except BaseException as error:
             inner = next(iter(value), value) if isinstance(value, list | tuple | set) else value
-            if type(inner).__module__.partition(".")[0] in sys.stdlib_module_names:
+            if type(inner).__module__ in ("_thread", "threading", "_io", "socket"):
                 return f"self.{name}, a {type(inner).__name__}", described(error)
     return None

@@ -1,14 +1,17 @@
 """Where two episodes differ first, and whether that is the chaos of a physics engine."""
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...spaces.membership import short
+from ...spaces.membership import kind, short
 from .model import Episode
 from .values import ABSOLUTE, RELATIVE, flat, leaves, same
 
 ROUNDING, GROWTH = 1e-3, 2.0  # a relative difference this small at first, and larger later, is rounding, not a leak
+NUMBERS = (int, float, complex, np.generic, np.ndarray)
+SHOWN = 60  # characters of a value that is no number
 SOLVER, MANY = 0.02, 8  # as is one this small of so many numbers at once: contacts are solved in another order
 
 
@@ -22,8 +25,8 @@ class Difference(NamedTuple):
     episodes: tuple[Episode, Episode]
 
     def shown(self, left: str = "the first time", right: str = "the second") -> str:
-        """Returns what differs and where, with both values; of arrays the first entry that differs, in full."""
-        place, one, two = _first_entry(self.left, self.right)
+        """Returns what differs and where: the first entry that does, in full, of both."""
+        place, one, two = told_apart(self.left, self.right)
         return f"{self.what}{place} {self.episodes[0].at(self.step)}: {one} {left}, {two} {right}"
 
     @property
@@ -45,17 +48,22 @@ class Difference(NamedTuple):
         return first if first <= (SOLVER if many else ROUNDING) and (many or each.max() >= GROWTH * first) else None
 
 
-def _first_entry(left: Any, right: Any) -> tuple[str, str, str]:
-    """Returns the path to the first leaf or array entry that differs, and both texts."""
+def told_apart(left: Any, right: Any) -> tuple[str, str, str]:
+    """Returns where two values differ first, by key and index, and both texts: numbers in full, of others what differs."""
     ones, twos = dict(leaves(left)), dict(leaves(right))
-    path = next((path for path, one in ones.items() if path in twos and not same(one, twos[path])), None)
-    if path is None or ones.keys() != twos.keys():
-        return "", short(left, 60), short(right, 60)
-    one, two = np.asarray(ones[path]), np.asarray(twos[path])
-    if one.shape != two.shape or one.size < 2 or one.dtype.kind not in "fiub":
-        return path, short(ones[path], 60), short(twos[path], 60)
-    index = tuple(np.argwhere(~np.isclose(one, two, RELATIVE, ABSOLUTE, equal_nan=True))[0].tolist())
-    return f"{path}{list(index)}", str(one[index]), str(two[index])
+    path = next((path for path in ones | twos if not same(ones.get(path, ...), twos.get(path, ...))), "")
+    one, two = (values.get(path, ... if path else whole) for values, whole in ((ones, left), (twos, right)))
+    left, right = (np.asarray(value if isinstance(value, NUMBERS) else None) for value in (one, two))
+    if left.shape == right.shape and left.dtype.kind in "fiub" and right.dtype.kind in "fiub":
+        wrong = np.argwhere(~np.isclose(left, right, RELATIVE, ABSOLUTE, equal_nan=True))
+        index = tuple(wrong[0].tolist()) if len(wrong) else ()
+        return f"{path}{list(index) or ''}", str(left[index]), str(right[index])
+    texts = [short(value, 100 * SHOWN) if left.shape == right.shape else kind(value) for value in (one, two)]
+    texts = ["nothing" if value is ... else text for value, text in zip((one, two), texts, strict=True)]
+    same_start = len(os.path.commonprefix(texts)) if max(map(len, texts)) > SHOWN else 0
+    start = max(same_start - SHOWN // 2, 0)
+    one, two = ("…" * (start > 0) + text[start:][:SHOWN] + "…" * (len(text) > start + SHOWN) for text in texts)
+    return path, one, two
 
 
 def difference(left: Episode, right: Episode) -> Difference | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...spaces.membership import short
+from .compare import told_apart
 from .locations import attributes, unwrapped
 from .model import Build, NotJudged
 from .recorder import Recorder
@@ -54,7 +55,8 @@ def record_config_changes(recorder: Recorder) -> dict[str, tuple[str, str, str, 
         what = "removed" if key not in after else "changed" if key in before else "added"
         if what != "changed" or not same(before[key], after[key]):
             severe = what != "added" or isinstance(after[key], MUTABLE)
-            changes[str(key)] = (what, short(before.get(key)), short(after.get(key)), severe)
+            entry, was, now = told_apart(before.get(key), after.get(key))
+            changes[f"{key!r}{entry}"] = (what, was, now, severe)
     return changes
 
 

@@ -27,7 +27,7 @@ class EnvRecord:
     spaces_after: dict[str, tuple[str, str]]  # the spaces that changed while playing: what they were and are
     unread_keys: dict[str, str | None]  # key: the word that may be meant
     defaults: dict[str, Any]  # see record_defaults
-    copies: dict[str, tuple[str | None, bool]]  # each space: another copy's that differs, whether all share one
+    copies: dict[str, tuple[tuple[str, str] | None, bool]]  # each space: how another copy's differs, whether all share
     seeding: dict[str, Any]  # see record_seeding
     replays: Replays
     starts: Starts
@@ -54,6 +54,7 @@ class EnvRecord:
 
     def __init__(self, **sections: Any) -> None:
         self.config, self.quick, self.several, self.cap, self.render_stop = {}, False, False, None, None
+        self.late = False  # the time was over before the recorder was done
         self.warnings, self.accidents, self.stops = {}, [], []
         self.missing: dict[str, str] = {}
         self.memo: dict[str, Any] = {}  # what several judges look at, computed once
@@ -64,11 +65,17 @@ class EnvRecord:
         def __getattr__(self, name: str) -> Any:
             if name.startswith("__"):
                 raise AttributeError(name)
-            raise NotJudged(self.missing.get(name, f"{name} was not recorded"))
+            reason = f"{name} was not recorded"
+            raise NotJudged(self.missing.get(name, f"{NotJudged.CUT}: {reason}" if self.late else reason))
 
     def has(self, name: str) -> bool:
         """Tells whether a section was recorded."""
         return name in vars(self)
+
+    def cut(self, reason: str) -> NotJudged:
+        """Returns why there is nothing to look at: for want of time, where episodes were not played to their end."""
+        is_cut = self.cap is None and any(not episode.ended and not episode.error for episode in self.episodes)
+        return NotJudged(f"{NotJudged.CUT}: {reason}" if is_cut and not self.quick else reason)
 
     def where(self, name: str) -> str | None:
         """Returns "file:line" of the user's reset, step, render or __init__."""
@@ -113,5 +120,5 @@ class EnvRecord:
         """The episodes that ended, with flags that can be read. Raises NotJudged if there are too few."""
         ended = [episode for episode in self.played if episode.ended]
         if len(ended) < 3 or any("step" in episode.malformed for episode in ended):
-            raise NotJudged("fewer than three episodes ended with both flags")
+            raise self.cut("fewer than three episodes ended with both flags")
         return ended

@@ -1,6 +1,7 @@
 """Plays episodes and keeps everything that the environment returned."""
 
 import pickle
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,13 @@ from ...spaces.membership import kind, short
 from .channel import Heartbeat
 from .locations import described
 from .model import Episode, Step
-from .policies import Chooser, mask_in
+from .policies import Chooser, mask_allowed, mask_in
 from .surroundings import snapshot
 from .values import copy_value, leaves, same, size_in_bytes, truth
 
 INFO_STEPS = 5  # the infos of so many steps are looked at closely, and the last, where new keys come
+KINDS: dict[str, Any] = {"str": str, "number": (int, float, np.number, np.bool_), "dict": dict, "list": (list, tuple)}
+REFUSED = re.compile("illegal|invalid|forbidden|refused", re.IGNORECASE)  # what infos say of actions
 KEPT_INFOS = 40  # the infos of so many steps are kept, to see whether they change afterwards
 
 
@@ -75,8 +78,9 @@ class Play:
 
     def _reset(self) -> bool:
         episode = self.episode
+        given = {"seed": episode.seed, "options": episode.options}
         with self.heartbeat.calling("reset") as call:
-            result = self.env.reset() if episode.seed is None else self.env.reset(seed=episode.seed)
+            result = self.env.reset(**{name: value for name, value in given.items() if value is not None})
         if call.error is not None:
             episode.error = call.error
             return False
@@ -96,7 +100,7 @@ class Play:
         with self.heartbeat.calling("step", number) as call:
             result = self.env.step(action)
         if call.error is not None:
-            episode.error = call.error._replace(text=f"{call.error.text} (action {short(kept)})")
+            episode.error = call.error._replace(text=f"{call.error.text} (action {short(kept)})", action=kept)
             return False
         if not isinstance(result, tuple) or len(result) != 5:
             episode.malformed["step"] = f"{len(result)} values" if isinstance(result, tuple) else kind(result)
@@ -105,9 +109,10 @@ class Play:
             elif not isinstance(result, list) or len(result) != 5:
                 return False
         obs, reward, terminated, truncated, info = result
-        obs, mask = self._taken(obs, info)
+        obs, next_mask = self._taken(obs, info)
+        self._look_at_refusal(number, kept, info)
         reward, terminated, truncated = copy_value((reward, terminated, truncated))
-        step = Step(kept, obs, reward, terminated, truncated, call.seconds, mask)
+        step = Step(kept, obs, reward, terminated, truncated, call.seconds, next_mask)
         if not isinstance(action, np.generic | int) and not same(action, kept):
             step.action_after = copy_value(action)
         episode.steps.append(step)
@@ -120,6 +125,14 @@ class Play:
             self.episode.faults.setdefault("info type", (number, f"info must be a dict, got {kind(info)}"))
         self._keep.append((obs, info, _info_copy(info) if number <= KEPT_INFOS else None))
         return copy_value(obs), mask_in(obs, info)
+
+    def _look_at_refusal(self, number: int, action: Any, info: Any) -> None:
+        """Notes where an info calls an action illegal that the mask before it allows."""
+        info = info if isinstance(info, dict) else {}
+        refused = [key for key, value in info.items() if REFUSED.search(str(key)) and value is True]
+        if refused and mask_allowed(self.episode, number, action):
+            text = f"action_mask allows action {action!s}, but info[{refused[0]!r}] is True after it"
+            self.episode.faults.setdefault("mask refused", (number, text))
 
     def _look_at_info(self, number: int, info: dict[Any, Any]) -> None:
         sizes = {key: size_in_bytes(value) for key, value in info.items()}
@@ -134,12 +147,12 @@ class Play:
 
     def _look_at_keys(self, number: int, info: dict[Any, Any]) -> None:
         for key, value in info.items():
-            is_number = isinstance(value, int | float | np.number | np.bool_) or getattr(value, "shape", None) == ()
-            name = "number" if is_number else type(value).__name__
+            name = next((name for name, types in KINDS.items() if isinstance(value, types)), type(value).__name__)
+            name = "number" if getattr(value, "shape", None) == () else name
             first, since = self._kinds.setdefault(key, (name, number))
             if not isinstance(key, str):
                 text = f"info key {key!r} is a {type(key).__name__}, not a str"
-            elif first != name and "number" in (first, name):
+            elif first != name and ({first, name} & {"number", "dict"} or value is not None and first != "NoneType"):
                 text = f"info[{key!r}] is a {first} at step {since} and a {name} later"
             else:
                 continue

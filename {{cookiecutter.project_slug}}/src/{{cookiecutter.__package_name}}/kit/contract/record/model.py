@@ -14,7 +14,9 @@ WINDOWS = 4  # in which growth is measured
 
 
 class NotJudged(Exception):
-    """Raised where there is nothing to look at; its text says why."""
+    """Raised where there is nothing to look at; its text says why, and begins with CUT if a thorough run would look."""
+
+    CUT = "cut for time"
 
 
 class CallError(NamedTuple):
@@ -25,6 +27,7 @@ class CallError(NamedTuple):
     text: str  # the exception's type and text, on one line
     where: str | None  # "file:line" of the deepest line of the user's
     kinds: tuple[str, ...]  # the names of the exception's classes
+    action: Any = None  # that `step` got
 
     @classmethod
     def of(cls, call: str, error: BaseException, step: int = 0) -> "CallError":
@@ -63,6 +66,7 @@ class Episode:
     malformed: dict[str, str] = field(default_factory=dict)  # what `reset` or `step` returned that is no such tuple
     reset_seconds: float = 0.0
     around: list[Snapshot] = field(default_factory=list)  # before the reset, after it, after the last step
+    options: Any = None  # of the reset
     info_largest: tuple[int, Any, int] = (0, None, 0)  # bytes, key, step
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)  # of returned objects: the first step, in words
 
@@ -115,8 +119,8 @@ class About:
     adapters: str | None = None  # why the adapters can't take the spaces
     unseen: list[str] = field(default_factory=list)  # parts of the observation that the policy doesn't get
     reset_parameters: dict[str, Any] | None = None  # their defaults; None where any keyword is taken
-    numbers: dict[str, float] = field(default_factory=dict)  # of the config and the attributes
-    shared: list[str] = field(default_factory=list)  # mutable class attributes and globals
+    numbers: dict[str, float] = field(default_factory=dict)  # of the config, the attributes and the time limit
+    own_spec: str | None = None  # what the user's source sets self.spec to
     uses_order: bool = False  # the source uses sets or hashes, whose order differs from process to process
 
     def declared(self) -> Iterator[tuple[str, Any]]:
@@ -132,8 +136,10 @@ class Replays:
     again: Episode  # seed 0 once more on that copy, after an episode that was broken off
     mixed_old: Episode  # seed 1 on the second copy, in turns with ...
     mixed_new: Episode  # ... seed 0 on a third, fresh copy
+    indexed: Episode | None = None  # seed 0 on a copy with another worker_index and vector_index
     suspects: list[str] = field(default_factory=list)  # where chance may come from
-    changed: list[str] = field(default_factory=list)  # attributes that differ between a used and a fresh copy
+    changed: list[str] = field(default_factory=list)  # what a used copy has otherwise after `reset`, likely ones first
+    shared: list[str] = field(default_factory=list)  # what all copies share, and has changed
 
 
 @dataclass

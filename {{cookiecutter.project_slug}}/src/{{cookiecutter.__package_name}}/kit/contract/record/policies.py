@@ -32,7 +32,8 @@ class Policy:
 
         def choose(obs: Any, info: Any) -> Any:
             mask = mask_in(obs, info)
-            if self.action is not None and _allows(mask, space, self.action):
+            start = int(getattr(space, "start", 0)) if isinstance(space, spaces.Discrete) else 0
+            if self.action is not None and allows(mask, self.action, start) is not False:
                 return copy_value(self.action)
             if mask is not None or not held:
                 held[:] = [sample(space, mask)] * self.hold
@@ -65,11 +66,16 @@ def mask_in(obs: Any, info: Any) -> Any:
     return None
 
 
-def _allows(mask: Any, space: Any, action: Any) -> bool:
-    """Tells whether a mask allows an action; one of another space than Discrete is not looked at."""
-    if mask is None or not isinstance(space, spaces.Discrete):
-        return True
-    return bool(dict(enumerate(mask)).get(int(action) - int(space.start), True))
+def allows(mask: Any, action: Any, start: int = 0) -> bool | None:
+    """Tells whether a mask allows an action; None where there is none, or it is of another space than Discrete."""
+    if not isinstance(mask, np.ndarray) or not isinstance(action, int | np.integer):
+        return None
+    return dict(enumerate(mask.astype(bool).tolist())).get(int(action) - start)
+
+
+def mask_allowed(episode: Any, step: int, action: Any) -> bool:
+    """Tells whether an action mask was there before a step of an episode, and allows the action."""
+    return allows(episode.mask if step == 1 else episode.steps[step - 2].mask, action) is True
 
 
 def constant_policies(space: Any, limit: int = 6) -> list[Policy]:

@@ -1,7 +1,6 @@
 """One environment under study: its copies, and how they are made and played."""
 
 import copy
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from .episodes import Play
 from .locations import described, unwrapped
 from .model import Build, Episode, NotJudged
 from .policies import RANDOM, Policy, constant_policies
+from .state import State, shared_state
 from .surroundings import Events, quietly, snapshot
 from .targets import Keywords, WorkerConfig, make
 from .values import attribute, copy_value, size_in_bytes
@@ -34,15 +34,14 @@ class Plan:
 
 
 GRADES = (  # (seconds a step below which the plan holds, plan)
-    (0.00005, Plan(total=5000, cap=1200, small=150, resets=12, longest=21_000)),
-    (0.0003, Plan(total=5000, cap=1200, small=150, resets=12, longest=5000)),
-    (0.001, Plan(total=1600, cap=500, small=80, resets=12, longest=1500)),
-    (0.004, Plan(total=500, cap=250, small=30, resets=10)),
+    (0.0005, Plan(total=3000, cap=600, small=100, resets=10, longest=21_000)),
+    (0.004, Plan(total=3000, cap=600, small=100, resets=10)),
     (0.015, Plan(total=180, cap=80, small=12, resets=6)),
     (0.06, Plan(total=80, cap=40, small=5, resets=4)),
     (0.3, Plan(total=24, cap=12, small=3, resets=3)),
     (float("inf"), Plan(total=6, cap=3, small=1, resets=2)),
 )
+THOROUGH = Plan(total=20_000, cap=3000, small=300, resets=20, longest=25_000)
 MEMORY_BYTES = 48_000_000  # room for recorded observations
 
 
@@ -53,7 +52,7 @@ class Recorder:
 
     def __init__(self, request: dict[str, Any], heartbeat: Heartbeat, writer: RecordWriter) -> None:
         self.heartbeat, self.writer = heartbeat, writer
-        self.config, self.quick = request["config"], request["quick"]
+        self.config, self.quick, self.thorough = (request[name] for name in ("config", "quick", "thorough"))
         self.cap: int | None = request["cap"]  # steps that an episode may have, where a longer one ended the process
         self.without: list[str] = request["without"]  # probes to leave out, or "close" where that ends the process
         self.events = Events()
@@ -62,6 +61,7 @@ class Recorder:
         self.main_config: Any = None  # the config object that it, and all further copies, were made from
         self.config_before: Any = None
         self.first_spaces: dict[str, Any] = {}
+        self.first_shared: State = {}  # what all copies share, before there was a second one
         self.slow_to_build, self.only_one = False, bool(request["only_one"])
         self.spare: list[Any] = []  # copies that have not been reset, for who needs one
         self.episodes: list[Episode] = []
@@ -91,12 +91,13 @@ class Recorder:
                 break
         else:
             raise NotJudged("the constructor raises")
+        self.first_shared = shared_state(self.env)
         if not self.only_one:
             self.keep(self.build("second", self.main_config))
             if self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS:  # the first one may have imported a library
                 self.builds[name].seconds = min(self.builds[name].seconds, self.builds["second"].seconds)
             self.only_one = self.builds["second"].error is not None
-        self.slow_to_build = self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS
+        self.slow_to_build = self.builds[name].seconds > SLOW_CONSTRUCTOR_SECONDS and not self.thorough
         for space in ("observation_space", "action_space"):
             self.first_spaces[space] = copy_value(attribute(self.env, space))
 
@@ -117,7 +118,9 @@ class Recorder:
     def require(self, copies: bool, steps: bool) -> None:
         """Raises NotJudged where a probe lacks what it needs: cheap copies, or an environment that can be stepped."""
         if copies and (self.slow_to_build or self.only_one):
-            raise NotJudged("the constructor is slow" if self.slow_to_build else "no second copy can be made")
+            raise NotJudged(
+                f"{NotJudged.CUT}: the constructor is slow" if self.slow_to_build else "no second copy can be made"
+            )
         if steps and not any(episode.steps for episode in self.episodes):
             raise NotJudged("no step could be made")
 
@@ -131,8 +134,9 @@ class Recorder:
         """Returns how much may be played, as fast as the episodes were so far."""
         seconds = [step.seconds for episode in self.episodes for step in episode.steps]
         first = self.episodes[0] if self.episodes else Episode(0, RANDOM, None)
-        pace = max(statistics.median(seconds or [0.0]), first.reset_seconds / 30)
-        plan = next(plan for limit, plan in GRADES if pace < limit)
+        typical = sorted(seconds or [0.0])[len(seconds) // 4]  # below the median, as a busy machine only slows down
+        pace = max(typical, first.reset_seconds / 30)
+        plan = THOROUGH if self.thorough else next(plan for limit, plan in GRADES if pace < limit)
         room = MEMORY_BYTES // max(size_in_bytes(first.obs), 1)
         total = max(min(int(plan.total * (0.2 if self.quick else 1.0)), room), 4)
         cap, longest = min(plan.cap, total), min(plan.longest, room)

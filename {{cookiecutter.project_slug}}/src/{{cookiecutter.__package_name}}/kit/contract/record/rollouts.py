@@ -1,21 +1,23 @@
 """The passes in which the environment plays; most judges look at what they recorded."""
 
+import copy
 from itertools import product, zip_longest
 from typing import Any
 
-import numpy as np
-
-from ...spaces.membership import short
 from .compare import stale
 from .episodes import Play
-from .locations import attributes, unwrapped
+from .locations import unwrapped
 from .model import Episode, NotJudged, Replays, Starts
 from .policies import ACTION_REPEAT, RANDOM, Policy
 from .recorder import Recorder
+from .state import changed, own_state, shared_state
 from .surroundings import seed_global
+from .targets import WorkerConfig
 from .values import digest
 
 PACE_STEPS = 10  # after so many steps the pace is known
+WHOLE = 2  # so many episodes after the first are played to their end, if that has one
+MORE_SEEDS = 1000  # from here on, of episodes that look for another reward
 EXTRA_SEEDS = range(20, 35)  # of further random episodes, as long as the plan's steps last
 
 
@@ -29,8 +31,16 @@ def record_rollouts(recorder: Recorder) -> None:
     for index, (policy, seed) in enumerate(queue):
         if left <= 0 or index > plan.resets * 3:
             break
-        last = _next_episode(recorder, last, policy, seed, min(plan.cap, max(left // (len(queue) - index), 2)))
+        fair = max(left // (len(queue) - index), 2)
+        whole = index < WHOLE and recorder.episodes[0].ended
+        last = _next_episode(recorder, last, policy, seed, plan.cap if whole else min(plan.cap, fair))
         left -= len(last.episode.steps) + 1
+    rewards = {repr(step.reward) for episode in recorder.episodes for step in episode.steps}
+    seed = MORE_SEEDS
+    while left > 0 and len(rewards) == 1 and last.episode.ended and not recorder.quick:  # is it sparse, or none at all?
+        last = _next_episode(recorder, last, RANDOM, seed, min(plan.cap, left))
+        rewards |= {repr(step.reward) for step in last.episode.steps}
+        left, seed = left - len(last.episode.steps) - 1, seed + 1
     longest = recorder.plan_by_pace().longest
     if longest > plan.cap and not recorder.quick and not any(e.ended or e.error for e in recorder.episodes):
         last = _next_episode(recorder, last, RANDOM, 6, longest)
@@ -80,7 +90,9 @@ def record_replays(recorder: Recorder) -> Replays:
     small = recorder.plan.small
     second = recorder.another()
     seed_global(22)
+    states = [shared_state(second)]
     alone = recorder.play(second, 0, small)
+    states.append(shared_state(second))
     recorder.play(second, 7, max(small // 10, 2), number=2)
     again = recorder.play(second, 0, small, number=3)
     third = recorder.another()
@@ -89,9 +101,18 @@ def record_replays(recorder: Recorder) -> Replays:
     for _ in zip_longest(*(play.moves(small) for play in turns)):
         pass
     replays = Replays(alone, again, turns[0].close(), turns[1].close(), suspects=_suspects(recorder))
+    if not (recorder.quick or recorder.slow_to_build or recorder.only_one or recorder.builds["context"].error):
+        config = WorkerConfig(copy.deepcopy(recorder.config), worker_index=2, vector_index=3)
+        indexed = recorder.build("indexed", config)
+        if indexed is not None:
+            seed_global(22)
+            replays.indexed = recorder.play(indexed, 0, small)
+            recorder.release(indexed)
+    states.append(shared_state(second))
+    replays.shared = list(dict.fromkeys([*changed(*states), *changed(recorder.first_shared, states[-1])]))
     recorder.release(second, third)
     if stale(recorder.episodes, again) is not None:
-        replays.changed = _changed_attributes(recorder)
+        replays.changed = _leaks(recorder, replays.shared)
     return replays
 
 
@@ -110,14 +131,16 @@ def _suspects(recorder: Recorder) -> list[str]:
     return found
 
 
-def _changed_attributes(recorder: Recorder) -> list[str]:
-    """Returns the attributes that differ between a used and a fresh copy: candidates for what leaks."""
+def _leaks(recorder: Recorder, shared: list[str]) -> list[str]:
+    """Returns what a used copy has otherwise than a fresh one after `reset`: first what `reset` has not touched."""
     policy = (recorder.constant_policies(2)[-1:] or [RANDOM])[0]
-    recorder.play(recorder.env, 0, 4, policy)
-    fresh, used = attributes(recorder.another()), attributes(recorder.env)
-    kinds = (int, float, str, bool, list, dict, tuple, set, np.ndarray)
-    names = [name for name, value in used.items() if isinstance(value, kinds) and not name.startswith("_np_random")]
-    return [name for name in names if short(fresh.get(name)) != short(used[name])]
+    recorder.play(recorder.env, 7, recorder.plan.small, policy)
+    before, fresh = own_state(recorder.env), recorder.another()
+    for env in (fresh, recorder.env):
+        recorder.play(env, 0, 0)
+    after = own_state(recorder.env)
+    differ, touched = changed(own_state(fresh), after), changed(before, after)
+    return [*(name for name in differ if name not in touched), *shared, *(name for name in differ if name in touched)]
 
 
 def record_starts(recorder: Recorder) -> Starts:

@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from itertools import takewhile
@@ -32,8 +33,10 @@ class Keywords(dict[str, Any]):
 def load(text: str) -> Callable[..., Any]:
     """Returns the class or creator that a target names; raises UsageError if there is none, or importing it raises."""
     place, _, attribute = text.rpartition(":")
+    if re.search(r"-v\d+$", attribute):
+        return _registered(place, attribute)
     if not place or not attribute:
-        raise UsageError(f"TARGET must read module:attr or file.py:attr, got {text!r}")
+        raise UsageError(f"TARGET must read module:attr, file.py:attr or an ID such as CartPole-v1, got {text!r}")
     try:
         if place.endswith(".py"):
             module = _from_file(Path(place).resolve())
@@ -54,6 +57,21 @@ def load(text: str) -> Callable[..., Any]:
     if not callable(thing):
         raise UsageError(f"{text} is a {type(thing).__name__}; expected a class or a function of one config")
     return thing
+
+
+def _registered(place: str, name: str) -> Callable[..., Any]:
+    """Returns what makes an environment that is registered with Gymnasium, by a module if one is named."""
+    try:
+        if place:
+            importlib.import_module(place)
+        gymnasium.spec(name)
+    except (ImportError, gymnasium.error.Error) as error:
+        raise UsageError(f"{described(error)}; write MODULE:{name} if importing a module registers it") from error
+
+    def make(config: Any = None, render_mode: str | None = None) -> Any:
+        return gymnasium.make(name, render_mode=render_mode, disable_env_checker=True, **(config or {}))
+
+    return make
 
 
 def _from_file(path: Path) -> Any:

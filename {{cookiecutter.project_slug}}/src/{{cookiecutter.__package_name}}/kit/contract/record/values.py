@@ -1,6 +1,7 @@
 """Copies, comparisons and checksums of observations, actions and whatever else an environment returns."""
 
 import copy
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -69,8 +70,13 @@ def size_in_bytes(value: Any) -> int:
 
 def digest(value: Any) -> int:
     """Returns a checksum that is the same in every process (unlike `hash`)."""
-    parts = [(path, leaf.tobytes() if isinstance(leaf, np.ndarray) else repr(leaf)) for path, leaf in leaves(value)]
+    parts = [(path, leaf.tobytes() if isinstance(leaf, np.ndarray) else _text(leaf)) for path, leaf in leaves(value)]
     return zlib.crc32(repr(sorted(parts, key=lambda part: part[0])).encode())
+
+
+def _text(leaf: Any) -> str:
+    text = repr(leaf)
+    return re.sub(r" at 0x\w+", "", text) if " at 0x" in text else text  # an object's address
 
 
 def truth(flag: Any) -> bool:
