@@ -9,7 +9,7 @@ KIT := --config pyproject.toml --config "exclude=[]" "{{cookiecutter.project_slu
 QUICK := $(addprefix tests/test_,$(addsuffix .py,bake questions readme kit kit_config kit_tracebacks contract_judges \
 	spaces_as_gymnasium))
 # A file's tests share what they have baked and trained: they stay in one process.
-PYTEST := $(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile
+PYTEST := $(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-quick test-all lint
 

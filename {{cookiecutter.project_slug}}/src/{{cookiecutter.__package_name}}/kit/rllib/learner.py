@@ -152,7 +152,7 @@ class PPOLearner(PPOTorchLearner):
         squares = (values - batch[Columns.VALUE_TARGETS]).square().clamp(max=self.config.vf_clip_param)
         value_loss = squares.mean() / variance
         entropy_coeff = self.entropy_coeff_schedulers_per_module[module_id].get_current_value()
-        with torch.set_grad_enabled(entropy_coeff != 0):
+        with torch.set_grad_enabled(bool(entropy_coeff != 0)):
             entropy = actor.entropy(outputs).mean()
         loss = policy_loss + self.config.vf_loss_coeff * value_loss - entropy_coeff * entropy
         with torch.no_grad():

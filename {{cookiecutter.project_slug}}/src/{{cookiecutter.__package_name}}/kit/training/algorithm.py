@@ -94,8 +94,14 @@ class RestartableAlgorithm:
         if self.self_play and self.algorithm:
             self.self_play.after_iteration(self.algorithm, iteration, env_steps)
 
-    def leave_ray(self) -> None:
-        """Ends Ray's processes in a thread, which `stop` waits for: it takes a second, in which results can be written."""
+    def leave_ray(self, close: bool) -> None:
+        """Ends Ray's processes in a thread, which `stop` waits for: it takes a second, in which results can be written.
+
+        Args:
+            close: the environment first.
+        """
+        if close:
+            self.stop()
         algorithm = self.algorithm
 
         def leave() -> None:

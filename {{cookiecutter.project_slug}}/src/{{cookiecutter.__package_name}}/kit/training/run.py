@@ -153,9 +153,7 @@ class Run:
             raise
         finally:
             with interrupt.ending():
-                if self.task.only_one:
-                    algorithm.stop()  # closes its copy, before the evaluation makes one
-                algorithm.leave_ray()
+                algorithm.leave_ray(close=self.task.only_one)  # its copy, before the evaluation makes one
                 unwritten = end(reason)
                 if self.storage and loop.status.iteration:
                     unwritten = self.storage.copy(self.folder, loop.status.iteration) or unwritten
