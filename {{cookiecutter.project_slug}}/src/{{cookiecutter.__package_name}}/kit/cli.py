@@ -5,6 +5,7 @@
 
 import argparse
 import difflib
+import gc
 import json
 import math
 import sys
@@ -119,4 +120,5 @@ def run(command: Callable[[], int]) -> NoReturn:
         code = 1
     except KeyboardInterrupt:
         code = 130
+    gc.freeze()  # or Python, as it ends, searches all that torch and RLlib hold for garbage: a second
     sys.exit(code)

@@ -1,5 +1,6 @@
 """Ray: on this machine, or on a cluster that is there already."""
 
+import gc
 import importlib
 import logging
 import math
@@ -63,15 +64,18 @@ def start_ray(address: str | None, task: Task, idle_workers: bool = True) -> Non
             os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     import ray
 
+    gc.disable()  # modules are no garbage, and searching them for some takes a third of the time of their imports
     meanwhile = ThreadPoolExecutor(1)
     imports = [meanwhile.submit(importlib.import_module, name) for name in MEANWHILE]
     try:
         _init_ray(address, task)
         for one in imports:
             one.result()  # raises what the import has
+        import ray.rllib.algorithms.ppo  # noqa: F401
     finally:
         meanwhile.shutdown(cancel_futures=True)
-    import ray.rllib  # noqa: F401
+        gc.freeze()
+        gc.enable()
     import torch
 
     quieten()  # the import has set levels
