@@ -301,7 +301,10 @@ def test_starter_passes_its_api_test(multi_agent: BakedProject) -> None:
     way_out = docs_of(multi_agent)[1]
     seeds = "from pettingzoo.test import parallel_seed_test\nparallel_seed_test(lambda: ToPettingZoo(TASK.make()))\n"
     done = multi_agent.run("-c", f"{way_out}{seeds}", check=True)
-    assert "Passed Parallel API test" in done.stdout and "Warning" not in done.stderr
+    assert "Passed Parallel API test" in done.stdout
+    # PettingZoo plays at random: now and then an episode is over before the scout has come.
+    warned = [line for line in done.stderr.splitlines() if "Warning: " in line]
+    assert all("No agents present but not all possible_agents" in line for line in warned), done.stderr
 
 
 @pytest.mark.slow
