@@ -29,15 +29,20 @@ def actor_critic(observation_space: gym.Space[Any], action_space: gym.Space[Any]
     )
 
 
+def disturbed(seen: str, chosen: str) -> tuple[Any, Any]:
+    """Returns networks whose outputs differ, and observations for them."""
+    module = actor_critic(SEEN[seen], CHOSEN[chosen])
+    for parameter in module.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return module, batch_of(SEEN[seen], 64)
+
+
 # The networks
 
 
 @pytest.mark.parametrize(("seen", "chosen"), PAIRS)
 def test_most_likely_action_is_rllibs_own(seen: str, chosen: str) -> None:
-    module = actor_critic(SEEN[seen], CHOSEN[chosen])
-    for parameter in module.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    observations = batch_of(SEEN[seen], 64)
+    module, observations = disturbed(seen, chosen)
     if seen == "mask":
         observations["action_mask"][:, 2] = 1  # an episode goes on only where something is allowed
     outputs = module.forward_inference({"obs": observations})["action_dist_inputs"]
@@ -52,10 +57,7 @@ def test_most_likely_action_is_rllibs_own(seen: str, chosen: str) -> None:
 
 @pytest.mark.parametrize(("seen", "chosen"), PAIRS)
 def test_probabilities_and_entropies_are_rllibs_own(seen: str, chosen: str) -> None:
-    module = actor_critic(SEEN[seen], CHOSEN[chosen])
-    for parameter in module.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    observations = batch_of(SEEN[seen], 64)
+    module, observations = disturbed(seen, chosen)
     if seen == "mask":
         observations["action_mask"][:, ::2] = 1  # each choice has a value that is allowed
     outputs = module.actor(observations)
