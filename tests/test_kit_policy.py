@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -210,7 +209,7 @@ def test_saved_policy_acts_as_before(run: Path) -> None:
         assert policy(observation) == expected + 1  # the environment counts its actions from 1
         observation = env.step(policy(observation))[0]
     assert torch.equal(torch.get_rng_state(), state)
-    assert float(policy.actor.observation_statistics.count) == 64
+    assert float(policy.actor.observation_statistics["vector"].count) == 64
     assert policy.facts["model_config"] == MODEL_CONFIG
 
 
@@ -487,10 +486,41 @@ def test_policies_need_no_ray(module: str, without: set[str]) -> None:
 
 
 def test_summary_names_the_networks_and_why() -> None:
-    summary = networks.network_summary
+    numbers = {**MODEL_CONFIG, "train_batch_size_per_learner": 2048, "num_epochs": 4, "lr": 3e-4}
     both = spaces.Dict({"action_mask": spaces.MultiBinary(2), "image_0": IMAGE, "vector": VECTOR})
-    assert summary(VECTOR, MODEL_CONFIG) == "policy and value network: 64 x 64 tanh units for 4 numbers"
-    assert summary(IMAGE, MODEL_CONFIG) == "policy and value network: convolutions for the 10 x 8 x 3 pixels of image"
-    assert re.search(
-        r"10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers", summary(both, MODEL_CONFIG)
-    )
+    for seen, networks_of in (
+        (VECTOR, "64 x 64 tanh units for 4 numbers"),
+        (IMAGE, "convolutions and 256 features for the 10 x 8 x 3 pixels of image"),
+        (
+            both,
+            "convolutions and 256 features for the 10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers",
+        ),
+    ):
+        summary = networks.network_summary(seen, numbers)
+        assert summary == f"policy and value network: {networks_of}; 4 passes over 2,048 steps, step size from 0.0003"
+
+
+@pytest.mark.parametrize(
+    ("side", "filters", "features"), [(5, [16], 144), (16, [16], 3136), (24, [32, 64], 2304), (84, [32, 64, 64], 2304)]
+)
+def test_convolutions_fit_the_image(side: int, filters: list[int], features: int) -> None:
+    seen = spaces.Box(0, 255, (side, side, 3), np.uint8)
+    network = networks.Network(seen, 2, **MODEL_CONFIG, head_gain=1.0)
+    layers = list(network.images["image"])
+    assert [layer.out_channels for layer in layers if isinstance(layer, torch.nn.Conv2d)] == filters
+    assert layers[-2].in_features == features
+    assert networks.image_side([VECTOR, spaces.Dict({"image_0": seen, "vector": VECTOR})]) == side
+    assert networks.image_side([VECTOR]) == 0
+
+
+def test_images_are_seen_at_one_scale() -> None:
+    """Bytes of 0 to 10, as MiniGrid's, look as those of 0 to 250 do; 0 stays 0, and a darker batch changes nothing."""
+    dim = torch.randint(0, 11, (64, 10, 8, 3), dtype=torch.uint8)
+    for images in (dim, 25 * dim, dim * -2.5):
+        actor = actor_module.Actor(IMAGE, spaces.Discrete(2), MODEL_CONFIG)
+        for batch in (images, images // 2):
+            actor.observe(batch)
+        sign = -1 if images.min() < 0 else 1
+        torch.testing.assert_close(actor.normalized(images), sign * dim.float() / 10)
+    unseen = actor_module.Actor(IMAGE, spaces.Discrete(2), MODEL_CONFIG)
+    torch.testing.assert_close(unseen.normalized(dim), dim / 255)

@@ -12,9 +12,9 @@ from gymnasium import spaces
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ..spaces import ACTION_MASK, VECTOR
-from .networks import Network
-from .normalization import RunningStatistics
+from ..spaces import ACTION_MASK
+from .networks import Network, parts_of
+from .normalization import Largest, RunningStatistics
 
 _FARTHEST = 10.0  # standard deviations from the mean; what lies beyond would drown everything else
 _FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradient is 0 rather than NaN
@@ -24,7 +24,7 @@ class Actor(nn.Module):
     """All that it takes to act: the statistics of the observations, the policy network and the spread of real actions.
 
     A discrete choice gets a logit a value; a real number gets a mean, and a learnt spread that is the same everywhere.
-    Images are scaled already and stay as they are; the vector in an observation is normalised.
+    The vector in an observation is normalised number by number, an image by the largest number seen in any.
 
     Args:
         observation_space: as the adapters make it.
@@ -44,8 +44,10 @@ class Actor(nn.Module):
         # Near-even first actions explore; a value head of ordinary size learns at once (Andrychowicz et al. 2021).
         self.policy = Network(observation_space, outputs, **self.model_config, head_gain=0.01)
         self.log_std = nn.Parameter(torch.zeros(self.reals))
-        size = self.policy.vector_size
-        self.observation_statistics = RunningStatistics((size,)) if size else None
+        self.observation_statistics = nn.ModuleDict()
+        for name, shape in parts_of(observation_space).items():
+            is_image = len(shape) > 1
+            self.observation_statistics[name] = Largest(expected=255.0) if is_image else RunningStatistics(shape)
 
     def forward(self, observation: Any) -> torch.Tensor:
         """Returns the logits, then the means, then the logarithms of the spreads, shape (batch, n).
@@ -118,17 +120,25 @@ class Actor(nn.Module):
 
     def observe(self, observation: Any) -> None:
         """Takes a batch of observations into the statistics."""
-        if self.observation_statistics is not None:
-            self.observation_statistics.update(observation[VECTOR] if isinstance(observation, dict) else observation)
+        for statistics, values in self._parts(observation):
+            statistics.update(values)
 
     def normalized(self, observation: Any) -> Any:
         """Returns the observations as the networks take them."""
-        statistics = self.observation_statistics
-        if statistics is None:
-            return observation
-        vector = observation[VECTOR] if isinstance(observation, dict) else observation
-        vector = ((vector - statistics.mean) / statistics.deviation).clamp(-_FARTHEST, _FARTHEST)
-        return {**observation, VECTOR: vector} if isinstance(observation, dict) else vector
+        parts = [
+            values.sub(statistics.mean).div_(statistics.deviation).clamp_(-_FARTHEST, _FARTHEST)
+            for statistics, values in self._parts(observation)
+        ]
+        if not isinstance(observation, dict):
+            return parts[0]
+        return {**observation, **dict(zip(self.observation_statistics, parts, strict=True))}
+
+    def _parts(self, observation: Any) -> list[tuple[RunningStatistics, torch.Tensor]]:
+        """Returns the statistics of each part of an observation, with the part."""
+        return [
+            (statistics, observation[key] if isinstance(observation, dict) else observation)
+            for key, statistics in self.observation_statistics.items()
+        ]
 
 
 def require_finite(outputs: torch.Tensor, observation: Any) -> torch.Tensor:
