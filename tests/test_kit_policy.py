@@ -271,7 +271,7 @@ def not_finite(folder: Path) -> None:
     [
         (half, "is damaged: SafetensorError"),
         (not_finite, "is damaged: ValueError: weights that are not finite"),
-        (damaged_facts(format=1), "has format 1, this version of the kit reads 2"),
+        (damaged_facts(format=1), "has format 1, this version of the kit reads 3"),
         (damaged_facts(format=None), "has format None"),
         (damaged_facts(spaces=None), "is not what train writes: it has no 'spaces'"),
         (damaged_facts(model_config={"hidden_units": [10**9], "image_features": 1}), "size mismatch"),

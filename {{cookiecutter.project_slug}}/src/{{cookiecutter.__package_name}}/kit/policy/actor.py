@@ -16,7 +16,6 @@ from ..spaces import ACTION_MASK
 from .networks import Network, parts_of
 from .normalization import Largest, RunningStatistics
 
-_FARTHEST = 10.0  # standard deviations from the mean; what lies beyond would drown everything else
 _FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradient is 0 rather than NaN
 
 
@@ -120,25 +119,16 @@ class Actor(nn.Module):
 
     def observe(self, observation: Any) -> None:
         """Takes a batch of observations into the statistics."""
-        for statistics, values in self._parts(observation):
-            statistics.update(values)
+        for name, statistics in self.observation_statistics.items():
+            statistics.update(observation[name] if isinstance(observation, dict) else observation)
 
     def normalized(self, observation: Any) -> Any:
         """Returns the observations as the networks take them."""
-        parts = [
-            values.sub(statistics.mean).div_(statistics.deviation).clamp_(-_FARTHEST, _FARTHEST)
-            for statistics, values in self._parts(observation)
-        ]
         if not isinstance(observation, dict):
-            return parts[0]
-        return {**observation, **dict(zip(self.observation_statistics, parts, strict=True))}
-
-    def _parts(self, observation: Any) -> list[tuple[RunningStatistics, torch.Tensor]]:
-        """Returns the statistics of each part of an observation, with the part."""
-        return [
-            (statistics, observation[key] if isinstance(observation, dict) else observation)
-            for key, statistics in self.observation_statistics.items()
-        ]
+            (statistics,) = self.observation_statistics.values()
+            return statistics.normalized(observation)
+        parts = {name: one.normalized(observation[name]) for name, one in self.observation_statistics.items()}
+        return observation | parts
 
 
 def require_finite(outputs: torch.Tensor, observation: Any) -> torch.Tensor:

@@ -95,10 +95,11 @@ def _convolutions(shape: tuple[int, ...], features: int) -> nn.Module:
     filters, side = 32, max(height, width)
     if side <= SMALL_SIDE:
         layers += [_orthogonal(nn.Conv2d(channels, 16, 3), 2**0.5), nn.ReLU()]
+        side = 0  # it stays as large as it is
     if side > 48:
         layers += [_orthogonal(nn.Conv2d(channels, filters, 8, stride=4, padding=4), 2**0.5), nn.ReLU()]
         channels, filters, side = filters, 64, side // 4 + 1
-    while SMALL_SIDE < max(height, width) and side > 8:
+    while side > 8:
         layers += [_orthogonal(nn.Conv2d(channels, filters, 3, stride=2, padding=1), 2**0.5), nn.ReLU()]
         channels, filters, side = filters, 64, (side + 1) // 2
     layers.append(nn.Flatten())
