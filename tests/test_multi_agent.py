@@ -520,18 +520,6 @@ def test_keep_going_trains_on_after_failures(own: BakedProject) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runners", ["0", "2"])
-def test_starter_is_solved(multi_agent: BakedProject, runners: str) -> None:
-    name = f"solved-{runners}"
-    done = multi_agent.command(
-        "train", "--name", name, "--num-env-runners", runners, "--max-seconds", "120", check=True
-    )
-    assert "solved: the mean return" in done.stdout, done.stdout
-    report = json.loads(multi_agent.command("evaluate", name, "--episodes", "50", "--json", check=True).stdout)
-    assert report["policy"]["mean"] > 0.6 > 0 > report["random"]["mean"]
-
-
-@pytest.mark.slow
 def test_self_play_keeps_its_opponents_when_it_goes_on(own: BakedProject) -> None:
     rewrite(
         own,
