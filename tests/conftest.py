@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,11 @@ class BakedProject:
         """Returns a run's summary.json."""
         return json.loads(self.read(f"runs/{run}/summary.json"))
 
+    def typed(self, words: str) -> list[str]:
+        """Returns what its README's table says to type after `python`, in the first command that has these words."""
+        commands = re.findall(r"(?m)^\| `python (-m .*?)`", self.read("README.md"))
+        return shlex.split(next(command for command in commands if words in command))
+
     def files(self) -> set[str]:
         """Returns the paths of all its files."""
         return {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
@@ -72,9 +78,9 @@ class BakedProject:
         return self
 
     def copy(self, folder: Path) -> "BakedProject":
-        """Returns a copy of it in `folder`, with its runs and a virtual environment that imports the copy."""
+        """Returns a copy of it in `folder`, without its runs, whose virtual environment imports the copy."""
         copy = BakedProject(folder / self.path.name, self.package)
-        shutil.copytree(self.path, copy.path, symlinks=True)
+        shutil.copytree(self.path, copy.path, symlinks=True, ignore=shutil.ignore_patterns("runs", ".git"))
         old, new = str(self.path).encode(), str(copy.path).encode()
         for file in (copy.path / ".venv").rglob("*"):
             if not file.is_symlink() and file.is_file() and old in (content := file.read_bytes()):

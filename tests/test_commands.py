@@ -1,6 +1,6 @@
 """The commands used wrongly: one line that says what is wrong and what to do, exit code 2, nothing overwritten."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import BakedProject
@@ -9,9 +9,9 @@ COMMANDS = ("check", "train", "evaluate", "play", "export", "serve", "benchmark"
 
 
 @pytest.fixture(scope="module")
-def corridor(bake: Callable[..., BakedProject]) -> BakedProject:
+def corridor(corridor: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
     """The worked example, in which nobody has trained yet."""
-    return bake(project_name="Corridor Demo", starter="corridor").install()
+    return corridor.copy(tmp_path_factory.mktemp("commands"))
 
 
 def assert_refused(project: BakedProject, message: str, *command: str, code: int = 2) -> None:
@@ -70,8 +70,8 @@ def test_wrong_use_is_refused(corridor: BakedProject, message: str, command: tup
         ("num_env_runners: 2", "vectorization.toml is not valid TOML"),
     ],
 )
-def test_wrong_toml_is_refused(bake: Callable[..., BakedProject], text: str, message: str) -> None:
-    project = bake(starter="corridor").install()
+def test_wrong_toml_is_refused(corridor: BakedProject, tmp_path: Path, text: str, message: str) -> None:
+    project = corridor.copy(tmp_path)
     (project.path / "vectorization.toml").write_text(text)
     for command in ("train", "benchmark"):
         assert_refused(project, message, command)
