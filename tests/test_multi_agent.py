@@ -471,9 +471,9 @@ def test_starter_trains_and_goes_on(multi_agent: BakedProject) -> None:
 
 
 @pytest.fixture
-def own(bake: Callable[..., BakedProject]) -> BakedProject:
+def own(multi_agent: BakedProject, tmp_path: Path) -> BakedProject:
     """The starter, to be changed."""
-    return bake(project_name="Load Carriers", starter="multi_agent").install()
+    return multi_agent.copy(tmp_path)
 
 
 def rewrite(project: BakedProject, file: str, old: str, new: str) -> None:

@@ -77,10 +77,10 @@ def test_filled_in_stub_is_trained(solved: BakedProject) -> None:
     assert report["policy"]["mean"] > 45
 
 
-def test_checkpoint_of_another_space_is_refused(trained: BakedProject, filled_in: BakedProject) -> None:
-    done = filled_in.command("evaluate", str(trained.path / "runs" / "first"))
+def test_checkpoint_of_another_space_is_refused(solved: BakedProject, corridor: BakedProject) -> None:
+    done = corridor.command("evaluate", str(solved.path / "runs" / "first"))
     assert done.returncode == 2
-    assert "is a policy for corridor_demo/CorridorDemo-v0, not for sign_reader/SignReader-v0" in done.stderr
+    assert "is a policy for sign_reader/SignReader-v0, not for corridor_demo/CorridorDemo-v0" in done.stderr
 
 
 def test_video_of_an_environment_that_does_not_draw_is_refused(solved: BakedProject) -> None:
