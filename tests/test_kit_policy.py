@@ -509,18 +509,23 @@ def test_convolutions_fit_the_image(side: int, filters: list[int], features: int
     layers = list(network.images["image"])
     assert [layer.out_channels for layer in layers if isinstance(layer, torch.nn.Conv2d)] == filters
     assert layers[-2].in_features == features
-    assert networks.image_side([VECTOR, spaces.Dict({"image_0": seen, "vector": VECTOR})]) == side
-    assert networks.image_side([VECTOR]) == 0
+    assert networks.has_small_images([VECTOR, spaces.Dict({"image_0": seen, "vector": VECTOR})]) == (side <= 16)
+    assert not networks.has_small_images([VECTOR])
 
 
 def test_images_are_seen_at_one_scale() -> None:
-    """Bytes of 0 to 10, as MiniGrid's, look as those of 0 to 250 do; 0 stays 0, and a darker batch changes nothing."""
-    dim = torch.randint(0, 11, (64, 10, 8, 3), dtype=torch.uint8)
-    for images in (dim, 25 * dim, dim * -2.5):
+    """Bytes of 0 to 10, as MiniGrid's, look as those of 0 to 250 do, each channel for itself."""
+    dim = torch.randint(0, 11, (64, 10, 8, 3), dtype=torch.uint8) * torch.tensor([1, 1, 0], dtype=torch.uint8)
+    for images in (dim, 25 * dim, dim.float() * -1e4):
         actor = actor_module.Actor(IMAGE, spaces.Discrete(2), MODEL_CONFIG)
-        for batch in (images, images // 2):
-            actor.observe(batch)
-        sign = -1 if images.min() < 0 else 1
-        torch.testing.assert_close(actor.normalized(images), sign * dim.float() / 10)
-    unseen = actor_module.Actor(IMAGE, spaces.Discrete(2), MODEL_CONFIG)
-    torch.testing.assert_close(unseen.normalized(dim), dim / 255)
+        actor.observe(images)
+        seen = actor.normalized(images)
+        torch.testing.assert_close(seen.mean((0, 1, 2)), torch.zeros(3), atol=1e-4, rtol=0)
+        torch.testing.assert_close(seen.std((0, 1, 2)), torch.tensor([1.0, 1.0, 0.0]), atol=1e-3, rtol=0)
+
+
+def test_some_large_images_are_enough_for_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor_module, "_MOST_OBSERVED", 1000)
+    actor = actor_module.Actor(IMAGE, spaces.Discrete(2), MODEL_CONFIG)
+    actor.observe(torch.zeros(64, 10, 8, 3, dtype=torch.uint8))
+    assert 0 < float(actor.observation_statistics["image"].count) * 3 <= 1000

@@ -239,12 +239,14 @@ class Painter(gym.Env[Any, Any]):
     """Shows images, or numbers."""
 
     def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
-        self.observation_space = SEEN[config["seen"]]
+        large = spaces.Box(0, 255, (17, 17, 1), np.uint8)
+        self.observation_space = {**SEEN, "large": large}[config["seen"]]
         self.action_space = CHOSEN["Discrete"]
 
 
 @pytest.mark.parametrize(
-    ("seen", "passes", "entropy"), [("vector", 10, 0.0), ("image", 4, 0.01), ("image and vector", 4, 0.01)]
+    ("seen", "passes", "entropy"),
+    [("vector", 10, 0.0), ("image", 4, 0.01), ("image and vector", 4, 0.01), ("large", 10, 0.0)],
 )
 def test_numbers_are_chosen_from_the_space(seen: str, passes: int, entropy: float) -> None:
     task = Task("kit_rllib/Painter-v0", Painter, None, None, "ppo:ppo_config")

@@ -9,10 +9,10 @@ _SMALLEST = 1e-8  # deviation of a number that has never changed
 _FARTHEST = 10.0  # deviations from the mean; what lies beyond would drown everything else
 
 
-def total(values: torch.Tensor, operation: str = "SUM") -> torch.Tensor:
-    """Returns the sum, or "MAX", of the values of all learners, element by element; where there is one, its own."""
+def total(values: torch.Tensor) -> torch.Tensor:
+    """Returns the sum of the values of all learners, element by element; where there is one, its own."""
     if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(values, getattr(distributed.ReduceOp, operation))
+        distributed.all_reduce(values)
     return values
 
 
@@ -50,21 +50,3 @@ class RunningStatistics(nn.Module):
     def normalized(self, values: torch.Tensor) -> torch.Tensor:
         """Returns values in deviations from the mean, float32."""
         return values.sub(self.mean).div_(self.deviation).clamp_(-_FARTHEST, _FARTHEST)
-
-
-class Largest(RunningStatistics):
-    """The largest number seen so far, negative ones without their sign, in the place of a deviation from a mean of 0.
-
-    Images are divided by it: 0 stays 0, and bytes of 0 to 10, which may mean anything, are as large as those to 255.
-    """
-
-    def __init__(self, expected: float) -> None:
-        super().__init__()
-        self.deviation.fill_(expected)  # until some have been seen
-
-    def update(self, values: torch.Tensor) -> None:
-        """Takes in more values, of any shape."""
-        low, high = values.aminmax()
-        largest = total(torch.maximum(high.float(), -low.float()), "MAX").clamp(min=_SMALLEST)
-        self.deviation.copy_(torch.maximum(largest, self.deviation) if self.count else largest)
-        self.count += len(values)

@@ -15,7 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from ..cli import did_you_mean
 from ..errors import RunError, UsageError, one_line
-from ..policy.networks import image_side, observed
+from ..policy.networks import has_small_images, observed
 from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner
@@ -60,7 +60,7 @@ def algorithm_config(
     if seen is None:
         with closing(task.make_adapted(env_config)) as env:
             seen = observed(env)
-    config.rl_module(model_config={"image_side": image_side(seen)})
+    config.rl_module(model_config={"small_images": has_small_images(seen)})
     try:
         config = task.configured(config)
     except Exception as error:
