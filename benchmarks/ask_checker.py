@@ -49,9 +49,9 @@ def ask(checker: str, make: Callable[[], Any]) -> None:
         parallel_api_test(make(), num_cycles=1000)
         parallel_seed_test(make)
     elif checker.endswith("gymnasium"):
-        from gymnasium.utils.env_checker import check_env
+        from gymnasium.utils import env_checker
 
-        check_env(make(), skip_render_check=checker.startswith("blind"))
+        env_checker.check_env(make(), skip_render_check=checker.startswith("blind"))
     else:
         from stable_baselines3.common.env_checker import check_env
 

@@ -20,7 +20,8 @@ MODELS = {
     "DoorKey": "MiniGrid-DoorKey-5x5-v0",
     "Hopper": "Hopper-v5",
 }
-MISTAKES: list[type[Unbroken]] = [
+KINDS: list[type[Unbroken]] = [Unbroken]
+KINDS += [
     made
     for module in (mistakes_in_values, mistakes_in_behaviour)
     for made in vars(module).values()
@@ -29,7 +30,7 @@ MISTAKES: list[type[Unbroken]] = [
 # The name of the model and the mistake of each mutant, by ID; each model's unbroken one first.
 MUTANTS: dict[str, tuple[str, type[Unbroken]]] = {}
 for _name, _model in MODELS.items():
-    for _mistake in [Unbroken, *MISTAKES]:
+    for _mistake in KINDS:
         if _name not in _mistake.not_in:
             MUTANTS[f"{_name}/{_mistake.__name__}-v0"] = (_name, _mistake)
 for _mutant, (_name, _mistake) in MUTANTS.items():
