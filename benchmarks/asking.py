@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ TIMEOUT_SECONDS = 180
 ASK = Path(__file__).with_name("ask_checker.py")
 QUIET = {"SDL_VIDEODRIVER": "offscreen,dummy", "SDL_AUDIODRIVER": "dummy", "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
 OF_THE_MACHINE = "render_possible_here"  # a finding that the machine can't draw, which is no word on the environment
+THEIRS = {"gymnasium": "Gymnasium `check_env`", "stable_baselines3": "Stable-Baselines3 `check_env`"}
+BOTH, ZOO, OURS = "both together", "PettingZoo's tests", "`check` of this template"
 RANKS = ("caught", "unclear", "missed", "accused", "warned", "clean")  # of several checkers, the first counts
 
 
@@ -27,45 +30,51 @@ class Verdict(NamedTuple):
         return [*(["no answer"] if self.errors is None else self.errors), *self.warnings]
 
 
-Asker = Callable[[str, Any], Verdict]  # of a target and a config; a file's class is written file.py:attr
+# Of a target, a config and the folder to work in; a class in a file is written file.py:attr.
+Asker = Callable[[str, Any, Path], Verdict]
 
 
-def last_json(command: list[str], folder: Path, paths: Collection[str]) -> dict[str, Any] | None:
-    """Runs a command in a folder and reads the last line of its output that is JSON."""
-    environment = {**os.environ, **QUIET, "PYTHONPATH": os.pathsep.join(os.path.abspath(path or ".") for path in paths)}
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith("{"):
-            return json.loads(line)
-    return None
+def variables(paths: Collection[str]) -> dict[str, str]:
+    """Returns the environment variables of a checker's process."""
+    return {**os.environ, **QUIET, "PYTHONPATH": os.pathsep.join(os.path.abspath(path or ".") for path in paths)}
 
 
-def theirs(name: str, python: str, folder: Path, paths: Collection[str]) -> Asker:
+def theirs(name: str, python: str, paths: Collection[str]) -> Asker:
     """Returns a function that asks another library's checker."""
 
-    def ask(target: str, config: Any) -> Verdict:
+    @cache
+    def server(checker: str) -> Any:
+        command = [python, str(ASK), checker, str(TIMEOUT_SECONDS)]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, env=variables(paths), text=True, **pipes)
+
+    def answer(checker: str, *request: Any) -> dict[str, Any] | None:
+        server(checker).stdin.write(json.dumps(request) + "\n")
+        server(checker).stdin.flush()
+        lines = list(iter(server(checker).stdout.readline, ".\n"))
+        return next((json.loads(line) for line in reversed(lines) if line.startswith("{")), None)
+
+    def ask(target: str, config: Any, folder: Path) -> Verdict:
         place = re.sub(r"\.py:\w+$", ".py", target)
-        commands = [[python, str(ASK), checker, place, json.dumps(config)] for checker in (name, f"blind_{name}")]
-        answer = last_json(commands[0], folder, paths)
-        if answer is None and name == "gymnasium" and not place.endswith(".py"):
-            answer = last_json(commands[1], folder, paths)  # without OpenGL, MuJoCo ends the process that renders
-        return Verdict(None, []) if answer is None else Verdict(answer["errors"], answer["warnings"])
+        found = answer(name, str(folder), place, config)
+        if found is None and name == "gymnasium" and not place.endswith(".py"):
+            found = answer(
+                f"blind_{name}", str(folder), place, config
+            )  # without OpenGL, MuJoCo ends the process that renders
+        return Verdict(None, []) if found is None else Verdict(found["errors"], found["warnings"])
 
     return ask
 
 
-def ours(package: str, python: str, folder: Path, paths: Collection[str]) -> Asker:
+def ours(package: str, python: str, paths: Collection[str]) -> Asker:
     """Returns a function that asks the generated project's `check`."""
 
-    def ask(target: str, config: Any) -> Verdict:
+    def ask(target: str, config: Any, folder: Path) -> Verdict:
         command = [python, "-m", f"{package}.check", target, "--config", json.dumps(config), "--json"]
-        answer = last_json(command, folder, paths)
-        if answer is None:
+        how: dict[str, Any] = {"cwd": folder, "env": variables(paths), "timeout": TIMEOUT_SECONDS}
+        try:
+            answer = json.loads(subprocess.run(command, capture_output=True, text=True, **how).stdout)
+        except (subprocess.TimeoutExpired, ValueError):
             return Verdict(None, [])
         texts: dict[str, list[str]] = {"error": [], "warning": []}
         for failure in answer["failures"]:
@@ -96,3 +105,10 @@ def of_broken(verdict: Verdict, expect: str, control: Verdict | None = None) -> 
 
 def _without_numbers(text: str) -> str:
     return re.sub(r"0x[0-9a-f]+|[\d.]+(e-?\d+)?", "#", text)
+
+
+def with_both(outcomes: dict[str, str]) -> dict[str, str]:
+    """Returns the outcomes of all checkers, with that of Gymnasium's and Stable-Baselines3's together before ours."""
+    both = [outcomes[name] for name in THEIRS.values() if name in outcomes]
+    first = {name: outcome for name, outcome in outcomes.items() if name != OURS}
+    return {**first, **({BOTH: min(both, key=RANKS.index)} if both else {}), OURS: outcomes[OURS]}

@@ -30,11 +30,9 @@ from typing import Any
 
 import checker_tables
 import results
-from asking import RANKS, Asker, Verdict, of_broken, of_correct, ours, theirs
+from asking import OURS, THEIRS, ZOO, Asker, Verdict, of_broken, of_correct, ours, theirs, with_both
 
 KEPT = results.RESULTS / "checkers.json"
-THEIRS = {"gymnasium": "Gymnasium `check_env`", "stable_baselines3": "Stable-Baselines3 `check_env`"}
-OURS, ZOO = "`check` of this template", "PettingZoo's tests"
 VERSIONS = (
     "gymnasium", "stable_baselines3", "pettingzoo", "numpy", "minigrid", "highway-env", "MinAtar", "ale-py", "mujoco",
 )  # fmt: skip
@@ -53,24 +51,24 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def askers(python: str, package: str, folder: Path, paths: list[str]) -> dict[str, Asker]:
-    """Returns all checkers by name, which run in a folder."""
-    others = {name: theirs(module, python, folder, paths) for module, name in THEIRS.items()}
-    return {**others, OURS: ours(package, python, folder, paths)}
+def askers(python: str, package: str, paths: list[str]) -> dict[str, Asker]:
+    """Returns all checkers by name."""
+    others = {name: theirs(module, python, paths) for module, name in THEIRS.items()}
+    return {**others, OURS: ours(package, python, paths)}
 
 
 def run_folder(options: argparse.Namespace, package: str, paths: list[str]) -> None:
     """Prints what each checker says of a collection: one line each."""
     counts: dict[str, Counter[str]] = {}
-    corpus = options.folder.resolve()
+    corpus, checkers = options.folder.resolve(), askers(options.python, package, paths)
     files = [path for kind in ("bugs", "good") for path in sorted((corpus / kind).glob("*.py"))]
     for path in (path for path in files if fnmatch.fnmatch(path.stem, options.only)):
         os.chdir(path.parent)
         module = load(path)
         expect, target = getattr(module, "EXPECT", None), f"{path}:{'creator' if hasattr(module, 'creator') else 'Env'}"
         outcomes = {}
-        for name, ask in askers(options.python, package, path.parent, paths).items():
-            verdict = ask(target, module.CONFIG)
+        for name, ask in checkers.items():
+            verdict = ask(target, module.CONFIG, path.parent)
             outcomes[name] = of_correct(verdict) if expect is None else of_broken(verdict, expect)
         for name, outcome in with_both(outcomes).items():
             counts.setdefault(name, Counter())[outcome] += 1
@@ -90,12 +88,6 @@ def load(path: Path) -> Any:
     return module
 
 
-def with_both(outcomes: dict[str, str]) -> dict[str, str]:
-    """Returns the outcomes with that of all other libraries' checkers together, before ours."""
-    both = min((outcome for name, outcome in outcomes.items() if name != OURS), key=RANKS.index)
-    return {**outcomes, "both together": both, OURS: outcomes[OURS]}
-
-
 def run_installable(options: argparse.Namespace, package: str, paths: list[str]) -> None:
     """Asks all checkers about what can be installed, as far as it isn't done."""
     from installable import INSTALLABLE  # late: it needs what a collection of one's own doesn't
@@ -105,40 +97,35 @@ def run_installable(options: argparse.Namespace, package: str, paths: list[str])
     wanted = [one for one in INSTALLABLE if fnmatch.fnmatch(one.target, options.only) and one.target not in done]
     around = results.circumstances(*VERSIONS)
     controls: dict[tuple[str, str], Verdict] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        checkers = askers(options.python, package, Path(folder), paths)
-        zoo = {
-            ZOO: theirs("pettingzoo", options.python, Path(folder), paths),
-            OURS: in_project(checkers[OURS], package, Path(folder)),
-        }
-        for one in wanted:
-            outcomes = {
-                name: look(one, name, ask, controls)
-                for name, ask in (zoo if one.library == "PettingZoo" else checkers).items()
-            }
-            if options.v:
-                print(f"{one.target:44} {[each['outcome'] for each in outcomes.values()]}", flush=True)
-            about = {"library": one.library, "environment": one.target, "mistake": one.mistake}
-            kept.append({**about, "checkers": outcomes, **around})
-            results.save(KEPT, kept)
+    checkers = askers(options.python, package, paths)
+    zoo = {ZOO: theirs("pettingzoo", options.python, paths), OURS: in_project(checkers[OURS], package)}
+    for one in wanted:
+        asked = zoo if one.library == "PettingZoo" else checkers
+        outcomes = {name: look(one, name, ask, controls) for name, ask in asked.items()}
+        if options.v:
+            print(f"{one.target:44} {[each['outcome'] for each in outcomes.values()]}", flush=True)
+        about = {"library": one.library, "environment": one.target, "mistake": one.mistake}
+        kept.append({**about, "checkers": outcomes, **around})
+        results.save(KEPT, kept)
 
 
 def look(one: Any, name: str, ask: Asker, controls: dict[tuple[str, str], Verdict]) -> dict[str, Any]:
     """Returns what a checker makes of an environment, and the first of what it says; controls are asked once each."""
-    verdict = ask(one.target, {})
-    if one.mistake is None:
-        outcome = of_correct(verdict)
-    else:
-        if (one.control, name) not in controls:
-            controls[one.control, name] = ask(one.control, {})
-        outcome = of_broken(verdict, one.expect, controls[one.control, name])
+    with tempfile.TemporaryDirectory() as folder:  # MuJoCo writes its log where it is
+        verdict = ask(one.target, {}, Path(folder))
+        if one.mistake is None:
+            outcome = of_correct(verdict)
+        else:
+            if (one.control, name) not in controls:
+                controls[one.control, name] = ask(one.control, {}, Path(folder))
+            outcome = of_broken(verdict, one.expect, controls[one.control, name])
     return {"outcome": outcome, "says": [text[:200] for text in verdict.said[:3]]}
 
 
-def in_project(ask: Asker, package: str, folder: Path) -> Asker:
+def in_project(ask: Asker, package: str) -> Asker:
     """Returns a function that has a project's `check` look at an environment of PettingZoo, taken in as the docs say."""
 
-    def wrapped(target: str, config: Any) -> Verdict:
+    def wrapped(target: str, config: Any, folder: Path) -> Verdict:
         lines = [
             f"from {package}.kit.multi_agent.pettingzoo import FromPettingZoo",
             f"from {target} import parallel_env",
@@ -146,7 +133,7 @@ def in_project(ask: Asker, package: str, folder: Path) -> Asker:
         lines += ["class Env(FromPettingZoo):", "    make = parallel_env"]
         path = folder / "taken_in.py"
         path.write_text("\n".join(lines), encoding="utf-8")
-        return ask(f"{path}:Env", config)
+        return ask(f"{path}:Env", config, folder)
 
     return wrapped
 

@@ -1,13 +1,14 @@
 """Five environments that anyone can install, each broken one rule at a time; importing this registers all with Gymnasium.
 
 `CartPole/RewardNaN-v0` is CartPole-v1 with the mistake of that class, `CartPole/Unbroken-v0` is made in the same way
-without one.
+without one. A library is imported when an environment of it is made.
 """
 
+import importlib
+from functools import cache, partial
 from typing import Any
 
 import gymnasium as gym
-import minigrid  # noqa: F401  registers MiniGrid
 import mistakes_in_behaviour
 import mistakes_in_values
 from gymnasium.envs.registration import load_env_creator
@@ -29,13 +30,28 @@ KINDS += [
 ]
 # The name of the model and the mistake of each mutant, by ID; each model's unbroken one first.
 MUTANTS: dict[str, tuple[str, type[Unbroken]]] = {}
-for _name, _model in MODELS.items():
-    for _mistake in KINDS:
-        if _name not in _mistake.not_in:
-            MUTANTS[f"{_name}/{_mistake.__name__}-v0"] = (_name, _mistake)
-for _mutant, (_name, _mistake) in MUTANTS.items():
-    _spec = gym.spec(MODELS[_name])
-    _creator: Any = load_env_creator(str(_spec.entry_point))
-    _own = {"model": MODELS[_name], "limit": _spec.max_episode_steps, "metadata": _creator.metadata}
-    _made: Any = type(_mistake.__name__, (_mistake,), {**_own, "__module__": __name__})
-    gym.register(_mutant, entry_point=_made)
+
+
+@cache
+def mutant_class(mutant: str) -> Any:
+    """Returns the class of a model with a mistake."""
+    name, kind = MUTANTS[mutant]
+    if name == "DoorKey":
+        importlib.import_module("minigrid")  # registers it
+    spec = gym.spec(MODELS[name])
+    creator: Any = load_env_creator(str(spec.entry_point))
+    own = {"model": MODELS[name], "limit": spec.max_episode_steps, "metadata": creator.metadata}
+    return type(kind.__name__, (kind,), {**own, "__module__": __name__})
+
+
+def make(mutant: str, render_mode: str | None = None) -> Unbroken:
+    """Returns a mutant."""
+    return mutant_class(mutant)(render_mode=render_mode)
+
+
+for _name in MODELS:
+    for _kind in KINDS:
+        if _name not in _kind.not_in:
+            MUTANTS[f"{_name}/{_kind.__name__}-v0"] = (_name, _kind)
+for _mutant in MUTANTS:
+    gym.register(_mutant, entry_point=partial(make, _mutant))
