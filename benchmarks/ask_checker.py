@@ -51,7 +51,7 @@ def loaded(checker: str) -> Callable[[Callable[[], Any]], None]:
         from pettingzoo.test import parallel_api_test, parallel_seed_test
 
         def both(make: Callable[[], Any]) -> None:
-            parallel_api_test(make(), num_cycles=1000)
+            parallel_api_test(make(), num_cycles=200)
             parallel_seed_test(make)
 
         return both

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-TIMEOUT_SECONDS = 180
+TIMEOUT_SECONDS = 600
 ASK = Path(__file__).with_name("ask_checker.py")
 QUIET = {"SDL_VIDEODRIVER": "offscreen,dummy", "SDL_AUDIODRIVER": "dummy", "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
 OF_THE_MACHINE = "render_possible_here"  # a finding that the machine can't draw, which is no word on the environment

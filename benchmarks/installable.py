@@ -29,7 +29,7 @@ LIBRARIES = {
     "ALE": "ale_py:ALE/Breakout-v5 ale_py:ALE/Pong-v5",
     "PettingZoo": "pettingzoo.classic.rps_v2 pettingzoo.butterfly.cooperative_pong_v6 "
     "pettingzoo.butterfly.knights_archers_zombies_v11 pettingzoo.butterfly.pistonball_v6 pettingzoo.sisl.pursuit_v5 "
-    "pettingzoo.sisl.waterworld_v4 pettingzoo.sisl.multiwalker_v9",
+    "pettingzoo.sisl.multiwalker_v9",
 }
 CORRECT = [Installable(library, target) for library, targets in LIBRARIES.items() for target in targets.split()]
 BROKEN = [

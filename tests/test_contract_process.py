@@ -252,10 +252,11 @@ class Mission(spaces.Space):
         "spaces.Box(-10.0, 10.0, (2,), np.float32)",
         "spaces.Dict({'place': spaces.Box(-10.0, 10.0, (2,), np.float32), 'mission': Mission()})",
     )
-    head = head.replace("return np.array([self.place, self.time / 10], np.float32)",
-                        "return {'place': np.array([self.place, self.time / 10], np.float32), 'mission': 'go'}")  # fmt: skip
-    report = check(head=head)
-    assert not [failure for failure in report.failures if failure.severity == "error"]
+    look = "{'place': np.array([self.place, self.time / 10], np.float32), 'mission': 'go'}"
+    head = head.replace("np.array([self.place, self.time / 10], np.float32)", look)
+    assert found(check(head=head)) == {}  # it always says the same
+    report = check(head=head.replace("'go'", "'left' if self.place < 0 else 'right'"))
+    assert found(report) == {"spaces_trainable": "warning"}
 
 
 @pytest.mark.parametrize("with_init", [True, False], ids=["a package", "a folder"])
