@@ -1,6 +1,7 @@
 """The recorder's process: what it survives, what it says of the machine, and what it finds in rough environments."""
 
 import importlib
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from kit.contract import Report, run_checks
 from kit.contract.process.child import Child
+from kit.contract.record import channel
+from kit.contract.record.channel import HEARTBEAT_BYTES, Heartbeat
 from kit.errors import RunError, UsageError
 
 HEAD = """
@@ -179,6 +182,18 @@ def test_hang_is_told_from_a_busy_machine(waited: float, is_computing: bool, com
     child._last = (7, 100.0, 1.0)
     child._computed = lambda: (is_computing, 1.0 + computed)  # type: ignore[method-assign]
     assert child._waited(100.0 + waited, patience=5.0) is hangs
+
+
+@pytest.mark.skipif(os.name == "nt", reason="read from /proc")
+def test_call_that_waits_for_a_processor_is_not_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "heartbeat").write_bytes(bytes(HEARTBEAT_BYTES))
+    schedule = tmp_path / "schedstat"
+    schedule.write_text("5 1000000000 7")
+    monkeypatch.setattr(Heartbeat, "schedule", schedule)
+    monkeypatch.setattr(channel.time, "perf_counter", iter([10.0, 10.75]).__next__)
+    with Heartbeat(tmp_path / "heartbeat").calling("step", 1) as call:
+        schedule.write_text("9 1500000000 8")
+    assert call.seconds == 0.25
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
