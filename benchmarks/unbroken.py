@@ -21,6 +21,7 @@ class Unbroken(gym.Env[Any, Any]):
         self.render_mode = render_mode
         self._simulator = self.make()
         self._limit: int = self.limit or self._simulator.max_steps
+        self.metadata = self._simulator.metadata
         self.observation_space: spaces.Space[Any] = self._simulator.observation_space
         self.action_space: spaces.Space[Any] = self._simulator.action_space
         self._steps = 0

@@ -32,8 +32,8 @@ LAYERS = [
     {"search", "updating"},
     {"commands"},
 ]
-MOST_LINES = 17_078  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_482
+MOST_LINES = 17_081  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_485
 
 
 def imports(name: str) -> set[str]:
