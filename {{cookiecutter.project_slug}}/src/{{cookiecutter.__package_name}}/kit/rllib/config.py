@@ -15,7 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from ..cli import did_you_mean
 from ..errors import RunError, UsageError, one_line
-from ..policy.networks import has_small_images, observed
+from ..policy.networks import image_side, observed
 from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner
@@ -57,8 +57,8 @@ def algorithm_config(
     config = _base(task, vectorization, seed, env_config or {})
     if task.is_multi_agent:
         config = _for_several_agents(config, task)
-    small_images = has_small_images(_seen(task, env_config) if seen is None else seen)
-    config.rl_module(model_config={"small_images": small_images})
+    side = image_side(_seen(task, env_config) if seen is None else seen)
+    config.rl_module(model_config={"image_side": side})
     try:
         config = task.configured(config)
     except Exception as error:
