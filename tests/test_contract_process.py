@@ -2,9 +2,6 @@
 
 import importlib
 import os
-import signal
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +9,6 @@ from typing import Any
 
 import pytest
 from kit.contract import Report, run_checks
-from kit.contract.process.child import Child
 from kit.contract.record import channel
 from kit.contract.record.channel import HEARTBEAT_BYTES, Heartbeat
 from kit.errors import RunError, UsageError
@@ -167,23 +163,6 @@ def test_end_of_the_process_in_close_leaves_the_other_sections(check: Check) -> 
     assert report.skipped["close_twice"].startswith("the environment ended the process")
 
 
-@pytest.mark.parametrize(
-    ("waited", "is_computing", "computed", "hangs"),
-    [
-        (4.9, True, 4.9, False),
-        (5.1, False, 0.1, True),  # it waits for something
-        (5.1, True, 5.1, True),  # a loop without end
-        (14.9, True, 2.0, False),  # a slow step on a busy machine
-        (15.1, True, 2.0, True),
-    ],
-)
-def test_hang_is_told_from_a_busy_machine(waited: float, is_computing: bool, computed: float, hangs: bool) -> None:
-    child = object.__new__(Child)
-    child._last = (7, 100.0, 1.0)
-    child._computed = lambda: (is_computing, 1.0 + computed)  # type: ignore[method-assign]
-    assert child._waited(100.0 + waited, patience=5.0) is hangs
-
-
 @pytest.mark.skipif(os.name == "nt", reason="read from /proc")
 def test_call_that_waits_for_a_processor_is_not_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "heartbeat").write_bytes(bytes(HEARTBEAT_BYTES))
@@ -194,22 +173,6 @@ def test_call_that_waits_for_a_processor_is_not_slow(tmp_path: Path, monkeypatch
     with Heartbeat(tmp_path / "heartbeat").calling("step", 1) as call:
         schedule.write_text("9 1500000000 8")
     assert call.seconds == 0.25
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
-def test_what_a_process_computes_is_read() -> None:
-    child = object.__new__(Child)
-    child.process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        while child._computed()[1] < 0.2:
-            assert child.process.poll() is None
-        assert child._computed()[0]
-        child.process.send_signal(signal.SIGSTOP)
-        while child._computed()[0]:
-            pass
-    finally:
-        child.process.kill()
-        child.process.wait()
 
 
 def test_failure_that_is_there_before_a_restart_is_told_once(check: Check) -> None:

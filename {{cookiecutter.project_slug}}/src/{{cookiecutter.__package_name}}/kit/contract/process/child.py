@@ -17,7 +17,7 @@ from ..record.channel import HEARTBEAT_BYTES, Beat, read_heartbeat, read_record
 from ..record.env_record import EnvRecord
 from ..record.model import Stop
 
-POLL_SECONDS, DUMP_SECONDS, BUSY = 0.01, 0.5, 3
+POLL_SECONDS, DUMP_SECONDS = 0.01, 0.5
 MEMORY_BYTES, REPLICA_MEMORY_BYTES = 4_000_000_000, 2_000_000_000  # replicas play a few short episodes only
 QUIET = {  # no windows, no sound, no greetings, and one thread a process as in an env runner
     "SDL_VIDEODRIVER": "offscreen,dummy", "SDL_AUDIODRIVER": "dummy", "PYGAME_HIDE_SUPPORT_PROMPT": "1",
@@ -44,8 +44,7 @@ class Request:
 class Child:
     """One recorder; request, record, heartbeat and output lie in a folder of its own.
 
-    A call that takes longer than `hang_seconds` counts as a hang; of the processor's seconds where it computes, as a busy
-    machine lets it wait, but of the clock's not longer than BUSY times as many.
+    A call that takes longer than `hang_seconds` counts as a hang.
     """
 
     def __init__(self, folder: Path, request: Request, cwd: str | Path, hang_seconds: float) -> None:
@@ -66,7 +65,7 @@ class Child:
             )  # fmt: skip
         except OSError as error:
             raise RunError(f"no process can be started to look at the environment: {error}") from error
-        self._last = (-1, time.monotonic(), 0.0)
+        self._last = (-1, time.monotonic())
 
     def poll(self) -> bool:
         """Looks at the recorder; returns True when it is done or has been stopped, raises RunError if it never began."""
@@ -82,12 +81,12 @@ class Child:
             self.end()
             return True
         if beat.number != self._last[0]:
-            self._last = (beat.number, now, self._computed()[1])
+            self._last = (beat.number, now)
         patience = self.hang_seconds * (3 if beat.call in ("__init__", "import", "start", "render") else 1)
         size = self._memory()
         if size > self.memory_bytes:
             self._note("memory", size)
-        elif self._waited(now, patience) and self._is_stuck(beat.number):
+        elif now - self._last[1] > patience and self._is_stuck(beat.number):
             self._note("hang", 0, now - self._last[1])
         else:
             return False
@@ -113,21 +112,6 @@ class Child:
         where = users_line(next((stack for stack in stacks if stack), ()))
         beat = self._beat()
         self.stop = Stop(why, code, beat.call, beat.step, beat.context, beat.probe, where, seconds)
-
-    def _waited(self, now: float, patience: float) -> bool:
-        """Tells whether the call takes longer than it may, also on a busy machine."""
-        seconds = now - self._last[1]
-        if not patience < seconds < BUSY * patience:
-            return seconds >= patience
-        is_computing, computed = self._computed()
-        return not is_computing or computed - self._last[2] > patience
-
-    def _computed(self) -> tuple[bool, float]:
-        """Returns whether the recorder wants the processor, and the seconds that it had it; on Linux."""
-        with contextlib.suppress(OSError, IndexError):
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-            return fields[0] == "R", (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return False, 0.0
 
     def _is_stuck(self, number: int) -> bool:
         """Asks the recorder for its stack; tells whether it has made no call since, or was only slow."""
