@@ -5,12 +5,15 @@ import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kit.contract import Report, run_checks
+from kit.contract.process import child
+from kit.contract.process.child import Child
 from kit.contract.record import channel
-from kit.contract.record.channel import HEARTBEAT_BYTES, Heartbeat
+from kit.contract.record.channel import HEARTBEAT_BYTES, Beat, Heartbeat
 from kit.errors import RunError, UsageError
 
 HEAD = """
@@ -173,6 +176,18 @@ def test_call_that_waits_for_a_processor_is_not_slow(tmp_path: Path, monkeypatch
     with Heartbeat(tmp_path / "heartbeat").calling("step", 1) as call:
         schedule.write_text("9 1500000000 8")
     assert call.seconds == 0.25
+
+
+@pytest.mark.parametrize(("seconds", "waited", "ends"), [(4.9, 0.0, False), (5.1, 0.0, True), (20.0, 16.0, False)])
+def test_hang_is_told_from_a_busy_machine(
+    seconds: float, waited: float, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: Any = object.__new__(Child)
+    vars(watched).update(hang_seconds=5.0, memory_bytes=1, process=SimpleNamespace(poll=lambda: None), _last=(7, 100.0))
+    vars(watched).update(_beat=lambda: Beat(7, 3, "step"), _memory=lambda: 0, _waited=lambda: waited)
+    vars(watched).update(_is_stuck=lambda number: True, _note=lambda *what: None, end=lambda: None)
+    monkeypatch.setattr(child.time, "monotonic", lambda: 100.0 + seconds)
+    assert watched.poll() is ends
 
 
 def test_failure_that_is_there_before_a_restart_is_told_once(check: Check) -> None:
