@@ -32,9 +32,14 @@ LAYERS = [
     {"search", "updating"},
     {"commands"},
 ]
+<<<<<<< HEAD
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
-MOST_LINES = 17_054  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_453
+MOST_LINES = 17_070  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_469
+=======
+MOST_LINES = 17_070  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_469
+>>>>>>> checkers
 
 
 def imports(name: str) -> set[str]:
