@@ -68,7 +68,7 @@ def test_each_target_of_make_is_a_line_to_type(baked: BakedProject) -> None:
 def test_setup_installs_what_is_locked(bake: Callable[..., BakedProject]) -> None:
     project = bake(project_name="Locked")
     (project.path / "uv.lock").touch()
-    assert made(project, "setup") == ["uv sync --python python"]
+    assert made(project, "setup") == ["uv sync"]
 
 
 def locked(project: BakedProject, *options: str) -> dict[str, list[dict[str, Any]]]:
