@@ -129,6 +129,7 @@ def test_raise_in_one_runner_of_three_ends_the_run(faulty: BakedProject, bare: P
     assert done.seconds < DEADLINE_SECONDS * SLACK
 
 
+@pytest.mark.slow
 def test_cpus_are_shared_with_other_jobs_and_with_learners() -> None:
     """Those of other jobs are not counted until they are given back, and learners take theirs from the env runners."""
     code = """

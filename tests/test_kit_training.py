@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from kit.policy.find import FACTS as POLICY_FACTS
 from kit.policy.folder import FORMAT
 from kit.rllib import failure_report
 from kit.rllib.sampled import SAMPLED, EpisodeCounter, Sampled
+from kit.training import interrupt as module_of_interrupt
 from kit.training.algorithm import RestartableAlgorithm
 from kit.training.curve import draw_curve, y_limits
 from kit.training.interrupt import Interrupt
@@ -403,6 +405,19 @@ def test_best_is_the_checkpoint_of_the_best_return(
     assert loop.run(interrupt) == "solved: the mean return 6 has reached 6"
     best = (folder.checkpoint(BEST) / POLICY / POLICY_FACTS).read_text()
     assert '"best_return": 6.0' in best and f'"best_env_steps": {loop.status.env_steps}' in best
+
+
+def test_failure_ends_an_iteration_where_no_thread_can_be_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, which has no `pthread_kill`."""
+    monkeypatch.delattr(signal, "pthread_kill")
+    monkeypatch.setattr(module_of_interrupt, "FAILURE_GRACE_S", 0.0)
+    is_met = threading.Event()
+    with Interrupt() as interrupt:
+        threading.Timer(0.1, interrupt._failed, [{"message": "it fails"}, is_met]).start()
+        with pytest.raises(KeyboardInterrupt):
+            wait_for(lambda: False)
+        is_met.set()
+    assert interrupt.reason is None and interrupt.failure == {"message": "it fails"}
 
 
 def wait_for(happens: Callable[[], bool]) -> None:

@@ -43,7 +43,7 @@ def two_learners(corridor: BakedProject) -> Iterator[BakedProject]:
     """The worked example with one more line in ppo.py."""
     file = corridor.source / "ppo.py"
     before = file.read_text(encoding="utf-8")
-    end = '"image_features": IMAGE_FEATURES})'
+    end = '"image_features": image_features})'
     assert before.count(end) == 1
     file.write_text(before.replace(end, f"{end}.learners(num_learners=2)"), encoding="utf-8")
     yield corridor
@@ -79,7 +79,7 @@ def test_gpu_that_is_not_there_is_one_line(corridor: BakedProject) -> None:
         pytest.skip("there is a GPU")
     file = corridor.source / "ppo.py"
     before = file.read_text(encoding="utf-8")
-    file.write_text(before.replace("IMAGE_FEATURES})", "IMAGE_FEATURES}).learners(num_gpus_per_learner=1)"), "utf-8")
+    file.write_text(before.replace("image_features})", "image_features}).learners(num_gpus_per_learner=1)"), "utf-8")
     try:
         done = corridor.command("train", "--name", "gpu")
     finally:

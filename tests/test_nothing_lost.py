@@ -62,7 +62,8 @@ def send(process: int, number: signal.Signals) -> None:
     os.killpg(process, number) if number == signal.SIGINT else os.kill(process, number)
 
 
-@pytest.mark.parametrize("runners", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runners", ["0", "2"])
 def test_sigterm_to_the_whole_group_ends_the_run_in_order(faulty: BakedProject, runners: str) -> None:
     """As `timeout` and batch systems send it: Ray's processes must not die of it before the run has ended."""
     name = f"group{runners}"

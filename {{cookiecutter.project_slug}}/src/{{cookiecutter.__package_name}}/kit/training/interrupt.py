@@ -18,7 +18,7 @@ FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it most
 KILL_AFTER_S = 3.0  # for code that Python can't interrupt, and for Ray to end; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Interrupts the main thread. Windows has no SIGURG, and no call that C code would wait in is cut short there.
-NUDGE = signal.SIGBREAK if sys.platform == "win32" else signal.SIGURG
+NUDGE: Any = getattr(signal, "SIGBREAK" if sys.platform == "win32" else "SIGURG")
 
 if hasattr(os, "register_at_fork"):  # what a child process receives is no signal to the run
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))

@@ -195,4 +195,5 @@ class Run:
     def _configure(self, vectorization: Vectorization) -> Any:
         from ..rllib.config import algorithm_config
 
-        return algorithm_config(self.task, vectorization, self.options.seed, self.options.config, self.options.set)
+        options, seen = self.options, self._subject.seen
+        return algorithm_config(self.task, vectorization, options.seed, options.config, options.set, seen)
