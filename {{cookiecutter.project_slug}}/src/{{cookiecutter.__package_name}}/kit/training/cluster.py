@@ -44,6 +44,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_group)
 
 
+def kill_ray() -> None:
+    """Ends all of Ray's processes where they are (Linux): those that they started would look for them for a minute."""
+    children: list[str] = []
+    for file in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            children += file.read_text().split()
+    for child in map(int, children):
+        with suppress(OSError):  # it has ended
+            if os.getpgid(child) == child and os.getsid(child) == os.getsid(0):  # as `_leave_group` leaves them
+                os.killpg(child, signal.SIGKILL)
+
+
 def start_ray(address: str | None, task: Task, idle_workers: bool = True) -> None:
     """Starts Ray on this machine, or joins a cluster; quietly. Loads RLlib, most of it while Ray's processes start.
 
@@ -163,7 +175,11 @@ def beside_learners(vectorization: Vectorization, config: Any) -> Vectorization:
     left = cluster_cpus(wanted=runners + cpus) - cpus
     if left < 0:
         raise RunError(f"ppo.py: num_learners={learners} take {cpus} CPUs, and {left + cpus} are free; write fewer")
-    return replace(vectorization, num_env_runners=min(runners, left))
+    if runners <= left:
+        return vectorization
+    why = f"num_learners={learners} take {cpus} CPUs, and" if learners else "only"
+    reason = f"vectorization: {left} processes instead of {runners}: {why} {left} are free"
+    return replace(vectorization, num_env_runners=left, reason=reason)
 
 
 def _answering_cpus(nodes: Mapping[str, int]) -> int:

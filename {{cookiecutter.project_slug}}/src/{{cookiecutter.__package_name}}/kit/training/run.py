@@ -168,7 +168,10 @@ class Run:
         from .subject import subject_of
 
         self._subject = subject = subject_of(self.task, self.options.config)
-        fitted = asdict(beside_learners(self.vectorization, self._configure(self.vectorization)))
+        vectorization = beside_learners(self.vectorization, self._configure(self.vectorization))
+        if vectorization is not self.vectorization:
+            print(vectorization.reason, flush=True)
+        fitted = asdict(vectorization)
         config: dict[str, Any] = {
             "env_id": self.task.env_id,
             "command": self.options.command(self.task.command("train"), {name: fitted[name] for name in KEYS}),
