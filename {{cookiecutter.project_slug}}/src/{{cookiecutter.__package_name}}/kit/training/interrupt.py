@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from ..guard import child_log
-from .cluster import kill_ray
+from .start import kill_ray
 
 GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, and the last checkpoint stands
 FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
