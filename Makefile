@@ -6,7 +6,7 @@ DEMO := build/demo/corridor-demo
 KIT := --config pyproject.toml --config "exclude=[]" "{{cookiecutter.project_slug}}/src/{{cookiecutter.__package_name}}/kit"
 
 # What bakes, reads and judges, without a run of the training.
-QUICK := $(addprefix tests/test_,$(addsuffix .py,bake questions readme kit kit_config kit_tracebacks contract_judges \
+QUICK := $(addprefix tests/test_,$(addsuffix .py,rung0_questions rung1_bakes rung2_answers readme kit kit_config kit_tracebacks contract_judges \
 	spaces_as_gymnasium))
 # A file's tests share what they have baked and trained: they stay in one process.
 PYTEST := $(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

@@ -1,7 +1,9 @@
 """Bakes projects, and installs them beside the heavy packages that this suite's own environment already has."""
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,6 +22,9 @@ TEMPLATE = Path(__file__).parents[1]
 # The kit is the same in every project: its unit tests import it as `kit`, where it lies.
 PACKAGE = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / "{{cookiecutter.__package_name}}"
 sys.path.insert(0, str(PACKAGE))
+STARTERS: list[str] = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))["starter"]
+# The files that take longest are begun first, so that at the end no process is left alone with one of them.
+LONGEST = ("rung5_trains",)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,15 @@ class BakedProject:
         text = self.read(f"src/{self.package}/kit/docs/{page}.md").replace("my_package", self.package)
         return text.replace("MyEnv", re.findall(r"(?m)^class (\w+)\(", self.read(f"src/{self.package}/env.py"))[-1])
 
+    def summary(self, run: str) -> dict[str, Any]:
+        """Returns a run's summary.json."""
+        return json.loads(self.read(f"runs/{run}/summary.json"))
+
+    def typed(self, words: str) -> list[str]:
+        """Returns what its README's table says to type after `python`, in the first command that has these words."""
+        commands = re.findall(r"(?m)^\| `python (-m .*?)`", self.read("README.md"))
+        return shlex.split(next(command for command in commands if words in command))
+
     def files(self) -> set[str]:
         """Returns the paths of all its files."""
         return {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
@@ -61,6 +76,16 @@ class BakedProject:
         self.make_venv()
         self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".", check=True)
         return self
+
+    def copy(self, folder: Path) -> "BakedProject":
+        """Returns a copy of it in `folder`, without its runs, whose virtual environment imports the copy."""
+        copy = BakedProject(folder / self.path.name, self.package)
+        shutil.copytree(self.path, copy.path, symlinks=True, ignore=shutil.ignore_patterns("runs", ".git"))
+        old, new = str(self.path).encode(), str(copy.path).encode()
+        for file in (copy.path / ".venv").rglob("*"):
+            if not file.is_symlink() and file.is_file() and old in (content := file.read_bytes()):
+                file.write_bytes(content.replace(old, new))
+        return copy
 
     def make_venv(self) -> None:
         """Makes a virtual environment without the project, that sees this suite's packages."""
@@ -130,6 +155,15 @@ def corridor(bake: Callable[..., BakedProject]) -> BakedProject:
 
 
 @pytest.fixture(scope="session")
+def trained(corridor: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+    """The worked example with the run `first`, trained to its threshold; what that has printed is in train.txt."""
+    project = corridor.copy(tmp_path_factory.mktemp("trained"))
+    done = project.command("train", "--name", "first", check=True)
+    (project.path / "train.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
+    return project
+
+
+@pytest.fixture(scope="session")
 def vector(bake: Callable[..., BakedProject]) -> BakedProject:
     """The worked example that steps all its copies at once, installed."""
     return bake(project_name="Corridors", starter="vector").install()
@@ -165,6 +199,19 @@ def faulty(bake: Callable[..., BakedProject]) -> BakedProject:
     from faults import make_faulty
 
     return make_faulty(bake(project_name="Corridor Demo", starter="corridor"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_cache_of_types(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Lets mypy read Gymnasium, NumPy and Ray once, however many projects it looks at."""
+    base = tmp_path_factory.getbasetemp()
+    os.environ["MYPY_CACHE_DIR"] = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mypy")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first."""
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -262,9 +262,9 @@ def test_settings_are_each_environments_own(project: Path, task: Task) -> None:
 
 
 @pytest.fixture(scope="module")
-def two(bake: Callable[..., BakedProject]) -> BakedProject:
+def two(corridor: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
     """The worked example beside which another environment was added, with the same rules."""
-    project = bake(project_name="Corridor Demo", starter="corridor").install()
+    project = corridor.copy(tmp_path_factory.mktemp("two"))
     before = project.files()
     project.command("add", "other-env", check=True)
     assert {name for name in project.files() - before if "__pycache__" not in name} == {

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ KEYS = ("num_env_runners", "num_envs_per_env_runner", "gym_env_vectorize_mode")
 
 
 @pytest.fixture(scope="module")
-def project(bake: Callable[..., BakedProject]) -> BakedProject:
+def project(corridor: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
     """The worked example, whose vectorization.toml the tests may change."""
-    return bake(project_name="Corridor Demo", starter="corridor").install()
+    return corridor.copy(tmp_path_factory.mktemp("measured"))
 
 
 def setting(row: dict[str, Any]) -> dict[str, Any]:
@@ -31,9 +30,8 @@ def setting(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_json_is_one_object_and_write_keeps_the_comments(project: BakedProject) -> None:
     before = project.read("vectorization.toml")
-    done = project.command(
-        "benchmark", "--json", "--write", "--seconds", "0.05", "--config", '{"length": 6}', check=True
-    )
+    options = ("--json", "--seconds", "0.05", "--config", '{"length": 6}')
+    done = project.run(*project.typed("benchmark --write"), *options, check=True)
     report = json.loads(done.stdout)
     assert done.stderr == ""
     rows = report["settings"]
@@ -69,12 +67,12 @@ def test_stub_is_not_measured(stub: BakedProject) -> None:
     assert not (stub.path / "runs").exists()
 
 
-@pytest.mark.parametrize("where", ["step", "__init__"])
+@pytest.mark.parametrize("where", ["step", pytest.param("__init__", marks=pytest.mark.slow)])
 def test_mistake_of_the_environment_ends_it_with_the_users_traceback(
-    bake: Callable[..., BakedProject], where: str
+    corridor: BakedProject, tmp_path: Path, where: str
 ) -> None:
     """The mistake comes only once Ray is there, so that the checks before the measurement can't find it."""
-    project = bake(project_name="Breaks Late", starter="corridor").install()
+    project = corridor.copy(tmp_path)
     file = project.source / "env.py"
     text = file.read_text(encoding="utf-8").replace("from collections", "import sys\nfrom collections", 1)
     first = {"step": "        # Move, but not", "__init__": "        self.config = read_config"}[where]
@@ -89,7 +87,7 @@ def test_mistake_of_the_environment_ends_it_with_the_users_traceback(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("wait_seconds", [0.0, 3.0, 8.0])
+@pytest.mark.parametrize("wait_seconds", [0.0, *(pytest.param(wait, marks=pytest.mark.slow) for wait in (3.0, 8.0))])
 def test_interrupted_it_prints_what_it_has_and_leaves_no_process(project: BakedProject, wait_seconds: float) -> None:
     mark = f"BENCHMARK_TEST={uuid.uuid4()}"
     name, _, value = mark.partition("=")

@@ -4,7 +4,6 @@ import json
 import queue
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +78,8 @@ def snippets(project: BakedProject) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def project(bake: Callable[..., BakedProject]) -> BakedProject:
-    return bake(project_name="Corridor Demo", starter="corridor").install()
+def project(corridor: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+    return corridor.copy(tmp_path_factory.mktemp("expensive"))
 
 
 @pytest.fixture(scope="module")

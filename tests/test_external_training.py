@@ -200,20 +200,3 @@ def test_no_simulator_outlives_an_env_runner(
     wait_for(lambda: rows(external, "runner") >= seen + 2)  # another env runner with other simulators goes on
     os.killpg(process.pid, signal.SIGINT)
     process.wait(60.0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", ["1", "2", "3"])
-def test_threshold_is_reached_and_what_comes_after_works(external: BakedProject, seed: str) -> None:
-    name = f"seed{seed}"
-    external.command("train", "--name", name, "--seed", seed, check=True)
-    summary = json.loads(external.read(f"runs/{name}/summary.json"))
-    assert summary["seconds_to_stop_return"] is not None and summary["env_steps"] < 100_000
-    longer = ("--stop-return", "none", "--max-env-steps", str(summary["env_steps"] + 2000))
-    external.command("train", "--name", name, "--resume", *longer, check=True)
-    assert rows(external, name) > summary["iterations"]
-    report = external.command("evaluate", name, "--episodes", "10", "--json", check=True).stdout
-    assert json.loads(report)["policy"]["mean"] > 75.0 > json.loads(report)["random"]["mean"]
-    external.command("export", name, check=True)
-    assert (external.path / "runs" / name / "policy.onnx").exists()
-    assert not simulators(external)

@@ -77,24 +77,6 @@ def test_mistake_in_the_rules_is_found_by_the_example_of_the_rule(
     assert done.returncode == 1 and "1 failed" in done.stdout, done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("config", CONFIGS)
-def test_threshold_is_reached_and_all_that_follows_works(bake: Callable[..., BakedProject], config: str) -> None:
-    project = bake(project_name="Intercept Demo", starter="intercept").install()
-    options = ("--seed", "1", "--config", config, "--max-env-steps", "200_000")
-    project.command("train", "--name", "run", *options, check=True, timeout=3600)
-    summary = json.loads(project.read("runs/run/summary.json"))
-    assert summary["ended_by"].startswith("solved")
-    report = json.loads(project.command("evaluate", "run", "--video", "--json", check=True).stdout)
-    assert report["policy"]["mean"] > 1.0 > 0.0 > report["random"]["mean"]
-    assert all((project.path / film).stat().st_size > 1_000 for film in report["videos"].values())
-    steps = str(summary["env_steps"] + 2_000)
-    project.command("train", "--name", "run", "--resume", "--stop-return", "none", "--max-env-steps", steps, check=True)
-    assert json.loads(project.read("runs/run/summary.json"))["env_steps"] >= int(steps)
-    assert project.command("export", "run", check=True).stdout
-    assert (project.path / "runs/run/policy.onnx").is_file()
-
-
 # Events after each picture that `play` shows; the mouse goes to the lower left corner.
 PLAY = """
 import sys

@@ -32,6 +32,7 @@ LAYERS = [
     {"search", "updating"},
     {"commands"},
 ]
+ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 MOST_LINES = 17_049  # of the whole kit; to be lowered whenever it gets lighter
 MOST_CONTRACT_LINES = 5_453
 
@@ -58,6 +59,26 @@ def test_imports_go_down(name: str) -> None:
     for other in imports(name):
         below = other.split(".")[0]
         assert room in ("", below) or rooms[below] < rooms[room], f"kit.{name} imports kit.{other}"
+
+
+def room_graph() -> str:
+    """Returns the rooms' imports in Mermaid's syntax, without those that follow from others."""
+    below: dict[str, set[str]] = {}  # every room that is reached from a room, however far down
+    lines = ["graph TD"]
+    for room in [room for layer in LAYERS for room in sorted(layer)]:
+        found = {other.split(".")[0] for name in MODULES if name.split(".")[0] == room for other in imports(name)}
+        found -= {room}
+        direct = {other for other in found if not any(other in below[third] for third in found)}
+        below[room] = found.union(*(below[other] for other in found))
+        lines += [f"    {room} --> {other}" for other in sorted(direct)]
+    return "\n".join(lines)
+
+
+def test_architecture_shows_the_imports() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    drawn = re.sub(r"(?<=```mermaid\n).*?(?=```)", f"{room_graph()}\n", text, flags=re.DOTALL)
+    ARCHITECTURE.write_text(drawn, encoding="utf-8")
+    assert drawn == text, f"{ARCHITECTURE.name} is drawn anew: look at it, and commit it"
 
 
 def test_no_module_imports_itself_round_a_corner() -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, BakedProject
@@ -41,11 +42,11 @@ def test_scale_does_not_matter(bake: Callable[..., BakedProject], reward: float,
     assert json.loads(report)["policy"]["mean"] > THRESHOLD / 2 * reward  # the statistics lie in the checkpoint
 
 
-def test_rewards_times_1024_make_the_same_run(bake: Callable[..., BakedProject]) -> None:
+def test_rewards_times_1024_make_the_same_run(corridor: BakedProject, tmp_path: Path) -> None:
     """A power of two changes no digit of a number: every action, and every return but for the factor, is the same."""
     runs = []
     for scale in (1.0, 1024.0):
-        project = bake(project_name="Corridor Demo", starter="corridor").install()
+        project = corridor.copy(tmp_path / str(scale))
         rescale(project, scale, 1.0)
         limits = ("--stop-return", "1e9", "--max-env-steps", "8_000", "--num-env-runners", "0")
         project.command("train", "--name", "run", *limits, "--num-envs-per-env-runner", "32", check=True)

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import shlex
 import shutil
 import signal
 import sys
@@ -290,6 +289,7 @@ def test_truncated_checkpoint_is_one_line(faulty: BakedProject) -> None:
     assert "policy.json can't be read" in refused.stderr
 
 
+@pytest.mark.slow
 def test_run_that_failed_before_its_first_checkpoint_can_be_started_again(faulty: BakedProject) -> None:
     failed = end(faulty, "first", start(faulty, "first", "--num-env-runners", "0", FAULT="raise:5:0"))
     assert failed.code == 1
@@ -355,24 +355,6 @@ def test_storage_that_fails_does_not_end_the_run(faulty: BakedProject) -> None:
     assert done.code == 1, done.output
     assert "ERROR: runs/lonely is whole, but unreliable/lonely could not be written" in done.output
     assert json.loads(faulty.read("runs/lonely/summary.json"))["env_steps"] >= 20000
-
-
-def test_command_in_config_runs_the_same_again(faulty: BakedProject) -> None:
-    options = ("--num-env-runners", "0", "--seed", "5", "--max-env-steps", "5000")
-    assert end(faulty, "once", start(faulty, "once", *options)).code == 0
-    (_, *command) = shlex.split(json.loads(faulty.read("runs/once/config.json"))["command"])
-    faulty.run(*command, "--name", "twice", check=True)
-    once, twice = (
-        [without_times(row) for row in faulty.read(f"runs/{n}/progress.csv").splitlines()] for n in ("once", "twice")
-    )
-    assert len(once) > 2
-    assert once == twice
-
-
-def without_times(row: str) -> list[str]:
-    """Returns a row of progress.csv without the columns that hold times."""
-    values = row.split(",")
-    return values[:3] + values[5:]
 
 
 @pytest.mark.slow

@@ -1,13 +1,17 @@
-"""The READMEs: their trees are the real ones."""
+"""The READMEs: their trees and tables are the real ones."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
 import pytest
 from conftest import TEMPLATE, BakedProject
+from kit.commands import COMMANDS
 from kit.contract.judge import checks_of
 
+README = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+UNNAMED = ("kit", "contract")  # the kit's own unit tests, beside the promises
 FILE = re.compile(r"[\w.\-/]+/|[\w.\-/]*\.[\w\-.]+|Makefile|LICENSE")
 
 
@@ -43,14 +47,46 @@ def baked(bake: Callable[..., BakedProject]) -> BakedProject:
 
 
 def test_tree_of_the_template_is_the_real_one(baked: BakedProject) -> None:
-    text = (TEMPLATE / "README.md").read_text(encoding="utf-8")
-    assert {str(PurePosixPath(path).relative_to("my-environment")) for path in tree(text)} == {
+    assert {str(PurePosixPath(path).relative_to("my-environment")) for path in tree(README)} == {
         path.rstrip("/") for path in real(baked)
     }
 
 
 def test_tree_of_the_project_is_the_real_one(baked: BakedProject) -> None:
     assert tree(baked.read("README.md")) | {"LICENSE"} == real(baked)
+
+
+def rows(title: str) -> list[list[str]]:
+    """Returns the cells of the template's table whose first cell is `title`."""
+    table = README.split(f"\n| {title} |")[1].split("\n\n")[0]
+    return [[cell.strip(" `") for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def test_questions_and_starters_of_the_table_are_those_that_are_asked() -> None:
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    named = [name for cell, *_ in rows("question") for name in re.findall(r"\w+", cell)]
+    assert named == [name for name in questions if not name.startswith("_")]
+    assert [name for name, _ in rows("starter")] == questions["starter"]
+
+
+def test_ladder_has_ten_rungs_and_every_test_file_is_named() -> None:
+    ladder = rows("rung")
+    assert [rung for rung, *_ in ladder] == list("0123456789")
+    there = {path.name: path for path in (TEMPLATE / "tests").glob("test_*.py")}
+    assert [file for *_, file in ladder] == [f"tests/{name}" for name in sorted(there) if "_rung" in name]
+    for rung, _, file in ladder:
+        assert (TEMPLATE / file).read_text(encoding="utf-8").startswith(f'"""Rung {rung}: ')
+    named = set(re.findall(r"`tests/(test_\w+\.py)`", README))
+    assert named <= set(there)
+    assert {name.split("_")[1].removesuffix(".py") for name in set(there) - named} <= set(UNNAMED)
+
+
+def test_every_command_and_page_is_in_the_projects_readme(baked: BakedProject) -> None:
+    readme = baked.read("README.md")
+    pages = {path.stem for path in (baked.source / "kit" / "docs").glob("*.md")}
+    assert set(re.findall(r"kit/docs/(\w+)\.md", readme)) == pages
+    told = set(re.findall(rf"python -m {baked.package} (\w+)", readme + baked.manual("training")))
+    assert told == set(COMMANDS)
 
 
 def test_every_check_that_the_page_of_errors_names_is_one() -> None:

@@ -14,12 +14,20 @@ SHORT = ("--max-env-steps", "4000", "--stop-return", "100")
 
 
 @pytest.fixture(scope="module")
-def project(bake: Callable[..., BakedProject]) -> BakedProject:
-    """The worked example with one run, `first`, which its own config and numbers were given to."""
-    project = bake(project_name="Corridor Demo", starter="corridor").install()
+def project(corridor: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> BakedProject:
+    """The worked example with one run, `first`, which its own config, numbers and seed were given to."""
+    project = corridor.copy(tmp_path_factory.mktemp("set"))
     (project.path / "config.json").write_text('{"length": 6}')
-    given = ("--config-file", "config.json", "--set", "lr=1e-3", "--set", "hidden_units=[16]")
+    given = ("--config-file", "config.json", "--set", "lr=1e-3", "--set", "hidden_units=[16]", "--seed", "5")
     project.command("train", "--name", "first", *SHORT, *given, check=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def kept(project: BakedProject) -> BakedProject:
+    """The same with another run, `kept`, of other settings."""
+    options = ("--set", "hidden_units=[16]", "--num-env-runners", "0")
+    project.command("train", "--name", "kept", *SHORT, *options, check=True)
     return project
 
 
@@ -54,15 +62,20 @@ def test_command_of_config_json_does_the_same_run_again(project: BakedProject) -
     assert again["ppo"] == first["ppo"] and again["env_config"] == first["env_config"]
 
 
-def test_resumed_run_keeps_its_settings_and_says_what_is_new(project: BakedProject) -> None:
-    project.command(
-        "train", "--name", "kept", *SHORT, "--set", "hidden_units=[16]", "--num-env-runners", "0", check=True
-    )
-    done = project.command(
-        "train", "--name", "kept", "--resume", "--set", "lr=1e-4", "--max-env-steps", "6000", check=True
-    )
+def test_report_names_what_differs(kept: BakedProject) -> None:
+    lines = kept.command("report", "first", "kept", check=True).stdout.splitlines()
+    found = {line.split("  ")[0]: line.split()[1:] for line in lines[1:]}
+    assert found["ppo.lr"] == ["0.001", "0.0003"]
+    assert found["env_config.length"] == ["6", "10"]
+    assert found["options.seed"] == ["5", "0"]
+    assert "ppo.gamma" not in found and "options.stop_return" not in found
+
+
+def test_resumed_run_keeps_its_settings_and_says_what_is_new(kept: BakedProject) -> None:
+    options = ("--resume", "--set", "lr=1e-4", "--max-env-steps", "6000")
+    done = kept.command("train", "--name", "kept", *options, check=True)
     assert "lr is 0.0001 now, the run was started with 0.0003" in done.stdout
-    config = saved(project, "kept")
+    config = saved(kept, "kept")
     assert config["options"]["set"] == {"hidden_units": [16], "lr": 1e-4}
     assert config["options"]["stop_return"] == 100
     assert config["vectorization"]["num_env_runners"] == 0
@@ -83,16 +96,6 @@ def test_resume_refuses_what_can_not_go_on(project: BakedProject, message: str, 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert message in line
-
-
-def test_report_names_what_differs(project: BakedProject) -> None:
-    project.command("train", "--name", "other", *SHORT, "--seed", "3", check=True)
-    lines = project.command("report", "first", "other", check=True).stdout.splitlines()
-    found = {line.split("  ")[0]: line.split()[1:] for line in lines[1:]}
-    assert found["ppo.lr"] == ["0.001", "0.0003"]
-    assert found["env_config.length"] == ["6", "10"]
-    assert found["options.seed"] == ["0", "3"]
-    assert "ppo.gamma" not in found and "options.stop_return" not in found
 
 
 @pytest.mark.parametrize(

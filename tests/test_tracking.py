@@ -83,8 +83,8 @@ def test_run_is_tracked_and_resumed_by_both_clients(corridor: BakedProject, serv
         "WANDB_MODE": "offline",
     }
     options = ("--num-env-runners", "0", "--stop-return", "9", "--name", "tracked")
-    both = ("--track", "mlflow", "--track", "wandb", "--max-env-steps", "4000")
-    corridor.command("train", *options, *both, check=True, **environment)
+    both = ("--track", "wandb", "--max-env-steps", "4000")
+    corridor.run(*corridor.typed("train --track mlflow"), *options, *both, check=True, **environment)
     client, run = MlflowClient(server), corridor.path / "runs" / "tracked"
     ids = [json.loads((run / f"{name}.json").read_text())["id"] for name in CLIENTS]
     first = client.get_run(ids[0])

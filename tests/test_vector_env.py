@@ -1,7 +1,5 @@
 """An environment that steps all its copies at once: made in every way, guarded, and trained in its own mode."""
 
-import json
-
 import pytest
 from conftest import BakedProject
 
@@ -105,19 +103,3 @@ def test_guard_refuses_other_automatic_resets(vector: BakedProject) -> None:
 
 def test_correct_one_passes_the_guard(vector: BakedProject) -> None:
     assert run(vector, BROKEN.format(fault="", attribute="", strict=True)) == "nothing"
-
-
-def test_train_and_evaluate(vector: BakedProject) -> None:
-    done = vector.command("train", "--name", "first", check=True)
-    assert "vector_entry_point" in done.stdout.splitlines()[1]
-    summary = json.loads(vector.read("runs/first/summary.json"))
-    assert summary["best_return"] >= 0.1
-    assert summary["vectorization"]["gym_env_vectorize_mode"] == "vector_entry_point"
-    report = json.loads(vector.command("evaluate", "first", "--json", "--video", check=True).stdout)
-    assert report["policy"]["mean"] > 0.1 > report["random"]["mean"]
-
-
-@pytest.mark.slow
-def test_train_with_env_runners(vector: BakedProject) -> None:
-    vector.command("train", "--name", "runners", "--num-env-runners", "2", check=True)
-    assert json.loads(vector.read("runs/runners/summary.json"))["best_return"] >= 0.1

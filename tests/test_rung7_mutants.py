@@ -1,7 +1,8 @@
-"""The worked example is broken on purpose, one way at a time: the contract must say which way."""
+"""Rung 7: the worked example is broken on purpose, one way at a time: the contract says which way."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,23 +177,30 @@ def mutate(text: str, mutant: Mutant) -> str:
     return text
 
 
-def check(source: Source, text: str, config: str, folder: Path) -> dict[str, Any]:
-    """The report of `check --json` on a copy of the project with another `env.py`."""
+def write_copy(source: Source, text: str, folder: Path) -> None:
+    """Writes a copy of the project, with another `env.py`, into a folder."""
     shutil.copytree(source.folder, folder / "src")
     (folder / "src" / source.package / "env.py").write_text(text, encoding="utf-8")
     (folder / "pyproject.toml").touch()
-    command = [
-        sys.executable,
-        "-m",
-        f"{source.package}.check",
-        "--json",
-        "--config",
-        config,
-        "--ignore",
-        "kit_unchanged",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+
+
+def environment_for(folder: Path) -> dict[str, str]:
+    """Returns the environment variables by which Python finds a copy."""
+    return {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
+
+
+def check(source: Source, text: str, config: str, folder: Path) -> dict[str, Any]:
+    """The report of `check --json` on a copy of the project with another `env.py`."""
+    write_copy(source, text, folder)
+    options = ["--json", "--config", config, "--ignore", "kit_unchanged"]
+    done = subprocess.run(
+        [sys.executable, "-m", f"{source.package}.check", *options],
+        cwd=folder,
+        env=environment_for(folder),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+    )
     assert done.returncode in (0, 1), done.stderr
     return json.loads(done.stdout)
 
@@ -230,3 +238,14 @@ def test_contract_catches(mutant: Mutant, reports: dict[str, Future[dict[str, An
 def test_there_are_enough_mutants() -> None:
     assert len(MUTANTS) >= 40
     assert len({name for mutant in MUTANTS for name in mutant.fails.split()}) >= 40
+
+
+def test_own_tests_go_red_and_say_what_to_write(source: Source, tmp_path: Path) -> None:
+    (mutant,) = [mutant for mutant in MUTANTS if mutant.name == "position is kept"]
+    write_copy(source, mutate(source.text, mutant), tmp_path)
+    shutil.copytree(source.folder.parent / "tests", tmp_path / "tests")
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_contract.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment_for(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout
+    assert "reset()" in done.stdout and "look at self._position" in done.stdout, done.stdout
+    assert re.findall(r"(?m)^FAILED .*\[.*?(\w+)\]", done.stdout) == [mutant.fails]

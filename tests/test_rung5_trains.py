@@ -1,46 +1,18 @@
-"""From nothing to a policy: a filled-in stub and the worked example are tested, trained, resumed and evaluated."""
+"""Rung 5: a baked project trains, keeps checkpoints, resumes, evaluates and exports; the commands are the README's."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import TEMPLATE, BakedProject, clean_environment
-
-# What a user would write: the agent is to tell whether the first of four random numbers is positive.
-RESET = """\
-        self._steps = 0
-        return self._observation(), {}
-"""
-STEP = """\
-        correct = bool(self._state[0] > 0) == bool(action)
-        self._steps += 1
-        return self._observation(), float(correct), self._steps >= 50, False, {}
-
-    def _observation(self) -> np.ndarray:
-        self._state = self.np_random.uniform(-1.0, 1.0, 4).astype(np.float32)
-        return self._state.copy()
-"""
-
-
-def fill_in(project: BakedProject, reset: str = RESET, step: str = STEP) -> None:
-    """Writes `reset` and `step` in place of the two lines that raise NotImplementedError."""
-    file = project.source / "env.py"
-    before, between, after = file.read_text(encoding="utf-8").split("        raise NotImplementedError(")
-    between, after = between.split("\n", 1)[1], after.split("\n", 1)[1]
-    file.write_text(before + reset + between + step + after, encoding="utf-8")
-
-
-def summary_of(project: BakedProject, name: str) -> dict[str, Any]:
-    """Returns a run's summary.json."""
-    return json.loads(project.read(f"runs/{name}/summary.json"))
+from conftest import BakedProject, clean_environment
+from test_rung8_filled_in_stub import STEP, fill_in
 
 
 def iterations_of(project: BakedProject, name: str) -> list[int]:
@@ -49,46 +21,10 @@ def iterations_of(project: BakedProject, name: str) -> list[int]:
     return [int(row.split(",")[0]) for row in rows]
 
 
-@pytest.fixture(scope="module")
-def filled_in(bake: Callable[..., BakedProject]) -> BakedProject:
-    """A stub with the default answers, filled in as a user would."""
-    project = bake(project_name="Sign Reader").install()
-    fill_in(project)
-    return project
-
-
-def test_filled_in_stub_goes_from_to_do_to_trained(filled_in: BakedProject) -> None:
-    tests = filled_in.run("-m", "pytest", "-q", "-rs", check=True).stdout
-    assert "still to be written" not in tests
-    for tool in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)):
-        filled_in.run("-m", *tool, check=True)
-    filled_in.command("train", "--name", "first", "--stop-return", "45", "--max-env-steps", "200000", check=True)
-    summary = summary_of(filled_in, "first")
-    assert summary["ended_by"].startswith("solved")
-    assert summary["best_return"] >= 45
-    report = json.loads(filled_in.command("evaluate", "first", "--json", check=True).stdout)
-    assert report["policy"]["interval"][0] > report["random"]["interval"][1]
-    assert report["policy"]["mean"] > 45
-
-
-@pytest.fixture(scope="module")
-def trained(bake: Callable[..., BakedProject]) -> BakedProject:
-    """The worked example, trained to its threshold."""
-    project = bake(project_name="Corridor Demo", starter="corridor").install()
-    done = project.command("train", "--name", "first", check=True)
-    lines = done.stdout.splitlines()
-    assert lines[0] == "checking the environment" and lines[2] == "starting Ray", done.stdout
-    assert any(line.startswith("iteration 1 | ") for line in lines), done.stdout
-    assert done.stderr == ""
-    return project
-
-
-def test_corridor_reaches_its_threshold(trained: BakedProject) -> None:
-    summary = summary_of(trained, "first")
-    assert summary["ended_by"].startswith("solved")
-    assert summary["seconds_to_stop_return"] <= summary["seconds"] <= summary["seconds_total"]
-    report = json.loads(trained.command("evaluate", "first", "--json", check=True).stdout)
-    assert report["policy"]["mean"] > 0.0 > report["random"]["mean"]
+def test_training_says_what_it_does(trained: BakedProject) -> None:
+    lines = trained.read("train.txt").splitlines()
+    assert lines[0] == "checking the environment" and lines[2] == "starting Ray", lines
+    assert any(line.startswith("iteration 1 | ") for line in lines), lines
 
 
 def test_run_folder_holds_what_it_promises(trained: BakedProject) -> None:
@@ -99,27 +35,17 @@ def test_run_folder_holds_what_it_promises(trained: BakedProject) -> None:
     assert names == files | {"checkpoints"}
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "last"}
     assert (run / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
-    summary = summary_of(trained, "first")
+    summary = trained.summary("first")
     assert iterations_of(trained, "first") == list(range(1, summary["iterations"] + 1))
     promised = {"env_steps", "seconds", "steps_per_second", "iterations", "best_return", "last_return", "stop_return"}
     promised |= {"seconds_to_stop_return", "checkpoint", "seed", "vectorization", "versions", "seconds_total"}
     assert promised <= set(summary)
 
 
-def test_same_seed_gives_the_same_returns(trained: BakedProject) -> None:
-    trained.command("train", "--name", "again", check=True)
-    columns = ("env_steps", "episode_return_mean", "entropy")
-    first, again = (returns_of(trained, name, columns) for name in ("first", "again"))
-    assert first == again
-    trained.command("train", "--name", "other", "--seed", "7", "--max-env-steps", "4000", check=True)
-    other = returns_of(trained, "other", columns)
-    assert other != first[: len(other)]
-
-
 WHAT_A_RUN_LOADS = """
 import glob, os, sys
 from corridor_demo.train import main
-assert main(["--name", "loads", "--num-env-runners", "0", "--max-env-steps", "1000"]) == 0
+assert main(["--name", "loads", "--seed", "7", "--num-env-runners", "0", "--max-env-steps", "3000"]) == 0
 import ray
 logs = glob.glob(f"/tmp/ray/session_*_{os.getpid()}/logs/*")
 print(*sys.modules)
@@ -145,6 +71,14 @@ def returns_of(project: BakedProject, name: str, columns: tuple[str, ...]) -> li
     return [tuple(row[header.index(column)] for column in columns) for row in rows]
 
 
+def test_same_seed_gives_the_same_returns(trained: BakedProject) -> None:
+    trained.command("train", "--name", "again", check=True)
+    columns = ("env_steps", "episode_return_mean", "entropy")
+    first, again, other = (returns_of(trained, name, columns) for name in ("first", "again", "loads"))
+    assert first == again
+    assert other and other != first[: len(other)]  # of another seed
+
+
 def test_second_run_of_a_name_is_refused(trained: BakedProject) -> None:
     before = trained.read("runs/first/progress.csv")
     done = trained.command("train", "--name", "first")
@@ -155,21 +89,15 @@ def test_second_run_of_a_name_is_refused(trained: BakedProject) -> None:
 
 def test_resumed_run_goes_on_where_it_ended(trained: BakedProject) -> None:
     shutil.copytree(trained.path / "runs" / "first", trained.path / "runs" / "resumed")
-    before = summary_of(trained, "resumed")
+    before = trained.summary("resumed")
     options = ("--stop-return", "1000", "--max-env-steps", str(before["env_steps"] + 4000))
     trained.command("train", "--name", "resumed", "--resume", *options, check=True)
-    after = summary_of(trained, "resumed")
+    after = trained.summary("resumed")
     assert iterations_of(trained, "resumed") == list(range(1, after["iterations"] + 1))
     assert after["iterations"] > before["iterations"]
     assert after["env_steps"] >= before["env_steps"] + 4000
     # It goes on with what it had learned: a run from scratch begins far below zero.
     assert after["last_return"] > -0.5
-
-
-def test_checkpoint_of_another_space_is_refused(trained: BakedProject, filled_in: BakedProject) -> None:
-    done = filled_in.command("evaluate", str(trained.path / "runs" / "first"))
-    assert done.returncode == 2
-    assert "is a policy for corridor_demo/CorridorDemo-v0, not for sign_reader/SignReader-v0" in done.stderr
 
 
 def test_evaluate_does_not_import_ray(trained: BakedProject) -> None:
@@ -232,13 +160,6 @@ def test_video_shows_an_episode(trained: BakedProject) -> None:
     assert Path(trained.path, report["videos"]["best"]).stat().st_size > 0
 
 
-def test_video_of_an_environment_that_does_not_draw_is_refused(filled_in: BakedProject) -> None:
-    filled_in.command("train", "--name", "short", "--max-env-steps", "1", check=True)
-    done = filled_in.command("evaluate", "short", "--video")
-    assert done.returncode == 2
-    assert done.stderr.startswith('ERROR: --video needs "rgb_array" in SignReaderEnv.metadata["render_modes"]')
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_run_ends_in_order(trained: BakedProject, number: signal.Signals, code: int) -> None:
     name = number.name.lower()
@@ -254,22 +175,22 @@ def test_interrupted_run_ends_in_order(trained: BakedProject, number: signal.Sig
     output, _ = process.communicate(timeout=120)
     assert process.returncode == code, output
     assert "Traceback" not in output
-    assert summary_of(trained, name)["iterations"] == len(iterations_of(trained, name)) > 0
+    assert trained.summary(name)["iterations"] == len(iterations_of(trained, name)) > 0
     assert (trained.path / "runs" / name / "learning_curve.png").exists()
 
 
-def test_error_in_the_environment_ends_the_run_with_the_users_traceback(bake: Callable[..., BakedProject]) -> None:
-    project = bake(project_name="Breaks Late").install()
+def test_error_in_the_environment_ends_the_run_with_the_users_traceback(stub: BakedProject, tmp_path: Path) -> None:
+    """In an env runner's process; `test_faults.py` has more, and more places."""
+    project = stub.copy(tmp_path)
     # Only once Ray is there, so that the checks before training can't find it.
     fill_in(project, step=STEP.replace("+= 1", '+= 1 // (self._steps < 40 or "ray" not in sys.modules)'))
     env = project.source / "env.py"
     env.write_text(env.read_text(encoding="utf-8").replace("from collections", "import sys\nfrom collections", 1))
-    for runners in ("0", "1"):
-        done = project.command("train", "--name", f"run{runners}", "--num-env-runners", runners)
-        assert done.returncode == 1
-        assert "ZeroDivisionError: integer division or modulo by zero" in done.stderr
-        assert "env.py" in done.stderr and ", in step" in done.stderr
-        assert "site-packages" not in done.stderr
+    done = project.command("train", "--name", "run", "--num-env-runners", "1")
+    assert done.returncode == 1
+    assert "ZeroDivisionError: integer division or modulo by zero" in done.stderr
+    assert "env.py" in done.stderr and ", in step" in done.stderr
+    assert "site-packages" not in done.stderr
 
 
 def test_debug_keeps_all_in_one_process(trained: BakedProject) -> None:
@@ -283,27 +204,23 @@ def test_debug_keeps_all_in_one_process(trained: BakedProject) -> None:
     trained.run("-c", code, check=True)
 
 
-def test_readme_commands_work(trained: BakedProject) -> None:
-    """The commands of the table in the generated README, as they stand there."""
-    rows = [line for line in trained.read("README.md").splitlines() if line.startswith("| `python -m ")]
-    commands = [row.split("`")[1] for row in rows]
-    assert len(commands) >= 5
-    shutil.rmtree(trained.path / "runs" / "first")
-    for line in commands:
-        if {"play", "serve", "update"} & set(line.split()):
-            continue  # these don't end by themselves, or ask for the template: `test_<name>.py` types them
-        _, *arguments = line.replace(" --debug", " --debug --max-env-steps 1").split()
-        if {"--stop-return", "--set", "--track"} & set(arguments):
-            arguments += ["--max-env-steps", "3000"]
-        if "sweep" in arguments:
-            arguments += ["--trials", "1", "--seeds", "2", "--max-env-steps", "2100"]
-        elif "--write" in arguments:
-            arguments += ["--seconds", "0.05"]
-        trained.run(*arguments, check=True, MLFLOW_DISABLE_TELEMETRY="true")
+# These don't end by themselves, or take what else their own tests have; `typed` gives some of them the README's words.
+ELSEWHERE = {"play", "serve", "update", "benchmark", "sweep", "--track"}
 
 
-def test_template_readme_names_what_there_is() -> None:
-    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
-    for command in ("make demo", "make test"):
-        assert command in readme
-    assert (TEMPLATE / "docs" / "learning_curve.png").exists()
+def test_readme_commands_work(trained: BakedProject, tmp_path: Path) -> None:
+    """The commands of the table in the generated README, as they stand there, in their order."""
+    project = trained.copy(tmp_path)
+    commands = re.findall(r"(?m)^\| `python (-m .*?)`", project.read("README.md"))
+    assert len(commands) >= 15
+    for arguments in map(str.split, commands):
+        if not ELSEWHERE & set(arguments):
+            few = ["--max-env-steps", "3000"] if {"--stop-return", "--set", "--debug"} & set(arguments) else []
+            project.run(*arguments, *few, check=True)
+
+
+@pytest.mark.slow
+def test_search_of_the_readme_works(corridor: BakedProject, tmp_path: Path) -> None:
+    few = ("--trials", "1", "--seeds", "2", "--max-env-steps", "2100")
+    project = corridor.copy(tmp_path)
+    project.run(*project.typed("sweep"), *few, check=True)

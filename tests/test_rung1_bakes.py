@@ -1,4 +1,4 @@
-"""What is baked: exactly these files, whole and parseable, for every starter and every choice."""
+"""Rung 1: every starter and every choice bakes exactly these files, whole and parseable, with nothing left over."""
 
 import ast
 import hashlib
@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 import tomlkit
 import yaml
-from conftest import PACKAGE, TEMPLATE, BakedProject, clean_environment
+from conftest import PACKAGE, STARTERS, TEMPLATE, BakedProject, clean_environment
 
-QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
-STARTERS, LICENSES = QUESTIONS["starter"], QUESTIONS["license"]
+LICENSES = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))["license"]
 # Starters and licences don't interact: every starter once, the licences ride along.
 CHOICES = [(STARTERS[i % len(STARTERS)], LICENSES[i % len(LICENSES)]) for i in range(max(len(STARTERS), len(LICENSES)))]
 

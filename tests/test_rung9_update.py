@@ -1,4 +1,4 @@
-"""`update` brings a project to another version of its template, and leaves alone what its user has written."""
+"""Rung 9: `update` brings a project to another version of its template, and leaves alone what its user has written."""
 
 import filecmp
 import itertools
