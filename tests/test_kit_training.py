@@ -447,7 +447,9 @@ def test_seconds_are_all_that_pass_from_the_first_sample_on(
 
     def run(status: Status, steps: int, **faults: Any) -> list[tuple[float, float]]:
         saves = {number: take(1) for number in range(1, 9)}
-        algorithm = Slow(in_train={number: take(2) for number in range(1, 9)} | faults.get("in_train", {}), in_save=saves)
+        algorithm = Slow(
+            in_train={number: take(2) for number in range(1, 9)} | faults.get("in_train", {}), in_save=saves
+        )
         loop = make_loop(folder, algorithm, options=TrainOptions(max_env_steps=steps))
         loop.status = status
         loop.run(interrupt)

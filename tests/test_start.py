@@ -81,9 +81,7 @@ def test_without_a_seed_nothing_is_seeded() -> None:
 
 
 def test_what_is_loaded_while_ray_starts_loads_nothing_of_ray() -> None:
-    code = (
-        f"import sys, {', '.join(start.MEANWHILE)}; print(*(name for name in sys.modules if name.startswith('ray')))"
-    )
+    code = f"import sys, {', '.join(start.MEANWHILE)}; print(*(name for name in sys.modules if name.startswith('ray')))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 

@@ -110,16 +110,17 @@ class Loop:
         self._restarts = 0
         status = self.status.after(sampled, seconds)
         self._log(sampled.log_lines)
-        row = progress_row(status, sampled.env_steps / (seconds - self.status.seconds), learner_means(result.get("learners", {})))
+        row = progress_row(
+            status, sampled.env_steps / (seconds - self.status.seconds), learner_means(result.get("learners", {}))
+        )
         self.folder.append_row(row)
         for name, value in row.items():
             if value is not None and name not in ("iteration", "env_steps"):
                 writer.add_scalar(name, value, status.env_steps)
         save = partial(self.algorithm.save, facts={**self.facts, **asdict(status), "return": status.mean_return})
-        if status.best_return is not None and not status.steps_since_best:
+        if is_best := status.best_return is not None and not status.steps_since_best:
             self.folder.save_checkpoint(BEST, save)
-            save = self.folder.copy_of_best
-        self.folder.save_checkpoint(LAST, save)
+        self.folder.save_checkpoint(LAST, self.folder.copy_of_best if is_best else save)
         self.algorithm.take_snapshot(status.iteration, status.env_steps)
         self.status = status
         for tracker in self.trackers:
