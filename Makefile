@@ -4,6 +4,7 @@ VENV_PYTHON := .venv/bin/python
 DEMO := build/demo/corridor-demo
 # The kit is the same in every project, and is linted where it lies.
 KIT := --config pyproject.toml --config "exclude=[]" "{{cookiecutter.project_slug}}/src/{{cookiecutter.__package_name}}/kit"
+WORKFLOWS := .github/workflows/*.yml "{{cookiecutter.project_slug}}"/.github/workflows/*.yml
 
 # What bakes, reads and judges, without a run of the training.
 QUICK := $(addprefix tests/test_,$(addsuffix .py,rung0_questions rung1_bakes rung2_answers readme kit kit_config kit_tracebacks contract_judges \
@@ -11,7 +12,7 @@ QUICK := $(addprefix tests/test_,$(addsuffix .py,rung0_questions rung1_bakes run
 # A file's tests share what they have baked and trained: they stay in one process.
 PYTEST := $(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-all lint
+.PHONY: demo test test-quick test-all lint release
 
 demo: .venv/.cookiecutter  ## bake the worked example, install it, test it, train it, evaluate it
 	rm -rf build/demo && mkdir -p build/demo
@@ -37,6 +38,14 @@ lint: .venv/.test
 	$(VENV_PYTHON) -m ruff check $(KIT)
 	$(VENV_PYTHON) -m ruff format --check $(KIT)
 	$(VENV_PYTHON) -m mypy
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	.venv/bin/zizmor --offline --no-progress --quiet $(WORKFLOWS)
+
+release: VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+release:  ## all proofs, then the tag by which `update` finds this version; to be pushed by hand
+	test -z "$$(git status --porcelain)"
+	$(MAKE) test-all
+	git tag --annotate --message "$(VERSION)" "v$(VERSION)"
 
 .venv/.cookiecutter: pyproject.toml
 	$(PYTHON) -m venv .venv

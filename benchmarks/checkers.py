@@ -1,84 +1,86 @@
-"""Compares environment checkers on a folder of broken and correct environments.
+"""Compares environment checkers on correct environments and on broken ones, each in a process of its own.
 
-python benchmarks/checkers.py CORPUS PACKAGE [--python PYTHON] [--only PATTERN] [-v]
+python benchmarks/checkers.py                                   # environments that anyone can install, and mutants of five
+python benchmarks/checkers.py FOLDER [PACKAGE] [--python PYTHON] [--only PATTERN] [-v]    # a collection of your own
 
-CORPUS holds `bugs/*.py` and `good/*.py`. Each file has `Env` (or `creator`) and `CONFIG`; the broken ones also have
-`EXPECT`, a pattern that a message must match to name the fault. Every environment is checked in a process of its own.
-A fault is caught when a message of the checker (error, warning or exception) matches, unclear when there is one but
-none matches, missed when there is none. A correct environment must give no error. Every
-checker gets the environment made from its config, or, if it takes none, without.
+Without FOLDER the environments are those of `installable.py`: with them, MuJoCo, MiniGrid, highway-env, MinAtar, ALE and
+PettingZoo must be installed. It runs what is missing in results/checkers.json (`--again PATTERN`: what is to be run once
+more), and prints the README's tables; `--table` prints them only. FOLDER holds `bugs/*.py` and `good/*.py`. Each file has
+`Env` (or `creator`) and `CONFIG`; the broken ones also have `EXPECT`, a pattern that a message must match to name the fault.
 
-Gymnasium's and Stable-Baselines3's `check_env` are run where PYTHON has them; PACKAGE is a generated project.
+A mistake is caught when a message of the checker (error, warning or exception) matches its pattern, unclear when there is
+one but none matches, missed when there is none. A correct environment is accused by an error. Gymnasium's and
+Stable-Baselines3's `check_env`, and PettingZoo's tests, are run where PYTHON has them; PACKAGE is the import name of a
+generated project, of which one is baked otherwise. No display is needed: what can't be drawn isn't counted for anyone.
 """
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
-import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
-import re
-import subprocess
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-TIMEOUT_SECONDS = 60
-THEIRS = """
-import importlib.util, json, logging, sys, warnings
-spec = importlib.util.spec_from_file_location("target", sys.argv[2])
-module = importlib.util.module_from_spec(spec)
-sys.modules["target"] = module
-texts, errors = [], []
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    try:
-        spec.loader.exec_module(module)
-        if sys.argv[1] == "gymnasium":
-            from gymnasium.utils.env_checker import check_env
-        else:
-            from stable_baselines3.common.env_checker import check_env
-        maker = getattr(module, "creator", None) or module.Env
-        try:
-            env = maker(module.CONFIG)
-        except TypeError:
-            env = maker()
-        if sys.argv[1] == "gymnasium":
-            check_env(env)
-        else:
-            check_env(env, warn=True, skip_render_check=False)
-    except BaseException as problem:
-        errors.append(f"{type(problem).__name__}: {problem}")
-texts = [str(w.message) for w in caught if not issubclass(w.category, DeprecationWarning)]
-sys.__stdout__.write("\\n" + json.dumps({"errors": errors, "warnings": texts}) + "\\n")
-"""
+import checker_tables
+import results
+from asking import OURS, THEIRS, ZOO, Asker, Verdict, of_broken, of_correct, ours, theirs, with_both
 
-
-class Verdict(NamedTuple):
-    """The messages of one checker on one environment; None instead of them if it gave no answer."""
-
-    errors: list[str] | None
-    warnings: list[str]
+KEPT = results.RESULTS / "checkers.json"
+VERSIONS = (
+    "gymnasium", "stable_baselines3", "pettingzoo", "numpy", "minigrid", "highway-env", "MinAtar", "ale-py", "mujoco",
+)  # fmt: skip
 
 
 def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("package", help="import name of a generated project")
+    parser.add_argument("folder", nargs="?", type=Path, help="a collection of your own")
+    parser.add_argument("package", nargs="?", help="import name of a generated project (default: one is baked)")
     parser.add_argument("--python", default=sys.executable, help="interpreter that has the checkers")
-    parser.add_argument("--only", default="*", help="pattern of file names")
+    parser.add_argument("--only", default="*", help="pattern of the environments' names")
+    parser.add_argument("--again", default="", help="pattern of those to be run once more")
+    parser.add_argument("--table", action="store_true", help="print the tables of what there is, and run nothing")
     parser.add_argument("-v", action="store_true", help="print the verdict on each environment")
     return parser.parse_args()
 
 
+def askers(python: str, package: str, paths: list[str]) -> dict[str, Asker]:
+    """Returns all checkers by name."""
+    others = {name: theirs(module, python, paths) for module, name in THEIRS.items()}
+    return {**others, OURS: ours(package, python, paths)}
+
+
+def run_folder(options: argparse.Namespace, package: str, paths: list[str]) -> None:
+    """Prints what each checker says of a collection: one line each."""
+    counts: dict[str, Counter[str]] = {}
+    corpus, checkers = options.folder.resolve(), askers(options.python, package, paths)
+    files = [path for kind in ("bugs", "good") for path in sorted((corpus / kind).glob("*.py"))]
+    for path in (path for path in files if fnmatch.fnmatch(path.stem, options.only)):
+        os.chdir(path.parent)
+        module = load(path)
+        expect, target = getattr(module, "EXPECT", None), f"{path}:{'creator' if hasattr(module, 'creator') else 'Env'}"
+        outcomes = {}
+        for name, ask in checkers.items():
+            verdict = ask(target, module.CONFIG, path.parent)
+            outcomes[name] = of_correct(verdict) if expect is None else of_broken(verdict, expect)
+        for name, outcome in with_both(outcomes).items():
+            counts.setdefault(name, Counter())[outcome] += 1
+        if options.v:
+            print(f"{path.stem:36} {outcomes}", flush=True)
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", *THEIRS))
+    print(f"Python {platform.python_version()}, {versions}, {os.cpu_count()} cores")
+    print(checker_tables.collection(counts))
+
+
 def load(path: Path) -> Any:
-    """The module of one environment, for its constants."""
+    """Returns the module of one environment, for its constants."""
     spec = importlib.util.spec_from_file_location(f"corpus_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -86,101 +88,74 @@ def load(path: Path) -> Any:
     return module
 
 
-def last_json(command: list[str], folder: Path) -> dict[str, Any] | None:
-    """Runs a command in a folder and reads the last line of its output that is JSON."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)}
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith("{"):
-            return json.loads(line)
-    return None
+def run_installable(options: argparse.Namespace, package: str, paths: list[str]) -> None:
+    """Asks all checkers about what can be installed, as far as it isn't done."""
+    from installable import INSTALLABLE  # late: it needs what a collection of one's own doesn't
+
+    kept = [one for one in results.load(KEPT) if not fnmatch.fnmatch(one["environment"], options.again)]
+    done = {one["environment"] for one in kept}
+    wanted = [one for one in INSTALLABLE if fnmatch.fnmatch(one.target, options.only) and one.target not in done]
+    around = results.circumstances(*VERSIONS)
+    controls: dict[tuple[str, str], Verdict] = {}
+    checkers = askers(options.python, package, paths)
+    zoo = {ZOO: theirs("pettingzoo", options.python, paths), OURS: in_project(checkers[OURS], package)}
+    for one in wanted:
+        asked = zoo if one.library == "PettingZoo" else checkers
+        outcomes = {name: look(one, name, ask, controls) for name, ask in asked.items()}
+        if options.v:
+            print(f"{one.target:44} {[each['outcome'] for each in outcomes.values()]}", flush=True)
+        about = {"library": one.library, "environment": one.target, "mistake": one.mistake}
+        kept.append({**about, "checkers": outcomes, **around})
+        results.save(KEPT, kept)
 
 
-def theirs(name: str, python: str) -> Callable[[Path, Any], Verdict]:
-    """A function that asks another library's `check_env`."""
-
-    def ask(path: Path, module: Any) -> Verdict:
-        answer = last_json([python, "-c", THEIRS, name, str(path)], path.parent)
-        return Verdict(None, []) if answer is None else Verdict(answer["errors"], answer["warnings"])
-
-    return ask
-
-
-def ours(package: str, python: str) -> Callable[[Path, Any], Verdict]:
-    """A function that asks the generated project's `check`."""
-
-    def ask(path: Path, module: Any) -> Verdict:
-        attribute = "creator" if hasattr(module, "creator") else "Env"
-        config = json.dumps(module.CONFIG)
-        command = [python, "-m", f"{package}.check", f"{path}:{attribute}", "--config", config, "--json"]
-        answer = last_json(command, path.parent)
-        if answer is None:
-            return Verdict(None, [])
-        texts: dict[str, list[str]] = {"error": [], "warning": []}
-        for failure in answer["failures"]:
-            texts[failure["severity"]].append(f"{failure['check']} {failure['message']} {failure['fix']}")
-        return Verdict(texts["error"], texts["warning"])
-
-    return ask
+def look(one: Any, name: str, ask: Asker, controls: dict[tuple[str, str], Verdict]) -> dict[str, Any]:
+    """Returns what a checker makes of an environment, and the first of what it says; controls are asked once each."""
+    with tempfile.TemporaryDirectory() as folder:  # MuJoCo writes its log where it is
+        verdict = ask(one.target, {}, Path(folder))
+        if one.mistake is None:
+            outcome = of_correct(verdict)
+        else:
+            if (one.control, name) not in controls:
+                controls[one.control, name] = ask(one.control, {}, Path(folder))
+            outcome = of_broken(verdict, one.expect, controls[one.control, name])
+    return {"outcome": outcome, "says": [text[:200] for text in verdict.said[:3]]}
 
 
-def judge(verdict: Verdict, expect: str | None) -> str:
-    """The outcome of one checker on one environment, by the rule in the module's docstring."""
-    if expect is None:
-        return "false alarm" if verdict.errors is None or verdict.errors else "warned" if verdict.warnings else "clean"
-    texts = (verdict.errors or []) + verdict.warnings
-    if any(re.search(expect, text, re.IGNORECASE) for text in texts):
-        return "caught"
-    return "unclear" if texts or verdict.errors is None else "missed"
+def in_project(ask: Asker, package: str) -> Asker:
+    """Returns a function that has a project's `check` look at an environment of PettingZoo, taken in as the docs say."""
 
+    def wrapped(target: str, config: Any, folder: Path) -> Verdict:
+        lines = [
+            f"from {package}.kit.multi_agent.pettingzoo import FromPettingZoo",
+            f"from {target} import parallel_env",
+        ]
+        lines += ["class Env(FromPettingZoo):", "    make = parallel_env"]
+        path = folder / "taken_in.py"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        return ask(f"{path}:Env", config, folder)
 
-def version(name: str) -> str:
-    """An installed version."""
-    try:
-        return f"{name} {importlib.metadata.version(name)}"
-    except importlib.metadata.PackageNotFoundError:
-        return f"no {name}"
+    return wrapped
 
 
 def main() -> int:
-    """Prints one line for each checker."""
+    """Runs what is asked for, and prints the tables."""
     options = parse()
-    checkers = {
-        "Gymnasium check_env": theirs("gymnasium", options.python),
-        "Stable-Baselines3 check_env": theirs("stable_baselines3", options.python),
-        "all of theirs together": None,
-        "this template's check": ours(options.package, options.python),
-    }
-    counts: dict[str, Counter[str]] = {name: Counter() for name in checkers}
-    corpus = options.corpus.resolve()
-    paths = [path for kind in ("bugs", "good") for path in sorted((corpus / kind).glob("*.py"))]
-    for path in (path for path in paths if fnmatch.fnmatch(path.stem, options.only)):
-        os.chdir(path.parent)
-        module = load(path)
-        expect = getattr(module, "EXPECT", None)
-        outcomes = {name: judge(ask(path, module), expect) for name, ask in checkers.items() if ask is not None}
-        ranks = ("caught", "unclear", "missed", "false alarm", "warned", "clean")
-        both = [outcome for name, outcome in outcomes.items() if "template" not in name]
-        outcomes["all of theirs together"] = min(both, key=ranks.index)
-        for name, outcome in outcomes.items():
-            counts[name][outcome] += 1
-        if options.v:
-            print(f"{path.stem:36} {outcomes}", flush=True)
-    names = ("numpy", "gymnasium", "stable_baselines3")
-    print(f"Python {platform.python_version()}, {', '.join(map(version, names))}, {os.cpu_count()} cores")
-    print("| checker | caught | unclear | missed | correct, no error | of these warned |\n|---|---|---|---|---|---|")
-    for name, count in counts.items():
-        bugs = count["caught"] + count["unclear"] + count["missed"]
-        good = count["clean"] + count["warned"] + count["false alarm"]
-        print(
-            f"| {name} | {count['caught']} of {bugs} | {count['unclear']} | {count['missed']} | "
-            f"{count['clean'] + count['warned']} of {good} | {count['warned']} |"
-        )
+    if options.folder is None and options.table:
+        print(checker_tables.tables(results.load(KEPT)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        paths = list(sys.path)
+        if options.package is None:
+            from tasks import bake_project
+
+            project = bake_project(Path(folder), project_name="Checked Task")
+            options.package, paths = project.package, [*paths, str(project.path / "src")]
+        if options.folder is not None:
+            run_folder(options, options.package, paths)
+            return 0
+        run_installable(options, options.package, paths)
+    print(checker_tables.tables(results.load(KEPT)))
     return 0
 
 

@@ -24,7 +24,7 @@ PACKAGE = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / "{{cookiecutter._
 sys.path.insert(0, str(PACKAGE))
 STARTERS: list[str] = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))["starter"]
 # The files that take longest are begun first, so that at the end no process is left alone with one of them.
-LONGEST = ("rung5_trains",)
+LONGEST = ("rung5_trains", "rung7_mutants", "settings", "tracking", "rung3_clean", "benchmark")
 
 
 @dataclass(frozen=True)

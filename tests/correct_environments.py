@@ -230,18 +230,21 @@ class Snake(Base):
 
 
 class Landing(Base):
-    """Metres and a thousand points for a landing: large, but nothing that normalising does not mend."""
+    """Metres and a thousand points for a landing: large, but nothing that normalising does not mend. A unit vector moves
+    by rounding only.
+    """
 
     def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
         super().__init__(config, render_mode)
-        self.observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (4,), np.float64)
         self.action_space = spaces.Discrete(2)
 
     def start(self) -> None:
         self.height, self.speed, self.fuel = float(self.np_random.uniform(1000, 2000)), -20.0, 5000.0
 
     def look(self) -> Any:
-        return np.array([self.height, self.speed, self.fuel], np.float32)
+        upright = np.cos(self.time) ** 2 + np.sin(self.time) ** 2
+        return np.array([self.height, self.speed, self.fuel, upright])
 
     def move(self, action: Any) -> Any:
         self.speed += 8.0 if action == 1 else -1.6

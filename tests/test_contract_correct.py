@@ -88,6 +88,8 @@ MUTANTS = (
     Mutant("a class-level generator", "copies_do_not_interfere", "Env.chance", {"CLASS": "chance = np.random.default_rng(1)", "RESET": "Env.chance = Env.chance if seed is None else np.random.default_rng(seed)", "STEP": "self.place += Env.chance.normal() / 9"}),
     Mutant("copies are numbered", "same_seed_same_episode", "Env.count", {"CLASS": "count = 0", "INIT": "Env.count += 1; self.number = Env.count", "RESET": "self.place += self.number / 9"}),
     Mutant("depends on vector_index", "copies_play_alike", "which copy plays them", {"INIT": "self.number = getattr(config, 'vector_index', 0)", "RESET": "self.place += self.number / 9"}, "some"),
+    Mutant("a counter runs over", "reset_starts_afresh", "look at self.total", {"INIT": "self.total = 0", "STEP": "self.total += 1; self.time += 1000 * (self.total > 1500)"}, "some"),
+    Mutant("resets itself after long", "step_does_not_reset", "calls reset() by itself", {"STEP": "self.time -= 0.6\n        self.place = float(np.clip(self.place, -2, 2))\n        if self.time >= 49.8: self.reset(); return self.look(), -abs(self.place), False, True, {}"}, "all"),
     # Seeds with options.
     Mutant("options draw by chance", "same_seed_same_episode_with_options", "options={}) twice", {"RESET": "if options is not None: self.place = np.random.default_rng().uniform(-1, 1)"}),
     Mutant("some option draws by chance", "same_seed_same_episode_with_options", "{'unknown': 0}", {"RESET": "if options: self.place = np.random.default_rng().uniform(-1, 1)"}),

@@ -33,8 +33,8 @@ LAYERS = [
     {"commands"},
 ]
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
-MOST_LINES = 17_102  # of the whole kit; to be lowered whenever it gets lighter
-MOST_CONTRACT_LINES = 5_459
+MOST_LINES = 17_122  # of the whole kit; to be lowered whenever it gets lighter
+MOST_CONTRACT_LINES = 5_475
 
 
 def imports(name: str) -> set[str]:
@@ -120,6 +120,9 @@ def test_contract_needs_neither_ray_nor_torch() -> None:
     assert not {"ray", "torch"} & set(loaded)
 
 
-def test_version_is_the_templates() -> None:
+def test_version_is_the_templates_and_the_newest_of_the_changelog() -> None:
     template = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'version = "{(KIT / "VERSION").read_text().strip()}"' in template
+    version = (KIT / "VERSION").read_text().strip()
+    assert f'version = "{version}"' in template
+    changes = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^## (\d\S*)", changes)[0] == version

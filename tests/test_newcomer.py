@@ -22,7 +22,7 @@ termios = pytest.importorskip("termios")
 
 # The machine of the tests has no network: what `pip install` asks for is there.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-# A cart on a slope is to stand at 0: its place and its speed have bounds of their own.
+# A cart is to stand at 0; its place and its speed have bounds of their own.
 RESET = """\
         self._state = self.np_random.uniform([-20, -4], [50, 4]).astype(np.float32)
         return self._state.copy(), {}
@@ -68,7 +68,9 @@ class Terminal:
         return found.string[: found.start()].replace("\r\n", "\n")
 
     def close(self) -> None:
-        """Hangs up, which ends what runs in it."""
+        """Ends what runs in the background, as the pages say, and hangs up."""
+        os.write(self._screen, b"\x03")
+        self.type("kill $(jobs -p) 2>/dev/null; wait; true")
         os.kill(self._process, signal.SIGHUP)
         os.waitpid(self._process, 0)
         os.close(self._screen)
@@ -157,7 +159,7 @@ class Newcomer:
             self._terminals.append(Terminal(self._folder))
 
     def leaves(self) -> None:
-        """Closes the terminals, which ends what runs in them."""
+        """Closes the terminals."""
         while self._terminals:
             self._terminals.pop().close()
 

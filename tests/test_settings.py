@@ -4,12 +4,14 @@ import csv
 import json
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import BakedProject
 
+slow = partial(pytest.param, marks=pytest.mark.slow)  # each loads RLlib before it can tell
 SHORT = ("--max-env-steps", "4000", "--stop-return", "100")
 
 
@@ -107,8 +109,8 @@ def test_resume_refuses_what_can_not_go_on(project: BakedProject, message: str, 
         ("--config must be a JSON object", ("--config", "[1]")),
         ("--config-file nothing.json can't be read", ("--config-file", "nothing.json")),
         ("--set lrr: PPO has no such number; did you mean 'lr'?", ("--set", "lrr=3")),
-        ("--set: lr is 'fast'; write a number", ("--set", "lr='fast'")),
-        ("--set: hidden_units is 128; write a list", ("--set", "hidden_units=128")),
+        slow("--set: lr is 'fast'; write a number", ("--set", "lr='fast'")),
+        slow("--set: hidden_units is 128; write a list", ("--set", "hidden_units=128")),
         ("expected NAME=VALUE such as lr=1e-4, got 'lr'", ("--set", "lr")),
     ],
 )
@@ -157,11 +159,11 @@ def _with_python_of(project: BakedProject, other: BakedProject) -> BakedProject:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("HIDDEN_UNITS = [64, 64]", "HIDDEN_UNITS = 128", "ppo.py: hidden_units is 128; write a list"),
+        slow("HIDDEN_UNITS = [64, 64]", "HIDDEN_UNITS = 128", "ppo.py: hidden_units is 128; write a list"),
         ("HIDDEN_UNITS = [64, 64]", "HIDDEN_UNITS = [64, 64", "ppo.py:5: SyntaxError: '[' was never closed"),
-        ("lr=3e-4", "lr='3e-4'", "ppo.py: lr is '3e-4'; write a number"),
+        slow("lr=3e-4", "lr='3e-4'", "ppo.py: lr is '3e-4'; write a number"),
         ("minibatch_size=512", "minibatch_size=4096", "ppo.py: `minibatch_size` (4096) must be <="),
-        ("gamma=0.995", "gama=0.995", "unexpected keyword argument 'gama'"),
+        slow("gamma=0.995", "gama=0.995", "unexpected keyword argument 'gama'"),
     ],
 )
 def test_wrong_value_in_ppo_is_said_in_one_line(project: BakedProject, old: str, new: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and a failed environment end a run in order: with its checkpoint, its curve and its summary."""
 
+import _thread
 import os
 import signal
 import socket
@@ -17,7 +18,8 @@ GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, 
 FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
 KILL_AFTER_S = 3.0  # for code that Python can't interrupt, and for Ray to end; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-NUDGE: Any = getattr(signal, "SIGURG", None)  # interrupts the main thread; Windows has none
+# Interrupts the main thread. Windows has no SIGURG, and no call that C code would wait in is cut short there.
+NUDGE = signal.SIGBREAK if sys.platform == "win32" else signal.SIGURG
 
 if hasattr(os, "register_at_fork"):  # what a child process receives is no signal to the run
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
@@ -47,7 +49,7 @@ class Interrupt:
         self._reading, self._writing = socket.socketpair()
 
     def __enter__(self) -> "Interrupt":
-        self._before = {number: signal.signal(number, self._received) for number in (*SIGNALS, NUDGE) if number}
+        self._before = {number: signal.signal(number, self._received) for number in (*SIGNALS, NUDGE)}
         self._writing.setblocking(False)
         signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._watch, daemon=True).start()
@@ -128,7 +130,10 @@ class Interrupt:
         if number is not None and self.reason is None:
             self._note(number)
         self._awaited = is_over
-        signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
+        else:
+            _thread.interrupt_main(NUDGE)
         if not is_over.wait(KILL_AFTER_S):
             self.end_process()
 

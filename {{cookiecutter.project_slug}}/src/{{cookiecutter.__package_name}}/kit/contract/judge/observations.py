@@ -132,7 +132,9 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
     moving = np.flatnonzero(spread)
     if not moving.size:
         return
-    index, least = int(moving[largest[moving].argmax()]), int(moving[spread[moving].argmin()])
+    index = int(moving[largest[moving].argmax()])
+    beyond_rounding = np.where(spread > 4 * np.finfo(values.dtype).eps * largest, spread, np.inf)
+    least = int(beyond_rounding.argmin())
     text = f"observation{path} is badly scaled: entry {index} reaches a magnitude of {largest[index]:.3g}"
     if largest[index] > FLOAT32_STEPS * spread[index]:
         text += f" but moves by {spread[index]:.3g} only, which float32 hardly holds"

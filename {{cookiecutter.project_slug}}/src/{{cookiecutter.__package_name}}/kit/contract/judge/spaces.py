@@ -7,6 +7,7 @@ from gymnasium import spaces
 
 from ...spaces.membership import short
 from ...spaces.observations import leaves, name_of
+from ..record import values
 from ..record.env_record import EnvRecord
 from .registry import EACH, NEVER, Finding, Findings, check
 
@@ -96,15 +97,17 @@ def spaces_trainable(record: EnvRecord) -> Findings:
     """PPO can learn with the spaces; the adapters take nearly all, plain RLlib fewer."""
     if record.about.adapters is not None:
         yield Finding(f"an unsupported space for training: {record.about.adapters}", blocks=True)
-    for part in record.about.unseen:
-        advice = "declare one of Gymnasium's own spaces, such as Text, if it should be"
-        yield Finding(f"{part} is not seen by the policy: PPO's networks can't take it", advice)
     for name, space in record.about.declared():
         for path, part in parts(space, name).items():
             yield from _hard_action(path, part) if name == "action_space" else ()
             if isinstance(part, spaces.Discrete) and int(part.n) > LARGE_DISCRETE:
                 text = f"{path} is {part}: too large for a network, as one-hot vector or list of logits"
                 yield Finding(text, "split it into parts (MultiDiscrete), or give the numbers behind it as a Box")
+    for path, space in record.about.unseen.items():
+        told = (leaf for episode in record.resets for _, obs in episode.observations() for leaf in values.leaves(obs))
+        if len({values.digest(value) for where, value in told if where == path}) != 1:  # a constant tells nothing
+            text = f"observation_space{path}: {space} is not seen by the policy: PPO's networks can't take it"
+            yield Finding(text, "declare one of Gymnasium's own spaces, such as Text, if it should be")
 
 
 def _hard_action(path: str, part: Any) -> Findings:

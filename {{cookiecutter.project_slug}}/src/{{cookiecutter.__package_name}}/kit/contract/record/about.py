@@ -93,7 +93,7 @@ def _record_spaces(recorder: Recorder, about: About) -> None:
     if isinstance(env, gymnasium.Env) and len(about.samples) == 2:
         try:
             adapt(env)
-            about.unseen = [f"{name}: {short(space)}" for name, space in unseen(env.observation_space).items()]
+            about.unseen = {path: short(space) for path, space in unseen(env.observation_space, "").items()}
         except UnsupportedSpace as error:
             about.adapters = str(error)
 

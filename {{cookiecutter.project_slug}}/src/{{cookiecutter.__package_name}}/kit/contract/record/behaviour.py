@@ -70,7 +70,8 @@ def record_self_reset(recorder: Recorder) -> tuple[int, str]:
     seed_global(66)
     policies = [shortest.policy, RANDOM, *recorder.constant_policies(2)]
     for index, policy in enumerate(policies[: recorder.plan.resets], 1):
-        episode = recorder.play(env, shortest.seed, recorder.plan.small, policy, number=index)
+        cap = max(recorder.plan.small, len(shortest.steps) if index == 1 else 0)
+        episode = recorder.play(env, shortest.seed, cap, policy, number=index)
         if inside[0] > index:
             return inside[0] - index, episode.at(len(episode.steps))
     recorder.release(env)

@@ -1,6 +1,7 @@
 """How a recorder speaks to its parent: a record that can be read however it ended, and a heartbeat of its calls."""
 
 import mmap
+import os
 import pickle
 import struct
 import time
@@ -89,14 +90,17 @@ class Beat(NamedTuple):
 class Call:
     """How a call went."""
 
-    seconds: float = 0.0
+    seconds: float = 0.0  # without what it waited for a processor: a busy machine makes no environment slow
     error: CallError | None = None
 
 
 class Heartbeat:
     """Writes the shared file."""
 
+    schedule = Path("/proc/thread-self/schedstat")  # of Linux: nanoseconds on a processor, and waiting for one
+
     def __init__(self, path: Path) -> None:
+        self._schedule = os.open(self.schedule, os.O_RDONLY) if self.schedule.exists() else None
         self._file = path.open("r+b")
         self._map = mmap.mmap(self._file.fileno(), HEARTBEAT_BYTES)
         self._count, self._probe, self._context = 0, b"", b""
@@ -111,12 +115,16 @@ class Heartbeat:
         """Notes that the environment is called inside the `with`; times it, and keeps what it raises."""
         call = Call()
         self.call(name, step)
-        start = time.perf_counter()
+        start = time.perf_counter() - self._waited()
         try:
             yield call
         except BaseException as error:
             call.error = CallError.of(name, error, step)
-        call.seconds = time.perf_counter() - start
+        call.seconds = time.perf_counter() - self._waited() - start
+
+    def _waited(self) -> float:
+        """Returns the seconds that this thread has waited for a processor."""
+        return 0.0 if self._schedule is None else int(os.pread(self._schedule, 99, 0).split()[1]) / 1e9
 
     def context(self, text: str, probe: str | None = None) -> None:
         """Notes which episode is played from now on, and by which probe, if that is another."""

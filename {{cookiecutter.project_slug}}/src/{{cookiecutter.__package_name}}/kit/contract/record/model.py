@@ -117,7 +117,7 @@ class About:
     samples: dict[str, tuple[Any, bool] | str] = field(default_factory=dict)  # and whether it is inside; or an error
     foreign: list[str] = field(default_factory=list)  # a third party's, which no judge knows
     adapters: str | None = None  # why the adapters can't take the spaces
-    unseen: list[str] = field(default_factory=list)  # parts of the observation that the policy doesn't get
+    unseen: dict[str, str] = field(default_factory=dict)  # by path: what the policy doesn't get
     reset_parameters: dict[str, Any] | None = None  # their defaults; None where any keyword is taken
     numbers: dict[str, float] = field(default_factory=dict)  # of the config, the attributes and the time limit
     own_spec: str | None = None  # what the user's source sets self.spec to

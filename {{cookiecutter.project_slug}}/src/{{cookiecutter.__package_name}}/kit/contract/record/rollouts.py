@@ -44,6 +44,8 @@ def record_rollouts(recorder: Recorder) -> None:
     longest = recorder.plan_by_pace().longest
     if longest > plan.cap and not recorder.quick and not any(e.ended or e.error for e in recorder.episodes):
         last = _next_episode(recorder, last, RANDOM, 6, longest)
+    if queue and not recorder.quick:  # the first one once more: what adds up shows late
+        last = _next_episode(recorder, last, RANDOM, 0, min(len(recorder.episodes[0].steps), plan.small))
     recorder.writer.write("item", "episodes", last.close())
 
 
