@@ -1,9 +1,12 @@
 """The first seconds of `train`: what is loaded, in which order, and that nothing learned depends on it."""
 
+import gc
 import importlib
 import random
 import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -93,3 +96,20 @@ def test_failing_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(start, "_init_ray", lambda *_: None)
     with pytest.raises(ImportError, match="^torch is broken$"):
         start.start_ray(None, SimpleNamespace())
+
+
+def test_no_import_is_left_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the one under way the end is waited for, whatever happens meanwhile; those that would follow are left out."""
+    begun, done = threading.Event(), []
+
+    def load(name: str) -> None:
+        begun.set()
+        time.sleep(0.2)
+        done.append(name)
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    with pytest.raises(KeyError), start.importing("first", "second"):
+        begun.wait()
+        assert not gc.isenabled()
+        raise KeyError
+    assert done == ["first"] and gc.isenabled()
