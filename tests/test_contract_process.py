@@ -131,7 +131,7 @@ def test_render_without_a_screen_is_the_machines_lack(check: Check, body: str) -
     assert "machine" in report.failures[0].message
 
 
-def test_waiting_for_a_cpu_is_no_hang(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_processor_is_no_hang(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = """
     is_first = True
 
@@ -143,23 +143,23 @@ def test_waiting_for_a_cpu_is_no_hang(check: Check, monkeypatch: pytest.MonkeyPa
     """
     monkeypatch.setattr(run, "QUICK", (60.0, 0.5))
     assert found(check(slow, quick=True)).get("calls_return") == "error"
-    monkeypatch.setattr(Child, "_queued", lambda self: time.monotonic())
+    monkeypatch.setattr(Child, "_waited", lambda self: time.monotonic())
     assert "calls_return" not in found(check(slow, quick=True))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_time_in_the_queue_for_a_cpu_is_known() -> None:
+def test_wait_for_a_processor_is_known() -> None:
     cpu = min(os.sched_getaffinity(0))
     code = f"import os; os.sched_setaffinity(0, [{cpu}])\nwhile True: pass"
     busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]  # share one CPU
     child = Child.__new__(Child)
     child.process = busy[0]
     deadline = time.monotonic() + 30
-    while (queued := child._queued()) < 0.1 and time.monotonic() < deadline:
+    while (waited := child._waited()) < 0.1 and time.monotonic() < deadline:
         time.sleep(0.01)
     for one in busy:
         one.kill()
-    assert queued >= 0.1
+    assert waited >= 0.1
 
 
 def test_render_is_not_tried_by_the_quick_checks(check: Check) -> None:
