@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from ..guard import child_log
+from .start import kill_ray
 
 GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, and the last checkpoint stands
 FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
@@ -143,4 +144,5 @@ class Interrupt:
         self.finish()
         child_log.clean()
         sys.stdout.flush()
+        kill_ray()
         os._exit(self.exit_code or 1)

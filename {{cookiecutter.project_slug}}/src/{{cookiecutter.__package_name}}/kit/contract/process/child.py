@@ -124,7 +124,7 @@ class Child:
         return read_heartbeat(self.folder / "heartbeat")
 
     def _waited(self) -> float:
-        """Returns the seconds that the recorder has waited for a processor, on Linux: a busy machine makes no hang."""
+        """Returns the seconds that the recorder has waited for a processor; 0 where that is not known."""
         with contextlib.suppress(OSError, IndexError):
             return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[1]) / 1e9
         return 0.0
