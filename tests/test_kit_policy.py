@@ -509,8 +509,8 @@ def test_convolutions_fit_the_image(side: int, filters: list[int], features: int
     layers = list(network.images["image"])
     assert [layer.out_channels for layer in layers if isinstance(layer, torch.nn.Conv2d)] == filters
     assert layers[-2].in_features == features
-    assert networks.has_small_images([VECTOR, spaces.Dict({"image_0": seen, "vector": VECTOR})]) == (side <= 16)
-    assert not networks.has_small_images([VECTOR])
+    assert networks.image_side([VECTOR, spaces.Dict({"image_0": seen, "vector": VECTOR})]) == side
+    assert networks.image_side([VECTOR]) == 0
 
 
 def test_images_are_seen_at_one_scale() -> None:

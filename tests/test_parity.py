@@ -99,7 +99,8 @@ def save(case: str, folder: Path) -> Path:
     for parameter in actor.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
     for statistics in actor.observation_statistics.values():
-        statistics.update(torch.randn(64, len(statistics.mean)))
+        scale = float(statistics.deviation[0])  # 255 of images, else 1
+        statistics.update(scale * torch.rand(64, len(statistics.mean)))
     own = {"observation": to_json(observation_space), "action": to_json(action_space), "limits": Limits()._asdict()}
     facts = {"env_id": TASK.env_id, "spaces": own, "env_config": {"case": case}, "versions": {"kit": "1"}}
     folder.parent.mkdir(parents=True)

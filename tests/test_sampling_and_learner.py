@@ -101,6 +101,8 @@ def learnt(learner_class):
     )
     learner.build()
     head = learner.module["default_policy"].unwrapped().value.layers[-1]
+    for group in learner.get_optimizer("default_policy").param_groups:
+        group["betas"] = (0.9, 0.99)  # RLlib can't be told
     torch.nn.init.orthogonal_(head.weight)  # zeros would make Adam follow what is only rounding
     batch = MultiAgentBatch({{"default_policy": SampleBatch(dict(columns))}}, env_steps=size)
     result = learner.update(

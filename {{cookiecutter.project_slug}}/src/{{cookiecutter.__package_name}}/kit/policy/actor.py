@@ -44,8 +44,10 @@ class Actor(nn.Module):
         # Near-even first actions explore; a value head of ordinary size learns at once (Andrychowicz et al. 2021).
         self.policy = Network(observation_space, outputs, **self.model_config, head_gain=0.01)
         self.log_std = nn.Parameter(torch.zeros(self.reals))
-        parts = parts_of(observation_space)
-        self.observation_statistics = nn.ModuleDict({name: RunningStatistics(parts[name][-1:]) for name in parts})
+        self.observation_statistics = nn.ModuleDict()
+        for name, shape in parts_of(observation_space).items():
+            expected = 255.0 if len(shape) > 1 else 1.0  # of the first batch; bytes would fill the range otherwise
+            self.observation_statistics[name] = RunningStatistics(shape[-1:], expected)
 
     def forward(self, observation: Any) -> torch.Tensor:
         """Returns the logits, then the means, then the logarithms of the spreads, shape (batch, n).

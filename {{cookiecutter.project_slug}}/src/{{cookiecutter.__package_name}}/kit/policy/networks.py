@@ -18,11 +18,10 @@ def observed(env: Any) -> list[gym.Space[Any]]:
     return list(getattr(env, "observation_spaces", {"": getattr(env, "observation_space", None)}).values())
 
 
-def has_small_images(observation_spaces: Iterable[gym.Space[Any]]) -> bool:
-    """Tells whether there are images in adapted spaces, and only small ones."""
+def image_side(observation_spaces: Iterable[gym.Space[Any]]) -> int:
+    """Returns the longest side of the images in adapted spaces, in pixels; 0 where there are none."""
     shapes = [shape for space in observation_spaces for shape in parts_of(space).values()]
-    sides = [max(shape) for shape in shapes if len(shape) > 1]  # an image has fewer channels than pixels a side
-    return bool(sides) and max(sides) <= SMALL_SIDE
+    return max((max(shape[:2]) for shape in shapes if len(shape) > 1), default=0)
 
 
 def network_summary(observation_space: gym.Space[Any], numbers: Mapping[str, Any]) -> str:

@@ -31,11 +31,11 @@ class RunningStatistics(nn.Module):
     mean: torch.Tensor
     deviation: torch.Tensor
 
-    def __init__(self, shape: Sequence[int] = ()) -> None:
+    def __init__(self, shape: Sequence[int] = (), deviation: float = 1.0) -> None:
         super().__init__()
         self.register_buffer("count", torch.zeros(()))
         self.register_buffer("mean", torch.zeros(tuple(shape)))
-        self.register_buffer("deviation", torch.ones(tuple(shape)))
+        self.register_buffer("deviation", torch.full(tuple(shape), deviation))
 
     def update(self, values: torch.Tensor) -> None:
         """Takes in more values, shape (batch, *shape), by the parallel algorithm of Chan et al. 1979."""

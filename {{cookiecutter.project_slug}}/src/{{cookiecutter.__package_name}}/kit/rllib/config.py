@@ -15,7 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from ..cli import did_you_mean
 from ..errors import RunError, UsageError, one_line
-from ..policy.networks import has_small_images, observed
+from ..policy.networks import image_side, observed
 from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner
@@ -57,10 +57,8 @@ def algorithm_config(
     config = _base(task, vectorization, seed, env_config or {})
     if task.is_multi_agent:
         config = _for_several_agents(config, task)
-    if seen is None:
-        with closing(task.make_adapted(env_config)) as env:
-            seen = observed(env)
-    config.rl_module(model_config={"small_images": has_small_images(seen)})
+    side = image_side(_seen(task, env_config) if seen is None else seen)
+    config.rl_module(model_config={"image_side": side})
     try:
         config = task.configured(config)
     except Exception as error:
@@ -101,6 +99,11 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
         .fault_tolerance(restart_failed_env_runners=False)  # an error in the environment ends the run, loudly
         .debugging(seed=seed, log_level=None, log_sys_usage=False)
     )
+
+
+def _seen(task: Task, env_config: Mapping[str, Any] | None) -> list[gym.Space[Any]]:
+    with closing(task.make_adapted(env_config)) as env:
+        return observed(env)
 
 
 def _for_several_agents(config: PPOConfig, task: Task) -> PPOConfig:
