@@ -103,8 +103,7 @@ class Run:
         runners = settings["num_env_runners"]
         if "num_env_runners" not in self.options.given and isinstance(runners, int) and self.saved and runners > cpus:
             settings["num_env_runners"] = "auto"  # the run was started on more CPUs
-        if self.task.is_multi_agent:
-            settings = sync_only(settings)
+        settings = sync_only(settings) if self.task.is_multi_agent else settings
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
 
