@@ -214,10 +214,11 @@ def add_a_machine(me: Newcomer) -> None:
     me.types("ray start --address=FIRST:6379 --block", more=f" {machine} &", **{"FIRST:6379": f"127.0.0.1:{port}"})
     me.sees("Ray runtime started")
     me.walks_back()
-    train, here = "python -m my_environment train --address auto", {"auto": f"127.0.0.1:{port}"}  # others' may run here
-    me.types(
-        train, shows=r"vectorization: 2 .*\n(.*\n)*learned: ", more=" --num-env-runners 2 --max-env-steps 3000", **here
+    few = " --num-env-runners 2 --max-env-steps 3000"
+    train = (
+        "python -m my_environment train --address auto"  # which would find the clusters of others that share a machine
     )
+    me.types(train, shows="in each of 2 processes", more=few, auto=f"127.0.0.1:{port}")
 
 
 def ship_the_policy(me: Newcomer) -> None:
