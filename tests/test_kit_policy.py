@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -210,7 +209,7 @@ def test_saved_policy_acts_as_before(run: Path) -> None:
         assert policy(observation) == expected + 1  # the environment counts its actions from 1
         observation = env.step(policy(observation))[0]
     assert torch.equal(torch.get_rng_state(), state)
-    assert float(policy.actor.observation_statistics.count) == 64
+    assert float(policy.actor.observation_statistics["vector"].count) == 64
     assert policy.facts["model_config"] == MODEL_CONFIG
 
 
@@ -272,7 +271,7 @@ def not_finite(folder: Path) -> None:
     [
         (half, "is damaged: SafetensorError"),
         (not_finite, "is damaged: ValueError: weights that are not finite"),
-        (damaged_facts(format=1), "has format 1, this version of the kit reads 2"),
+        (damaged_facts(format=1), "has format 1, this version of the kit reads 3"),
         (damaged_facts(format=None), "has format None"),
         (damaged_facts(spaces=None), "is not what train writes: it has no 'spaces'"),
         (damaged_facts(model_config={"hidden_units": [10**9], "image_features": 1}), "size mismatch"),
@@ -487,10 +486,46 @@ def test_policies_need_no_ray(module: str, without: set[str]) -> None:
 
 
 def test_summary_names_the_networks_and_why() -> None:
-    summary = networks.network_summary
+    numbers = {**MODEL_CONFIG, "train_batch_size_per_learner": 2048, "num_epochs": 4, "lr": 3e-4}
     both = spaces.Dict({"action_mask": spaces.MultiBinary(2), "image_0": IMAGE, "vector": VECTOR})
-    assert summary(VECTOR, MODEL_CONFIG) == "policy and value network: 64 x 64 tanh units for 4 numbers"
-    assert summary(IMAGE, MODEL_CONFIG) == "policy and value network: convolutions for the 10 x 8 x 3 pixels of image"
-    assert re.search(
-        r"10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers", summary(both, MODEL_CONFIG)
-    )
+    for seen, networks_of in (
+        (VECTOR, "64 x 64 tanh units for 4 numbers"),
+        (IMAGE, "convolutions and 256 features for the 10 x 8 x 3 pixels of image"),
+        (
+            both,
+            "convolutions and 256 features for the 10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers",
+        ),
+    ):
+        summary = networks.network_summary(seen, numbers)
+        assert summary == f"policy and value network: {networks_of}; 4 passes over 2,048 steps, step size from 0.0003"
+
+
+@pytest.mark.parametrize(
+    ("side", "filters", "features"), [(5, [16], 144), (16, [16], 3136), (24, [32, 64], 2304), (84, [32, 64, 64], 2304)]
+)
+def test_convolutions_fit_the_image(side: int, filters: list[int], features: int) -> None:
+    seen = spaces.Box(0, 255, (side, side, 3), np.uint8)
+    network = networks.Network(seen, 2, **MODEL_CONFIG, head_gain=1.0)
+    layers = list(network.images["image"])
+    assert [layer.out_channels for layer in layers if isinstance(layer, torch.nn.Conv2d)] == filters
+    assert layers[-2].in_features == features
+    assert networks.has_small_images([VECTOR, spaces.Dict({"image_0": seen, "vector": VECTOR})]) == (side <= 16)
+    assert not networks.has_small_images([VECTOR])
+
+
+def test_images_are_seen_at_one_scale() -> None:
+    """Bytes of 0 to 10, as MiniGrid's, look as those of 0 to 250 do, each channel for itself."""
+    dim = torch.randint(0, 11, (64, 10, 8, 3), dtype=torch.uint8) * torch.tensor([1, 1, 0], dtype=torch.uint8)
+    for images in (dim, 25 * dim, dim.float() * -1e4):
+        actor = actor_module.Actor(IMAGE, spaces.Discrete(2), MODEL_CONFIG)
+        actor.observe(images)
+        seen = actor.normalized(images)
+        torch.testing.assert_close(seen.mean((0, 1, 2)), torch.zeros(3), atol=1e-4, rtol=0)
+        torch.testing.assert_close(seen.std((0, 1, 2)), torch.tensor([1.0, 1.0, 0.0]), atol=1e-3, rtol=0)
+
+
+def test_some_large_images_are_enough_for_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor_module, "_MOST_OBSERVED", 1000)
+    actor = actor_module.Actor(IMAGE, spaces.Discrete(2), MODEL_CONFIG)
+    actor.observe(torch.zeros(64, 10, 8, 3, dtype=torch.uint8))
+    assert 0 < float(actor.observation_statistics["image"].count) * 3 <= 1000

@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 from conftest import PACKAGE
 from gymnasium import spaces
+from kit.task import Task
+from kit.vectorization.settings import Vectorization
 from test_kit_policy import CHOSEN, MODEL_CONFIG, PAIRS, SEEN, batch_of
 
 torch = pytest.importorskip("torch")
 rl_module = pytest.importorskip("kit.rllib.rl_module")
 learner = pytest.importorskip("kit.rllib.learner")
+algorithm_config = pytest.importorskip("kit.rllib.config").algorithm_config
 normalization = pytest.importorskip("kit.policy.normalization")
 
 
@@ -229,7 +232,34 @@ def test_learners_that_share_a_batch_learn_what_one_learns_of_all(monkeypatch: p
     for name, value in expected.items():
         np.testing.assert_array_equal(both[0][name], both[1][name], err_msg=name)
         np.testing.assert_allclose(both[0][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
-    assert expected["actor.observation_statistics.count"] == 100
+    assert expected["actor.observation_statistics.vector.count"] == 100
+
+
+class Painter(gym.Env[Any, Any]):
+    """Shows images, or numbers."""
+
+    def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
+        large = spaces.Box(0, 255, (17, 17, 1), np.uint8)
+        self.observation_space = {**SEEN, "large": large}[config["seen"]]
+        self.action_space = CHOSEN["Discrete"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "passes", "entropy"),
+    [("vector", 10, 0.0), ("image", 4, 0.01), ("image and vector", 4, 0.01), ("large", 10, 0.0)],
+)
+def test_numbers_are_chosen_from_the_space(seen: str, passes: int, entropy: float) -> None:
+    task = Task("kit_rllib/Painter-v0", Painter, None, None, "ppo:ppo_config")
+    task.register()
+    made = algorithm_config(task, Vectorization(0, 1, "sync"), 0, {"seen": seen})
+    assert (made.num_epochs, made.entropy_coeff) == (passes, entropy)
+    assert algorithm_config(task, Vectorization(0, 1, "sync"), 0, changed={"num_epochs": 7}, seen=()).num_epochs == 7
+
+
+def test_adam_remembers_a_hundred_minibatches() -> None:
+    """Not a thousand: after returns of -1,000, those of -10 would be learnt some 25 batches later."""
+    built = build(config())
+    assert built.get_optimizer("default_policy").param_groups[0]["betas"] == (0.9, 0.99)
 
 
 def build(made: Any) -> Any:

@@ -43,7 +43,7 @@ def two_learners(corridor: BakedProject) -> Iterator[BakedProject]:
     """The worked example with one more line in ppo.py."""
     file = corridor.source / "ppo.py"
     before = file.read_text(encoding="utf-8")
-    end = '"image_features": IMAGE_FEATURES})'
+    end = '"image_features": image_features})'
     assert before.count(end) == 1
     file.write_text(before.replace(end, f"{end}.learners(num_learners=2)"), encoding="utf-8")
     yield corridor
@@ -59,12 +59,16 @@ def test_two_learners_stay_the_same_and_see_all_returns(two_learners: BakedProje
 @pytest.mark.slow
 def test_two_learners_solve_the_worked_example_and_are_resumed(two_learners: BakedProject) -> None:
     name = "two-learners"
-    two_learners.command("train", "--name", name, "--max-env-steps", "4000", check=True)
+    begun = two_learners.command(
+        "train", "--name", name, "--num-env-runners", "1", "--max-env-steps", "4000", check=True
+    )
     done = two_learners.command("train", "--name", name, "--resume", "--max-env-steps", "200000", check=True)
     assert "solved" in done.stdout and "Setting up process group" not in done.stdout + done.stderr
     run = Path(two_learners.path, "runs", name)
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     assert config["ppo"]["num_learners"] == 2
+    runners = config["vectorization"]["num_env_runners"]  # 0 where there are two CPUs
+    assert (f"vectorization: {runners} processes instead of 1: num_learners=2 take 2" in begun.stdout) is (runners < 1)
     with (run / "progress.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["iteration"]) for row in rows] == list(range(1, len(rows) + 1))
@@ -79,7 +83,7 @@ def test_gpu_that_is_not_there_is_one_line(corridor: BakedProject) -> None:
         pytest.skip("there is a GPU")
     file = corridor.source / "ppo.py"
     before = file.read_text(encoding="utf-8")
-    file.write_text(before.replace("IMAGE_FEATURES})", "IMAGE_FEATURES}).learners(num_gpus_per_learner=1)"), "utf-8")
+    file.write_text(before.replace("image_features})", "image_features}).learners(num_gpus_per_learner=1)"), "utf-8")
     try:
         done = corridor.command("train", "--name", "gpu")
     finally:

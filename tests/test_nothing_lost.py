@@ -217,7 +217,7 @@ def test_resumed_run_has_all_that_it_had(faulty: BakedProject) -> None:
     code = (
         "import json, os, pathlib, pickle; from corridor_demo import TASK;"
         "from corridor_demo.kit.guard import child_log, watchdog;"
-        "from corridor_demo.kit.training.cluster import start_ray;"
+        "from corridor_demo.kit.training.start import start_ray;"
         "from corridor_demo.kit.training.algorithm import RestartableAlgorithm;"
         "from corridor_demo.kit.rllib.config import algorithm_config;"
         "from corridor_demo.kit.vectorization.settings import Vectorization;"

@@ -98,8 +98,8 @@ def save(case: str, folder: Path) -> Path:
     actor = Actor(adapters.seen, adapters.chosen, NETWORKS)
     for parameter in actor.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
-    if actor.observation_statistics is not None:
-        actor.observation_statistics.update(torch.randn(64, len(actor.observation_statistics.mean)))
+    for statistics in actor.observation_statistics.values():
+        statistics.update(torch.randn(64, len(statistics.mean)))
     own = {"observation": to_json(observation_space), "action": to_json(action_space), "limits": Limits()._asdict()}
     facts = {"env_id": TASK.env_id, "spaces": own, "env_config": {"case": case}, "versions": {"kit": "1"}}
     folder.parent.mkdir(parents=True)

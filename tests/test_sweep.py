@@ -89,12 +89,14 @@ def test_numbers_are_written_and_comments_stay(tmp_path: Path) -> None:
     file = tmp_path / "ppo.py"
     old = (PACKAGE / "ppo.py").read_text(encoding="utf-8")
     file.write_text(old, encoding="utf-8")
-    lines = write_numbers(file, {"lr": 7e-4, "hidden_units": [32], "vf_clip_param": 20.0, "lambda_": 0.9})
+    lines = write_numbers(
+        file, {"lr": 7e-4, "hidden_units": [32], "vf_clip_param": 20.0, "lambda_": 0.9, "image_features": 32}
+    )
     new = file.read_text(encoding="utf-8")
     changed = [(a, b) for a, b in zip(old.splitlines(), new.splitlines(), strict=True) if a != b]
     assert [b.strip() for _, b in changed] == [line.split(": ", 1)[1] for line in lines]
     assert [b.split(",  #")[0].split("  #")[0].strip() for _, b in changed] == [
-        *("HIDDEN_UNITS = [32]", "lr=0.0007", "lambda_=0.9", "vf_clip_param=20.0")
+        *("HIDDEN_UNITS = [32]", "image_features = 32", "lr=0.0007", "lambda_=0.9", "vf_clip_param=20.0")
     ]
     assert all(a.partition("#")[2] == b.partition("#")[2] for a, b in changed)
     assert lines[0].startswith(f"{file}:5: ")

@@ -3,7 +3,6 @@
 from ray.rllib.algorithms.ppo import PPOConfig
 
 HIDDEN_UNITS = [64, 64]  # of each network, a layer each: enough for tens of inputs; wider for hundreds
-IMAGE_FEATURES = 256  # numbers that the convolutions make of an image
 
 
 def ppo_config(config: PPOConfig) -> PPOConfig:
@@ -12,6 +11,8 @@ def ppo_config(config: PPOConfig) -> PPOConfig:
     Args:
         config: as the kit has prepared it: the environment, env runners, learner and networks.
     """
+    small = config.model_config["small_images"]  # at most 16 pixels a side, as of a game on a board
+    image_features = 64 if small else 256  # numbers that the convolutions make of an image
     return config.training(
         lr=3e-4,  # where Adam's step size starts: `kl_target` moves it, between 1/30 and 7 times this
         kl_target=0.01,  # how far a minibatch may move the policy; more makes the batch off-policy. 0: `lr` stays
@@ -21,9 +22,9 @@ def ppo_config(config: PPOConfig) -> PPOConfig:
         clip_param=0.2,  # how far an update may move the policy (Schulman et al. 2017)
         vf_clip_param=float("inf"),  # RLlib clips the squared value error, and with it the gradient, at 10
         vf_loss_coeff=0.5,  # the networks share nothing: this weighs only in the common gradient clip
-        entropy_coeff=0.0,  # exploration comes from the policy's own noise; raise it when training settles early
+        entropy_coeff=0.01 if small else 0.0,  # the policy's own noise explores; raise it when training settles early
         train_batch_size_per_learner=2_048,  # steps between two updates: a stable gradient, and soon the next one
         minibatch_size=512,  # 4 gradient steps an epoch; 256 learns no sooner and takes longer
-        num_epochs=10,  # passes over a batch; more gains little and makes it off-policy
+        num_epochs=4 if small else 10,  # passes over a batch; more gains little and makes it off-policy
         grad_clip=0.5,  # one bad minibatch can't throw the networks far
-    ).rl_module(model_config={"hidden_units": HIDDEN_UNITS, "image_features": IMAGE_FEATURES})
+    ).rl_module(model_config={"hidden_units": HIDDEN_UNITS, "image_features": image_features})

@@ -77,7 +77,7 @@ def write_numbers(path: Path, numbers: Mapping[str, Any]) -> list[str]:
     """
     text = old = path.read_text(encoding="utf-8")
     for name, number in numbers.items():
-        line = rf"(?im)^([ \t]*{name} ?= ?)(\[.*?\]|[^\s,#]*[^\s,#(])(?=,?[ \t]*(#.*)?$)"
+        line = rf"(?im)^([ \t]*{name} ?= ?)(\[.*?\]|[^\s,#]*[^\s,#(](?: if [^,#]*?)?)(?=,?[ \t]*(#.*)?$)"
         text, count = re.subn(line, rf"\g<1>{number!r}", text)
         if count != 1:
             raise UsageError(f"--write: {path} has no line of its own for {name}; write {name}={number!r} by hand")

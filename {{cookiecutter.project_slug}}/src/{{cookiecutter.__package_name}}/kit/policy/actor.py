@@ -12,11 +12,11 @@ from gymnasium import spaces
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ..spaces import ACTION_MASK, VECTOR
-from .networks import Network
+from ..spaces import ACTION_MASK
+from .networks import Network, parts_of
 from .normalization import RunningStatistics
 
-_FARTHEST = 10.0  # standard deviations from the mean; what lies beyond would drown everything else
+_MOST_OBSERVED = 1_000_000  # numbers of a batch of images: enough for the mean and the deviation of a channel
 _FORBIDDEN = -1e9  # a logit whose probability is 0 in float32, and whose gradient is 0 rather than NaN
 
 
@@ -24,7 +24,7 @@ class Actor(nn.Module):
     """All that it takes to act: the statistics of the observations, the policy network and the spread of real actions.
 
     A discrete choice gets a logit a value; a real number gets a mean, and a learnt spread that is the same everywhere.
-    Images are scaled already and stay as they are; the vector in an observation is normalised.
+    The vector in an observation is normalised number by number, an image channel by channel.
 
     Args:
         observation_space: as the adapters make it.
@@ -44,8 +44,8 @@ class Actor(nn.Module):
         # Near-even first actions explore; a value head of ordinary size learns at once (Andrychowicz et al. 2021).
         self.policy = Network(observation_space, outputs, **self.model_config, head_gain=0.01)
         self.log_std = nn.Parameter(torch.zeros(self.reals))
-        size = self.policy.vector_size
-        self.observation_statistics = RunningStatistics((size,)) if size else None
+        parts = parts_of(observation_space)
+        self.observation_statistics = nn.ModuleDict({name: RunningStatistics(parts[name][-1:]) for name in parts})
 
     def forward(self, observation: Any) -> torch.Tensor:
         """Returns the logits, then the means, then the logarithms of the spreads, shape (batch, n).
@@ -117,18 +117,20 @@ class Actor(nn.Module):
         return reduce(torch.add, parts, (log_stds + 0.5 * math.log(2 * math.pi * math.e)).sum(-1))
 
     def observe(self, observation: Any) -> None:
-        """Takes a batch of observations into the statistics."""
-        if self.observation_statistics is not None:
-            self.observation_statistics.update(observation[VECTOR] if isinstance(observation, dict) else observation)
+        """Takes a batch of observations into the statistics; of large images, some."""
+        for name, statistics in self.observation_statistics.items():
+            values = observation[name] if isinstance(observation, dict) else observation
+            if values.dim() > 2:
+                values = values[:: -(-values.numel() // _MOST_OBSERVED)].flatten(0, -2)
+            statistics.update(values)
 
     def normalized(self, observation: Any) -> Any:
         """Returns the observations as the networks take them."""
-        statistics = self.observation_statistics
-        if statistics is None:
-            return observation
-        vector = observation[VECTOR] if isinstance(observation, dict) else observation
-        vector = ((vector - statistics.mean) / statistics.deviation).clamp(-_FARTHEST, _FARTHEST)
-        return {**observation, VECTOR: vector} if isinstance(observation, dict) else vector
+        if not isinstance(observation, dict):
+            (statistics,) = self.observation_statistics.values()
+            return statistics.normalized(observation)
+        parts = {name: one.normalized(observation[name]) for name, one in self.observation_statistics.items()}
+        return observation | parts
 
 
 def require_finite(outputs: torch.Tensor, observation: Any) -> torch.Tensor:

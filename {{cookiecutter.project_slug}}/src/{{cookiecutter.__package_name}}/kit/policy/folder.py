@@ -21,7 +21,7 @@ from .find import FACTS, WEIGHTS, facts_file
 from .policy import Policy
 from .space_json import to_json
 
-FORMAT = 2  # of the folder
+FORMAT = 3  # of the folder
 _MOST_TEXT = 200  # characters of a message that come from elsewhere
 _NEEDED = {"env_id", "spaces", "env_config", "versions"}
 

@@ -1,6 +1,6 @@
 """The networks, built to fit an adapted space: plain torch modules that can be exported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -10,16 +10,41 @@ from torch import nn
 
 from ..spaces import ACTION_MASK, VECTOR
 
+SMALL_SIDE = 16  # pixels, of an image whose pixels mean something each; larger ones are of things
 
-def network_summary(observation_space: gym.Space[Any], model_config: Mapping[str, Any]) -> str:
-    """Says in one line which networks are built for an adapted space, and why."""
-    parts = _parts(observation_space)
+
+def observed(env: Any) -> list[gym.Space[Any]]:
+    """Returns what each policy observes, of an adapted environment of one agent or several."""
+    return list(getattr(env, "observation_spaces", {"": getattr(env, "observation_space", None)}).values())
+
+
+def has_small_images(observation_spaces: Iterable[gym.Space[Any]]) -> bool:
+    """Tells whether there are images in adapted spaces, and only small ones."""
+    shapes = [shape for space in observation_spaces for shape in parts_of(space).values()]
+    sides = [max(shape) for shape in shapes if len(shape) > 1]  # an image has fewer channels than pixels a side
+    return bool(sides) and max(sides) <= SMALL_SIDE
+
+
+def network_summary(observation_space: gym.Space[Any], numbers: Mapping[str, Any]) -> str:
+    """Says in one line which networks are built for an adapted space, and how much they learn from a batch.
+
+    Args:
+        observation_space: of one policy.
+        numbers: PPO's, by name.
+    """
+    parts = parts_of(observation_space)
     sizes = {name: " x ".join(str(side) for side in shape) for name, shape in parts.items()}
-    reasons = [f"convolutions for the {size} pixels of {name}" for name, size in sizes.items() if name != VECTOR]
+    features = numbers["image_features"]
+    reasons = [
+        f"convolutions and {features} features for the {size} pixels of {name}"
+        for name, size in sizes.items()
+        if name != VECTOR
+    ]
     if VECTOR in parts:
-        units = " x ".join(str(units) for units in model_config["hidden_units"])
+        units = " x ".join(str(units) for units in numbers["hidden_units"])
         reasons.append(f"{units} tanh units for {'them and ' if reasons else ''}{sizes[VECTOR]} numbers")
-    return "policy and value network: " + ", ".join(reasons)
+    batch, passes, lr = (numbers[name] for name in ("train_batch_size_per_learner", "num_epochs", "lr"))
+    return f"policy and value network: {', '.join(reasons)}; {passes} passes over {batch:,} steps, step size from {lr}"
 
 
 class Network(nn.Module):
@@ -34,7 +59,7 @@ class Network(nn.Module):
         head_gain: float,
     ) -> None:
         super().__init__()
-        parts = _parts(observation_space)
+        parts = parts_of(observation_space)
         self.vector_size = parts.pop(VECTOR)[0] if VECTOR in parts else 0
         self.images = nn.ModuleDict({name: _convolutions(shape, image_features) for name, shape in parts.items()})
         width = self.vector_size + len(parts) * image_features
@@ -53,8 +78,8 @@ class Network(nn.Module):
         return self.layers(torch.cat([*features, observation[VECTOR]] if self.vector_size else features, dim=-1))
 
 
-def _parts(observation_space: gym.Space[Any]) -> dict[str, tuple[int, ...]]:
-    """Names what a network sees, with its shape."""
+def parts_of(observation_space: gym.Space[Any]) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each part of an adapted observation that networks see, by name."""
     if isinstance(observation_space, spaces.Dict):
         return {name: space.shape or () for name, space in observation_space.items() if name != ACTION_MASK}
     shape = observation_space.shape or ()
@@ -62,17 +87,22 @@ def _parts(observation_space: gym.Space[Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _convolutions(shape: tuple[int, ...], features: int) -> nn.Module:
-    """Halves an image until its longer side is at most 8 pixels, whatever its size; large ones are quartered first."""
+    """Halves an image until its longer side is at most 8 pixels, whatever its size; large ones are quartered first.
+
+    Of a small image each pixel means something: one layer looks at all of them (Young and Tian 2019, "MinAtar").
+    """
     height, width, channels = shape
     layers: list[nn.Module] = [_ChannelsFirst()]
     filters, side = 32, max(height, width)
+    if side <= SMALL_SIDE:
+        layers += [_orthogonal(nn.Conv2d(channels, 16, 3), 2**0.5), nn.ReLU()]
+        side = 0  # it stays as large as it is
     if side > 48:
         layers += [_orthogonal(nn.Conv2d(channels, filters, 8, stride=4, padding=4), 2**0.5), nn.ReLU()]
         channels, filters, side = filters, 64, side // 4 + 1
-    while side > 8 or len(layers) == 1:
-        stride = 2 if side > 8 else 1
-        layers += [_orthogonal(nn.Conv2d(channels, filters, 3, stride=stride, padding=1), 2**0.5), nn.ReLU()]
-        channels, filters, side = filters, 64, (side + 1) // stride
+    while side > 8:
+        layers += [_orthogonal(nn.Conv2d(channels, filters, 3, stride=2, padding=1), 2**0.5), nn.ReLU()]
+        channels, filters, side = filters, 64, (side + 1) // 2
     layers.append(nn.Flatten())
     with torch.no_grad():
         size = nn.Sequential(*layers)(torch.zeros(1, *shape)).shape[1]
@@ -81,7 +111,7 @@ def _convolutions(shape: tuple[int, ...], features: int) -> nn.Module:
 
 class _ChannelsFirst(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return (image.float() / 255 if image.dtype == torch.uint8 else image).permute(0, 3, 1, 2)
+        return image.permute(0, 3, 1, 2)
 
 
 def _orthogonal(layer: nn.Module, gain: float) -> nn.Module:

@@ -6,6 +6,7 @@ import torch
 from torch import distributed, nn
 
 _SMALLEST = 1e-8  # deviation of a number that has never changed
+_FARTHEST = 10.0  # deviations from the mean; what lies beyond would drown everything else
 
 
 def total(values: torch.Tensor) -> torch.Tensor:
@@ -45,3 +46,7 @@ class RunningStatistics(nn.Module):
         self.deviation.copy_((variance + share * (1 - share) * distance**2).sqrt().clamp(min=_SMALLEST))
         self.mean += share * distance
         self.count += count
+
+    def normalized(self, values: torch.Tensor) -> torch.Tensor:
+        """Returns values in deviations from the mean, float32."""
+        return values.sub(self.mean).div_(self.deviation).clamp_(-_FARTHEST, _FARTHEST)

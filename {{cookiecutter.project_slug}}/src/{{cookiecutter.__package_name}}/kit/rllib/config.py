@@ -3,9 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
+import gymnasium as gym
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
@@ -13,6 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from ..cli import did_you_mean
 from ..errors import RunError, UsageError, one_line
+from ..policy.networks import has_small_images, observed
 from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner
@@ -35,6 +38,7 @@ def algorithm_config(
     seed: int,
     env_config: Mapping[str, Any] | None = None,
     changed: Mapping[str, Any] | None = None,
+    seen: Iterable[gym.Space[Any]] | None = None,
 ) -> PPOConfig:
     """Returns the configuration that an algorithm is built from.
 
@@ -44,6 +48,7 @@ def algorithm_config(
         seed: of the networks and of every copy of the environment.
         env_config: the fields of the environment's config that differ from their defaults.
         changed: PPO's numbers from the command line, which go before those of ppo.py.
+        seen: what each policy observes, adapted; None makes a copy of the environment to look.
 
     Raises:
         RunError: ppo.py fails, or has a value that can't be used.
@@ -52,6 +57,10 @@ def algorithm_config(
     config = _base(task, vectorization, seed, env_config or {})
     if task.is_multi_agent:
         config = _for_several_agents(config, task)
+    if seen is None:
+        with closing(task.make_adapted(env_config)) as env:
+            seen = observed(env)
+    config.rl_module(model_config={"small_images": has_small_images(seen)})
     try:
         config = task.configured(config)
     except Exception as error:

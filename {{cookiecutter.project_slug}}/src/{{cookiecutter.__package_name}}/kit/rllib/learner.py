@@ -83,7 +83,9 @@ class PPOLearner(PPOTorchLearner):
         """Makes Adam as RLlib does, but in its fused form, which takes a fraction of the time on small networks."""
         params = self.get_parameters(self.module[module_id])
         schedule = None if config.kl_target else config.lr  # RLlib would put the step size back after each update
-        adam = Adam(params, lr=config.lr if schedule is None else 0.0, fused=True)
+        # The second moment of gradients is of the last 100 minibatches. With Adam's own 1,000, which are 25 batches, the
+        # first falls from a cliff kept the value network from seeing anything smaller until long after the last one.
+        adam = Adam(params, lr=config.lr if schedule is None else 0.0, betas=(0.9, 0.99), fused=True)
         self.register_optimizer(module_id=module_id, optimizer=adam, params=params, lr_or_lr_schedule=schedule)
 
     def update(self, *, num_epochs: int = 1, minibatch_size: int | None = None, **kwargs: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import config_of
 from ..policy.folder import spaces_of
 from ..policy.measure import MOST_AGENTS
-from ..policy.networks import network_summary
+from ..policy.networks import network_summary, observed
 from ..task import Task
 from .run_folder import RunFolder
 from .status import Status
@@ -21,7 +21,8 @@ class Subject:
 
     Attributes:
         env_config: all fields of the environment's config.
-        spaces: what each checkpoint says of them.
+        seen: what each policy observes, adapted.
+        spaces: what each checkpoint says of the environment's own.
         agents: likewise; empty for a single one.
         roles: who acts for whom among several agents, else None.
         status: the class of the run's status.
@@ -36,11 +37,11 @@ class Subject:
         env.close()
         self.env_config = config_of(env) or dict(config)
         self.spaces = self._spaces(task, env)
-        self._seen: Any = getattr(env, "observation_space", None)
+        self.seen = observed(env)
 
-    def summaries(self, model_config: Mapping[str, Any]) -> list[str]:
-        """Says in a line for each policy which networks are built for it."""
-        return [network_summary(self._seen, model_config)]
+    def summaries(self, numbers: Mapping[str, Any]) -> list[str]:
+        """Says in a line for each policy which networks are built for it, and how they learn."""
+        return [network_summary(self.seen[0], numbers)]
 
     def _spaces(self, task: Task, env: Any) -> dict[str, Any]:
         return spaces_of(env)
@@ -51,13 +52,13 @@ class Agents(Subject):
 
     roles: "Roles"
 
-    def summaries(self, model_config: Mapping[str, Any]) -> list[str]:
-        """Says in a line for each policy who acts by it, and which networks are built for it."""
+    def summaries(self, numbers: Mapping[str, Any]) -> list[str]:
+        """Says in a line for each policy who acts by it, which networks are built for it, and how they learn."""
         lines = []
         for name, adapters in self.roles.policies.items():
             agents = [str(agent) for agent, policy in self.roles.trained.items() if policy == name]
             who = ", ".join(agents) if len(agents) <= MOST_AGENTS else f"{len(agents)} agents"
-            lines.append(f"{name} acts for {who}; {network_summary(adapters.seen, model_config)}")
+            lines.append(f"{name} acts for {who}; {network_summary(adapters.seen, numbers)}")
         return lines
 
     def _spaces(self, task: Task, env: Any) -> dict[str, Any]:
