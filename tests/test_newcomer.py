@@ -20,11 +20,9 @@ from test_rung8_filled_in_stub import fill_in
 pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
 termios = pytest.importorskip("termios")
 
-# The virtual environments of the tests have no commands of their own, and no network: what pip is asked for is there.
-FUNCTIONS = """
-pip() { python -m pip "$@" --no-index --no-deps --no-build-isolation --disable-pip-version-check; }
-ray() { python -c 'from ray.scripts.scripts import main; main()' "$@"; }
-"""
+# The virtual environments of the tests have no pip of their own, and no network: what it is asked for is there.
+PIP = 'pip() { python -m pip "$@" --no-index --no-deps --no-build-isolation --disable-pip-version-check; }'
+RAY = "#!{python}\nfrom ray.scripts.scripts import main\n\nmain()\n"  # nor have they Ray's command
 # A cart is to stand at 0; its place and its speed have bounds of their own.
 RESET = """\
         self._state = self.np_random.uniform([-20, -4], [50, 4]).astype(np.float32)
@@ -50,7 +48,7 @@ class Terminal:
         attributes = termios.tcgetattr(self._screen)
         attributes[3] &= ~termios.ECHO  # what is shown is then what the commands print
         termios.tcsetattr(self._screen, termios.TCSANOW, attributes)
-        self.type(FUNCTIONS)
+        self.type(PIP)
 
     def see(self, pattern: str, seconds: float = 600) -> "re.Match[str]":
         """Waits until a text is shown."""
@@ -159,6 +157,9 @@ class Newcomer:
         if self.is_real:
             self.project.install()
             (self.project.path / ".venv" / ".ready").touch()
+            ray = self.project.python.with_name("ray")
+            ray.write_text(RAY.format(python=self.project.python), encoding="utf-8")
+            ray.chmod(0o755)
             self._terminals.append(Terminal(self._folder))
 
     def leaves(self) -> None:
@@ -213,8 +214,11 @@ def add_a_machine(me: Newcomer) -> None:
     me.types("ray start --address=FIRST:6379 --block", more=f" {machine} &", **{"FIRST:6379": f"127.0.0.1:{port}"})
     me.sees("Ray runtime started")
     me.walks_back()
-    train = "python -m my_environment train --address auto"
-    me.types(train, shows=r"vectorization: 2 .*\n(.*\n)*learned: ", more=" --num-env-runners 2 --max-env-steps 3000")
+    few = " --num-env-runners 2 --max-env-steps 3000"
+    train = (
+        "python -m my_environment train --address auto"  # which would find the clusters of others that share a machine
+    )
+    me.types(train, shows="in each of 2 processes", more=few, auto=f"127.0.0.1:{port}")
 
 
 def ship_the_policy(me: Newcomer) -> None:
