@@ -43,7 +43,7 @@ lint: .venv/.test
 
 release: VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 release:  ## all proofs, then the tag by which `update` finds this version; to be pushed by hand
-	test -z "$$(git status --porcelain)"
+	@test -z "$$(git status --porcelain)" || { echo "commit first: a tag holds what is committed"; exit 1; }
 	$(MAKE) test-all
 	git tag --annotate --message "$(VERSION)" "v$(VERSION)"
 

@@ -230,8 +230,8 @@ class Snake(Base):
 
 
 class Landing(Base):
-    """Metres and a thousand points for a landing: large, but nothing that normalising does not mend. A unit vector moves
-    by rounding only.
+    """Metres and a thousand points for a landing: large, but nothing that normalising does not mend. A sine moves by
+    rounding only.
     """
 
     def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
@@ -243,8 +243,7 @@ class Landing(Base):
         self.height, self.speed, self.fuel = float(self.np_random.uniform(1000, 2000)), -20.0, 5000.0
 
     def look(self) -> Any:
-        upright = np.cos(self.time) ** 2 + np.sin(self.time) ** 2
-        return np.array([self.height, self.speed, self.fuel, upright])
+        return np.array([self.height, self.speed, self.fuel, np.sin(np.pi * self.time)])
 
     def move(self, action: Any) -> Any:
         self.speed += 8.0 if action == 1 else -1.6

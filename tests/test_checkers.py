@@ -123,8 +123,9 @@ def play(env: gym.Env[Any, Any]) -> str:
     found: list[Any] = [env.reset(seed=5)]
     env.action_space.seed(5)
     for _ in range(30):
-        found.append(env.step(env.action_space.sample()))
-        if found[-1][2] or found[-1][3]:
+        observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        found.append((observation, float(reward), bool(terminated), bool(truncated), info))
+        if terminated or truncated:
             break
     return np.array_repr(np.array(found, dtype=object))
 

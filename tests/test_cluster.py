@@ -129,6 +129,7 @@ def test_raise_in_one_runner_of_three_ends_the_run(faulty: BakedProject, bare: P
     assert done.seconds < DEADLINE_SECONDS * SLACK
 
 
+@pytest.mark.slow
 def test_cpus_are_shared_with_other_jobs_and_with_learners() -> None:
     """Those of other jobs are not counted until they are given back, and learners take theirs from the env runners."""
     code = """
@@ -150,7 +151,8 @@ print(*found, cluster_cpus(wanted=3), cluster_cpus(wanted=300))
 for learners, gpus, cpus in [(0, 0, "auto"), (1, 0, "auto"), (3, 0, 1), (2, 0, 0.5), (4, 0, "auto"), (0, 1, 0), (2, 0.5, 0)]:
     config = SimpleNamespace(num_learners=learners, num_gpus_per_learner=gpus, num_cpus_per_learner=cpus)
     try:
-        print(beside_learners(Vectorization(3, 2, "sync"), config).num_env_runners)
+        fitted = beside_learners(Vectorization(3, 2, "sync", "as chosen"), config)
+        print(fitted.num_env_runners, fitted.reason)
     except RunError as error:
         print(error)
 """
@@ -163,7 +165,10 @@ for learners, gpus, cpus in [(0, 0, "auto"), (1, 0, "auto"), (3, 0, 1), (2, 0, 0
     )
     assert done.stdout.splitlines() == [
         "3 1 3 3",
-        *("3", "2", "0", "2"),
+        "3 as chosen",
+        "2 vectorization: 2 processes instead of 3: num_learners=1 take 1 CPUs, and 2 are free",
+        "0 vectorization: 0 processes instead of 3: num_learners=3 take 3 CPUs, and 0 are free",
+        "2 vectorization: 2 processes instead of 3: num_learners=2 take 1 CPUs, and 2 are free",
         "ppo.py: num_learners=4 take 4 CPUs, and 3 are free; write fewer",
         "ppo.py: num_gpus_per_learner=1, but this machine has none; write 0",
         "ppo.py: num_gpus_per_learner=0.5, but Ray has 0 of 1 GPUs; write 0",

@@ -2,13 +2,18 @@
 
 import importlib
 import os
+import subprocess
+import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit.contract import Report, run_checks
+from kit.contract.process import run
+from kit.contract.process.child import Child
 from kit.contract.record import channel
 from kit.contract.record.channel import HEARTBEAT_BYTES, Heartbeat
 from kit.errors import RunError, UsageError
@@ -124,6 +129,37 @@ def test_render_without_a_screen_is_the_machines_lack(check: Check, body: str) -
     report = check(f"def render(self):\n    {body}")
     assert report.ok and found(report) == {"render_possible_here": "warning"}
     assert "machine" in report.failures[0].message
+
+
+def test_waiting_for_a_processor_is_no_hang(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = """
+    is_first = True
+
+    def step(self, action):
+        import time
+        time.sleep(1.5 * Env.is_first)
+        Env.is_first = False
+        return self.look(), 0.0, True, False, {}
+    """
+    monkeypatch.setattr(run, "QUICK", (60.0, 0.5))
+    assert found(check(slow, quick=True)).get("calls_return") == "error"
+    monkeypatch.setattr(Child, "_waited", lambda self: time.monotonic())
+    assert "calls_return" not in found(check(slow, quick=True))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_wait_for_a_processor_is_known() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, [{cpu}])\nwhile True: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]  # share one CPU
+    child = Child.__new__(Child)
+    child.process = busy[0]
+    deadline = time.monotonic() + 30
+    while (waited := child._waited()) < 0.1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for one in busy:
+        one.kill()
+    assert waited >= 0.1
 
 
 def test_render_is_not_tried_by_the_quick_checks(check: Check) -> None:

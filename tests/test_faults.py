@@ -48,18 +48,12 @@ HERE = ("this process", "0", "--num-env-runners", "0", *SYNC)
 RUNNER = ("a runner of two", "2", "--num-env-runners", "2", *SYNC)
 CHILD = ("an async copy", "0", "--num-env-runners", "0", "--num-envs-per-env-runner", "2", "--vectorize-mode", "async")
 PLACES = (HERE, RUNNER, CHILD)
-QUICK = [("raise in step 500", HERE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "where"),
-    [
-        pytest.param(
-            mistake, where, marks=[] if (mistake, where) in QUICK else [pytest.mark.slow], id=f"{mistake}, {where[0]}"
-        )
-        for mistake in MISTAKES
-        for where in PLACES
-    ],
+    [pytest.param(mistake, where, id=f"{mistake}, {where[0]}") for mistake in MISTAKES for where in PLACES],
 )
 def test_mistake_of_the_environment_ends_the_run(faulty: BakedProject, mistake: str, where: tuple[str, ...]) -> None:
     place, runner, *options = where
@@ -183,6 +177,7 @@ def test_one_failed_runner_ends_the_run_while_the_other_is_slow(faulty: BakedPro
     assert done.seconds < DEADLINE_SECONDS * SLACK
 
 
+@pytest.mark.slow
 def test_iteration_without_a_step_ends_the_run(faulty: BakedProject) -> None:
     code = (
         "from corridor_demo.kit.training.algorithm import RestartableAlgorithm;"

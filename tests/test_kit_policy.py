@@ -489,11 +489,11 @@ def test_summary_names_the_networks_and_why() -> None:
     numbers = {**MODEL_CONFIG, "train_batch_size_per_learner": 2048, "num_epochs": 4, "lr": 3e-4}
     both = spaces.Dict({"action_mask": spaces.MultiBinary(2), "image_0": IMAGE, "vector": VECTOR})
     for seen, networks_of in (
-        (VECTOR, "64 x 64 tanh units for 4 numbers"),
+        (VECTOR, "64 x 64 tanh units for a vector of 4"),
         (IMAGE, "convolutions and 256 features for the 10 x 8 x 3 pixels of image"),
         (
             both,
-            "convolutions and 256 features for the 10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and 4 numbers",
+            "convolutions and 256 features for the 10 x 8 x 3 pixels of image_0, 64 x 64 tanh units for them and a vector of 4",
         ),
     ):
         summary = networks.network_summary(seen, numbers)

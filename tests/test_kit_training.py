@@ -2,15 +2,18 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from kit.policy.find import FACTS as POLICY_FACTS
 from kit.policy.folder import FORMAT
 from kit.rllib import failure_report
 from kit.rllib.sampled import SAMPLED, EpisodeCounter, Sampled
+from kit.training import interrupt as module_of_interrupt
 from kit.training.algorithm import RestartableAlgorithm
 from kit.training.curve import draw_curve, y_limits
 from kit.training.interrupt import Interrupt
@@ -405,6 +409,72 @@ def test_best_is_the_checkpoint_of_the_best_return(
     assert '"best_return": 6.0' in best and f'"best_env_steps": {loop.status.env_steps}' in best
 
 
+def test_failure_ends_an_iteration_where_no_thread_can_be_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, which has no `pthread_kill`."""
+    monkeypatch.delattr(signal, "pthread_kill")
+    monkeypatch.setattr(module_of_interrupt, "FAILURE_GRACE_S", 0.0)
+    is_met = threading.Event()
+    with Interrupt() as interrupt:
+        threading.Timer(0.1, interrupt._failed, [{"message": "it fails"}, is_met]).start()
+        with pytest.raises(KeyboardInterrupt):
+            wait_for(lambda: False)
+        is_met.set()
+    assert interrupt.reason is None and interrupt.failure == {"message": "it fails"}
+
+
+def test_checkpoint_that_is_the_best_and_the_last_is_saved_once(
+    folder: RunFolder, interrupt: Interrupt, failures: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    algorithm = Scripted()  # each iteration is better than the one before
+    loop = make_loop(folder, algorithm)
+    loop.run(interrupt)
+    assert algorithm.saved == loop.status.iteration == folder.facts(LAST)["iteration"] == 10
+    assert folder.facts(BEST) == folder.facts(LAST)
+    full = shutil.Error([("from", "to", "[Errno 28] No space left on device")])
+    monkeypatch.setattr(shutil, "copytree", Mock(side_effect=full))
+    with pytest.raises(OSError, match=r"^\[Errno 28\] No space left on device$"):
+        folder.save_checkpoint(LAST, folder.copy_of_best)
+    assert folder.facts(LAST)["iteration"] == 10
+
+
+def test_seconds_are_all_that_pass_from_the_first_sample_on(
+    folder: RunFolder, interrupt: Interrupt, failures: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while a checkpoint is written and after a fault; but not before the first sample, nor between two starts."""
+    now = 1000.0
+    monkeypatch.setattr("kit.training.loop.time", SimpleNamespace(perf_counter=lambda: now))
+
+    def take(seconds: float) -> Callable[[], None]:
+        def pass_by() -> None:
+            nonlocal now
+            now += seconds
+
+        return pass_by
+
+    def fail() -> None:
+        take(10)()
+        lose_a_process()
+
+    class Slow(Scripted):
+        def build(self, restart_count: int, from_checkpoint: bool) -> None:
+            super().build(restart_count, from_checkpoint)
+            take(100)()
+
+    def run(status: Status, steps: int, **faults: Any) -> list[tuple[float, float]]:
+        saves = {number: take(1) for number in range(1, 9)}
+        algorithm = Slow(
+            in_train={number: take(2) for number in range(1, 9)} | faults.get("in_train", {}), in_save=saves
+        )
+        loop = make_loop(folder, algorithm, options=TrainOptions(max_env_steps=steps))
+        loop.status = status
+        loop.run(interrupt)
+        return [(row["seconds"], row["steps_per_second"]) for row in folder.rows()]
+
+    assert run(Status(), 3 * STEPS) == [(2, 50), (5, 33.3), (8, 33.3)]
+    resumed = run(Status.of_last_checkpoint(folder, FACTS), 6 * STEPS, in_train={2: fail})
+    assert resumed[3:] == [(10, 50), (10 + 1 + 10 + 100 + 2, 0.9), (126, 33.3)]
+
+
 def wait_for(happens: Callable[[], bool]) -> None:
     """Waits until something is so."""
     deadline = time.monotonic() + 30
@@ -479,3 +549,26 @@ def test_signal_ends_the_process_whatever_it_does(work: str, is_patient: bool, l
     script = SCRIPT.format(work=work, is_patient=is_patient, last=last)
     done = subprocess.run([sys.executable, "-c", script], cwd=PACKAGE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (143, printed, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_process_that_is_ended_takes_those_of_ray_along_and_no_others() -> None:
+    """Those of Ray have process groups of their own, with what they have started in turn; here they keep a pipe open."""
+    code = """
+import os, subprocess, threading
+from kit.training.interrupt import Interrupt
+
+def ray():
+    subprocess.Popen("sleep 99 & sleep 99", shell=True, preexec_fn=os.setpgrp)
+
+ray()
+threading.Thread(target=lambda: (ray(), threading.Event().wait()), daemon=True).start()
+other = subprocess.Popen(["sleep", "99"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+while len(os.listdir("/proc/self/task")) < 2:
+    pass
+print(other.pid, flush=True)
+Interrupt().end_process()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
+    os.kill(int(done.stdout), signal.SIGKILL)  # raises where it is gone

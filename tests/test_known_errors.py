@@ -27,6 +27,7 @@ def test_other_errors_stay_what_they_are() -> None:
     assert explained(ValueError("operands could not be broadcast together")) is None
 
 
+@pytest.mark.slow
 def test_a_long_name_of_the_temporary_folder_is_told_in_a_line(corridor: BakedProject) -> None:
     folder, runs = corridor.path / ("long" * 25), corridor.path / "runs"
     folder.mkdir()

@@ -59,12 +59,16 @@ def test_two_learners_stay_the_same_and_see_all_returns(two_learners: BakedProje
 @pytest.mark.slow
 def test_two_learners_solve_the_worked_example_and_are_resumed(two_learners: BakedProject) -> None:
     name = "two-learners"
-    two_learners.command("train", "--name", name, "--max-env-steps", "4000", check=True)
+    begun = two_learners.command(
+        "train", "--name", name, "--num-env-runners", "1", "--max-env-steps", "4000", check=True
+    )
     done = two_learners.command("train", "--name", name, "--resume", "--max-env-steps", "200000", check=True)
     assert "solved" in done.stdout and "Setting up process group" not in done.stdout + done.stderr
     run = Path(two_learners.path, "runs", name)
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     assert config["ppo"]["num_learners"] == 2
+    runners = config["vectorization"]["num_env_runners"]  # 0 where there are two CPUs
+    assert (f"vectorization: {runners} processes instead of 1: num_learners=2 take 2" in begun.stdout) is (runners < 1)
     with (run / "progress.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["iteration"]) for row in rows] == list(range(1, len(rows) + 1))

@@ -20,8 +20,9 @@ from test_rung8_filled_in_stub import fill_in
 pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
 termios = pytest.importorskip("termios")
 
-# The machine of the tests has no network: what `pip install` asks for is there.
-OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+# The virtual environments of the tests have no pip of their own, and no network: what it is asked for is there.
+PIP = 'pip() { python -m pip "$@" --no-index --no-deps --no-build-isolation --disable-pip-version-check; }'
+RAY = "#!{python}\nfrom ray.scripts.scripts import main\n\nmain()\n"  # nor have they Ray's command
 # A cart is to stand at 0; its place and its speed have bounds of their own.
 RESET = """\
         self._state = self.np_random.uniform([-20, -4], [50, 4]).astype(np.float32)
@@ -39,7 +40,7 @@ class Terminal:
     """Bash in a pseudo-terminal."""
 
     def __init__(self, folder: Path) -> None:
-        environment = clean_environment() | OFFLINE | {"HOME": str(folder), "COLUMNS": "200"}
+        environment = clean_environment() | {"HOME": str(folder), "COLUMNS": "200"}
         self._process, self._screen = pty.fork()
         if self._process == 0:
             os.chdir(folder)
@@ -47,7 +48,7 @@ class Terminal:
         attributes = termios.tcgetattr(self._screen)
         attributes[3] &= ~termios.ECHO  # what is shown is then what the commands print
         termios.tcsetattr(self._screen, termios.TCSANOW, attributes)
-        self.type('pip() { python -m pip "$@"; }')  # the virtual environments of the tests have none of their own
+        self.type(PIP)
 
     def see(self, pattern: str, seconds: float = 600) -> "re.Match[str]":
         """Waits until a text is shown."""
@@ -136,7 +137,7 @@ class Newcomer:
     def sees(self, words: str) -> None:
         """Waits for what a command in the background says."""
         if self.is_real:
-            self._terminals[-1].see(words)
+            self._terminals[-1].see(words, seconds=120)
 
     def walks_to_another_machine(self) -> None:
         """Sits down at another machine, to which the project's folder was copied; here that is another folder."""
@@ -156,6 +157,9 @@ class Newcomer:
         if self.is_real:
             self.project.install()
             (self.project.path / ".venv" / ".ready").touch()
+            ray = self.project.python.with_name("ray")
+            ray.write_text(RAY.format(python=self.project.python), encoding="utf-8")
+            ray.chmod(0o755)
             self._terminals.append(Terminal(self._folder))
 
     def leaves(self) -> None:
@@ -210,8 +214,11 @@ def add_a_machine(me: Newcomer) -> None:
     me.types("ray start --address=FIRST:6379 --block", more=f" {machine} &", **{"FIRST:6379": f"127.0.0.1:{port}"})
     me.sees("Ray runtime started")
     me.walks_back()
-    train = "python -m my_environment train --address auto"
-    me.types(train, shows=r"vectorization: 2 .*\n(.*\n)*learned: ", more=" --num-env-runners 2 --max-env-steps 3000")
+    few = " --num-env-runners 2 --max-env-steps 3000"
+    train = (
+        "python -m my_environment train --address auto"  # which would find the clusters of others that share a machine
+    )
+    me.types(train, shows="in each of 2 processes", more=few, auto=f"127.0.0.1:{port}")
 
 
 def ship_the_policy(me: Newcomer) -> None:

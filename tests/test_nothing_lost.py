@@ -62,7 +62,8 @@ def send(process: int, number: signal.Signals) -> None:
     os.killpg(process, number) if number == signal.SIGINT else os.kill(process, number)
 
 
-@pytest.mark.parametrize("runners", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runners", ["0", "2"])
 def test_sigterm_to_the_whole_group_ends_the_run_in_order(faulty: BakedProject, runners: str) -> None:
     """As `timeout` and batch systems send it: Ray's processes must not die of it before the run has ended."""
     name = f"group{runners}"
@@ -216,7 +217,7 @@ def test_resumed_run_has_all_that_it_had(faulty: BakedProject) -> None:
     code = (
         "import json, os, pathlib, pickle; from corridor_demo import TASK;"
         "from corridor_demo.kit.guard import child_log, watchdog;"
-        "from corridor_demo.kit.training.cluster import start_ray;"
+        "from corridor_demo.kit.training.start import start_ray;"
         "from corridor_demo.kit.training.algorithm import RestartableAlgorithm;"
         "from corridor_demo.kit.rllib.config import algorithm_config;"
         "from corridor_demo.kit.vectorization.settings import Vectorization;"

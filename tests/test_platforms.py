@@ -68,7 +68,7 @@ def test_each_target_of_make_is_a_line_to_type(baked: BakedProject) -> None:
 def test_setup_installs_what_is_locked(bake: Callable[..., BakedProject]) -> None:
     project = bake(project_name="Locked")
     (project.path / "uv.lock").touch()
-    assert made(project, "setup") == ["uv sync --python python"]
+    assert made(project, "setup") == ["uv sync"]
 
 
 def locked(project: BakedProject, *options: str) -> dict[str, list[dict[str, Any]]]:
@@ -91,7 +91,7 @@ def test_one_lock_with_hashes_serves_each_system_and_python(bake: Callable[..., 
     for system in ("manylinux", "macosx", "win_amd64"):
         found = re.findall(rf"-cp3(\d+)-\w+-{system}", names)
         assert sorted(set(map(int, found))) == [10, 11, 12, 13, 14], system
-    line = [UV, "export", "--frozen"]
+    line = [str(UV), "export", "--frozen"]
     shown = subprocess.run(line, cwd=project.path, capture_output=True, text=True, check=True).stdout
     assert "ray==2.60.0" in shown and "pytest==9.2" in shown  # the tools that `make setup` installs, too
 

@@ -128,7 +128,7 @@ def test_curve_needs_no_colour_and_names_its_lines(tmp_path: Path) -> None:
         for label in ("mean", "stop return 0.8", "random -3.212", "return of an episode"):
             assert f"<!-- {label} -->" in svg
     assert "<!-- environment steps -->" in over_steps and re.search(r"<!-- \d+,000 -->", over_steps)
-    assert "<!-- seconds of sampling and learning -->" in over_time
+    assert "<!-- seconds since the first sample -->" in over_time
     assert (tmp_path / "first" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,9 +1,12 @@
 """The first seconds of `train`: what is loaded, in which order, and that nothing learned depends on it."""
 
+import gc
 import importlib
 import random
 import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 adam = pytest.importorskip("kit.rllib.adam")
 seeding = pytest.importorskip("kit.rllib.seeding")
-cluster = pytest.importorskip("kit.training.cluster")
+start = pytest.importorskip("kit.training.start")
 
 
 def learn(optimizer_class: Any, steps: int, state: Any = None, weights: Any = None) -> tuple[Any, Any]:
@@ -81,9 +84,7 @@ def test_without_a_seed_nothing_is_seeded() -> None:
 
 
 def test_what_is_loaded_while_ray_starts_loads_nothing_of_ray() -> None:
-    code = (
-        f"import sys, {', '.join(cluster.MEANWHILE)}; print(*(name for name in sys.modules if name.startswith('ray')))"
-    )
+    code = f"import sys, {', '.join(start.MEANWHILE)}; print(*(name for name in sys.modules if name.startswith('ray')))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
@@ -92,6 +93,23 @@ def test_failing_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
         raise ImportError(f"{name} is broken")
 
     monkeypatch.setattr(importlib, "import_module", fail)
-    monkeypatch.setattr(cluster, "_init_ray", lambda *_: None)
+    monkeypatch.setattr(start, "_init_ray", lambda *_: None)
     with pytest.raises(ImportError, match="^torch is broken$"):
-        cluster.start_ray(None, SimpleNamespace())
+        start.start_ray(None, SimpleNamespace())
+
+
+def test_no_import_is_left_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the one under way the end is waited for, whatever happens meanwhile; those that would follow are left out."""
+    begun, done = threading.Event(), []
+
+    def load(name: str) -> None:
+        begun.set()
+        time.sleep(0.2)
+        done.append(name)
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    with pytest.raises(KeyError), start.importing("first", "second"):
+        begun.wait()
+        assert not gc.isenabled()
+        raise KeyError
+    assert done == ["first"] and gc.isenabled()

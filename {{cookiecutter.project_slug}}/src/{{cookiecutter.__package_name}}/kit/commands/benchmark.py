@@ -13,10 +13,10 @@ from ..guard import child_log, watchdog
 from ..guard.failure import EnvironmentFailure
 from ..policy.find import RUNS
 from ..task import Task
-from ..training.cluster import start_ray
 from ..training.interrupt import Interrupt
 from ..training.options import TrainOptions
 from ..training.run_folder import versions
+from ..training.start import start_ray
 from ..vectorization.grid import Grid
 from ..vectorization.measure import measure
 from ..vectorization.settings import FILE, MODES, available_cpus, find_root, read_settings, write_settings

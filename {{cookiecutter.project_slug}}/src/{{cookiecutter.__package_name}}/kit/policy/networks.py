@@ -41,7 +41,7 @@ def network_summary(observation_space: gym.Space[Any], numbers: Mapping[str, Any
     ]
     if VECTOR in parts:
         units = " x ".join(str(units) for units in numbers["hidden_units"])
-        reasons.append(f"{units} tanh units for {'them and ' if reasons else ''}{sizes[VECTOR]} numbers")
+        reasons.append(f"{units} tanh units for {'them and ' if reasons else ''}a vector of {sizes[VECTOR]}")
     batch, passes, lr = (numbers[name] for name in ("train_batch_size_per_learner", "num_epochs", "lr"))
     return f"policy and value network: {', '.join(reasons)}; {passes} passes over {batch:,} steps, step size from {lr}"
 

@@ -11,7 +11,7 @@ from ..files import read_json
 from .run_folder import RunFolder
 from .status import FEWEST_EPISODES, WINDOW_EPISODES
 
-AXES = {"env_steps": "environment steps", "seconds": "of sampling and learning"}
+AXES = {"env_steps": "environment steps", "seconds": "since the first sample"}
 COLUMNS = *AXES, "episodes", "episode_return_mean", "episode_return_min", "episode_return_max"
 UNITS = {"hours": 3600, "minutes": 60, "seconds": 1}
 STYLES = [(shade, style) for style in ("-", "--", "-.", ":") for shade in ("0", "0.55")]  # of one run after the other

@@ -12,13 +12,14 @@ from types import FrameType
 from typing import Any
 
 from ..guard import child_log
+from .start import kill_ray
 
 GRACE_S = 4.0  # for the iteration at hand after a signal; then it is given up, and the last checkpoint stands
 FAILURE_GRACE_S = 2.0  # for a failure to come to the loop by itself, as it mostly does
 KILL_AFTER_S = 3.0  # for code that Python can't interrupt, and for Ray to end; then the process ends where it is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Interrupts the main thread. Windows has no SIGURG, and no call that C code would wait in is cut short there.
-NUDGE = signal.SIGBREAK if sys.platform == "win32" else signal.SIGURG
+NUDGE: Any = getattr(signal, "SIGBREAK" if sys.platform == "win32" else "SIGURG")
 
 if hasattr(os, "register_at_fork"):  # what a child process receives is no signal to the run
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
@@ -143,4 +144,5 @@ class Interrupt:
         self.finish()
         child_log.clean()
         sys.stdout.flush()
+        kill_ray()
         os._exit(self.exit_code or 1)

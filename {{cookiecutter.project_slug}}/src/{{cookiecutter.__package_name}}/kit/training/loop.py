@@ -58,6 +58,7 @@ class Loop:
     storage: Storage | None = None
     trackers: Sequence[Tracker] = ()
     _restarts: int = field(default=0, init=False)  # since the last finished iteration
+    _began: float | None = field(default=None, init=False)  # when `status.seconds` were 0, had no start come in between
 
     def run(self, interrupt: Interrupt) -> str:
         """Returns what ended the run, in words; `interrupt` is what ends it from outside.
@@ -100,23 +101,26 @@ class Loop:
 
     def _iterate(self, writer: SummaryWriter) -> None:
         """Samples a batch, learns from it, and writes down what came of it."""
-        start = time.perf_counter()
+        if self._began is None:
+            self._began = time.perf_counter() - self.status.seconds
         result = self.algorithm.train()
-        seconds, sampled = time.perf_counter() - start, Sampled.of(result)
+        seconds, sampled = time.perf_counter() - self._began, Sampled.of(result)
         if not sampled.env_steps:
             raise RunError(f"iteration {self.status.iteration + 1} ended without a single step of the environment")
         self._restarts = 0
         status = self.status.after(sampled, seconds)
         self._log(sampled.log_lines)
-        row = progress_row(status, sampled.env_steps / seconds, learner_means(result.get("learners", {})))
+        row = progress_row(
+            status, sampled.env_steps / (seconds - self.status.seconds), learner_means(result.get("learners", {}))
+        )
         self.folder.append_row(row)
         for name, value in row.items():
             if value is not None and name not in ("iteration", "env_steps"):
                 writer.add_scalar(name, value, status.env_steps)
         save = partial(self.algorithm.save, facts={**self.facts, **asdict(status), "return": status.mean_return})
-        if status.best_return is not None and not status.steps_since_best:
+        if is_best := status.best_return is not None and not status.steps_since_best:
             self.folder.save_checkpoint(BEST, save)
-        self.folder.save_checkpoint(LAST, save)
+        self.folder.save_checkpoint(LAST, self.folder.copy_of_best if is_best else save)
         self.algorithm.take_snapshot(status.iteration, status.env_steps)
         self.status = status
         for tracker in self.trackers:
@@ -170,7 +174,7 @@ def progress_row(status: Status, steps_per_second: float, learner: Mapping[str, 
 
     Args:
         status: after the iteration.
-        steps_per_second: of the iteration.
+        steps_per_second: since the iteration before.
         learner: RLlib's metrics of it, those of LEARNER_METRICS.
     """
     lengths = status.recent_lengths

@@ -2,10 +2,8 @@
 
 import math
 import os
-import secrets
 import time
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
 from ..contract import show
@@ -17,11 +15,12 @@ from ..policy.find import LAST
 from ..task import Task
 from ..vectorization.choose import VECTOR_MODE, fit
 from ..vectorization.settings import KEYS, Vectorization, available_cpus, find_root, read_settings, sync_only
-from .cluster import beside_learners, cluster_cpus, start_ray
+from .cluster import beside_learners, cluster_cpus
 from .interrupt import Interrupt
 from .options import TrainOptions
 from .resolve import resolve_run, say_what_is_new
 from .run_folder import versions
+from .start import importing, start_ray
 from .tracking import require_clients, tracking
 
 STARTED = time.perf_counter()
@@ -50,7 +49,7 @@ class Run:
         self._interrupt.__enter__()
         os.environ[watchdog.SECONDS] = str(math.inf if self.options.debug else self.options.hang_seconds)
         os.environ[calls.STRICT] = "1" if self.options.strict else ""
-        os.environ[child_log.RUN] = secrets.token_hex(8)
+        os.environ[child_log.RUN] = os.urandom(8).hex()
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -75,7 +74,8 @@ class Run:
         """
         print("checking the environment", flush=True)
         self.task.check_config(self.options.config)
-        report = self.task.check(self.options.config, quick=True)
+        with importing("torch"):  # which takes as long, and is over before the environment's speed is measured
+            report = self.task.check(self.options.config, quick=True)
         if report.todo:
             raise RunError(report.todo)
         judged = [replace(one, severity="error" if one.blocks_training else "warning") for one in report.failures]
@@ -103,8 +103,7 @@ class Run:
         runners = settings["num_env_runners"]
         if "num_env_runners" not in self.options.given and isinstance(runners, int) and self.saved and runners > cpus:
             settings["num_env_runners"] = "auto"  # the run was started on more CPUs
-        if self.task.is_multi_agent:
-            settings = sync_only(settings)
+        settings = sync_only(settings) if self.task.is_multi_agent else settings
         if self.options.debug:
             settings |= {"num_env_runners": 0, "gym_env_vectorize_mode": VECTOR_MODE if self.task.is_vector else "sync"}
 
@@ -168,14 +167,16 @@ class Run:
         from .subject import subject_of
 
         self._subject = subject = subject_of(self.task, self.options.config)
-        fitted = asdict(beside_learners(self.vectorization, self._configure(self.vectorization)))
+        fitted = beside_learners(self.vectorization, self._configure(self.vectorization))
+        if fitted is not self.vectorization:
+            print(fitted.reason, flush=True)
         config: dict[str, Any] = {
             "env_id": self.task.env_id,
-            "command": self.options.command(self.task.command("train"), {name: fitted[name] for name in KEYS}),
-            "started": datetime.now().isoformat(timespec="seconds"),
+            "command": self.options.command(self.task.command("train"), {name: getattr(fitted, name) for name in KEYS}),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S"),
             "options": self.options.kept(),
             "env_config": subject.env_config,
-            "vectorization": fitted,
+            "vectorization": asdict(fitted),
             "ppo": numbers(self._configure(self.vectorization)),
             "versions": versions(self.task.package),
             **subject.agents,

@@ -104,6 +104,13 @@ class RunFolder:
         new.rename(final)
         shutil.rmtree(old, ignore_errors=True)
 
+    def copy_of_best(self, path: Path) -> None:
+        """Saves the best checkpoint once more, in a folder that is made here."""
+        try:
+            shutil.copytree(self.checkpoint(BEST), path)
+        except shutil.Error as error:  # a list, mostly of the same reason
+            raise OSError(error.args[0][0][-1]) from None
+
     def recover(self) -> None:
         """Gives a checkpoint that a crash left between its two names the one that it should have."""
         for found in (self.checkpoint(BEST), self.checkpoint(LAST)):

@@ -24,7 +24,7 @@ class Status:
     iteration: int = 0
     env_steps: int = 0
     episodes: int = 0
-    seconds: float = 0.0  # of sampling and learning, the start of Ray not counted
+    seconds: float = 0.0  # from the first sample on, with all that is written; the start of Ray is not counted
     best_return: float | None = None
     best_env_steps: int = 0  # when the best return was reached
     recent_returns: list[float] = field(default_factory=list)
@@ -60,13 +60,13 @@ class Status:
         return status
 
     def after(self, sampled: Sampled, seconds: float) -> "Status":
-        """Returns the status after one more iteration, which took so many seconds."""
+        """Returns the status after one more iteration, which ended so many seconds after the first sample."""
         status = replace(
             self,
             iteration=self.iteration + 1,
             env_steps=self.env_steps + sampled.env_steps,
             episodes=self.episodes + len(sampled.returns),
-            seconds=self.seconds + seconds,
+            seconds=seconds,
             recent_returns=(self.recent_returns + sampled.returns)[-WINDOW_EPISODES:],
             recent_lengths=(self.recent_lengths + sampled.lengths)[-WINDOW_EPISODES:],
             observations_out_of_bounds=self.observations_out_of_bounds + sampled.observations_out_of_bounds,

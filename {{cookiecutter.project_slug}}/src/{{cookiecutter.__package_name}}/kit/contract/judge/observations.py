@@ -133,8 +133,8 @@ def _badly_scaled(path: str, values: np.ndarray) -> Findings:
     if not moving.size:
         return
     index = int(moving[largest[moving].argmax()])
-    beyond_rounding = np.where(spread > 4 * np.finfo(values.dtype).eps * largest, spread, np.inf)
-    least = int(beyond_rounding.argmin())
+    rounding = np.maximum(np.finfo(values.dtype).eps * largest, np.finfo(float).eps * largest.max())
+    least = int(np.where(spread > 4 * rounding, spread, np.inf).argmin())
     text = f"observation{path} is badly scaled: entry {index} reaches a magnitude of {largest[index]:.3g}"
     if largest[index] > FLOAT32_STEPS * spread[index]:
         text += f" but moves by {spread[index]:.3g} only, which float32 hardly holds"

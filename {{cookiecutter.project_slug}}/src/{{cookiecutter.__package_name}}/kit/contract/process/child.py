@@ -70,7 +70,7 @@ class Child:
     def poll(self) -> bool:
         """Looks at the recorder; returns True when it is done or has been stopped, raises RunError if it never began."""
         code = self.process.poll()
-        beat, now = self._beat(), time.monotonic()
+        beat, now = self._beat(), time.monotonic() - self._waited()
         if code is not None:
             if beat.call == "start":
                 lines = (self.folder / "start.txt").read_text(errors="replace").strip().splitlines() or ["no output"]
@@ -122,6 +122,12 @@ class Child:
 
     def _beat(self) -> Beat:
         return read_heartbeat(self.folder / "heartbeat")
+
+    def _waited(self) -> float:
+        """Returns the seconds that the recorder has waited for a processor; 0 where that is not known."""
+        with contextlib.suppress(OSError, IndexError):
+            return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[1]) / 1e9
+        return 0.0
 
     def _memory(self) -> int:
         with contextlib.suppress(OSError, IndexError):
