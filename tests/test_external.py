@@ -435,11 +435,25 @@ def test_wrong_answers_end_the_run_since_another_simulator_would_give_them_too(f
 # No orphans
 
 
-def simulators(parent: int | None = None) -> set[int]:
-    """Returns the children of a process, this one by default, that still run."""
-    tasks = Path(f"/proc/{parent or os.getpid()}/task")
+def children_of(parent: int) -> set[int]:
+    """Returns the children of a process that still run."""
+    tasks = Path(f"/proc/{parent}/task")
     children = [int(child) for path in tasks.glob("*/children") for child in path.read_text().split()]
     return {child for child in children if runs(child)}
+
+
+OTHERS: set[int] = set()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def others() -> None:
+    """Remembers which processes earlier tests of another module have left."""
+    OTHERS.update(children_of(os.getpid()))
+
+
+def simulators() -> set[int]:
+    """Returns the simulators that this process has started."""
+    return children_of(os.getpid()) - OTHERS
 
 
 def runs(process: int) -> bool:
@@ -477,8 +491,8 @@ def test_no_simulator_is_left(end: Any, is_deaf: bool, tmp_path: Path) -> None:
         [sys.executable, "-c", code], stderr=subprocess.DEVNULL, env=clean_environment() | {"PYTHONPATH": str(PACKAGE)}
     )
     try:
-        wait_for(lambda: simulators(starter.pid) or starter.poll() is not None, seconds=20.0)
-        started = simulators(starter.pid)
+        wait_for(lambda: children_of(starter.pid) or starter.poll() is not None, seconds=20.0)
+        started = children_of(starter.pid)
         if isinstance(end, signal.Signals):
             wait_for((tmp_path / "asked").exists)
             starter.send_signal(end)
@@ -494,7 +508,7 @@ def test_what_a_simulator_has_started_ends_with_it() -> None:
     simulator = fake("reset", "print('child', subprocess.Popen(['sleep', '60']).pid)", reset_seconds=5.0)
     simulator.reset(1)
     (process,) = simulators()
-    (child,) = simulators(process)
+    (child,) = children_of(process)
     simulator.close()
     wait_for(lambda: not runs(process) and not runs(child))
 

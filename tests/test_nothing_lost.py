@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import BakedProject
@@ -408,11 +409,10 @@ def test_checkpoint_of_something_else_is_refused(faulty: BakedProject, key: str,
     assert_whole(faulty, "other")
 
 
-def test_folder_that_cannot_be_made_is_one_line(corridor: BakedProject) -> None:
-    runs = corridor.path / "runs"
-    runs.write_text("a file where the folder should be")
-    done = corridor.command("train", "--name", "nowhere", "--num-env-runners", "0")
-    runs.unlink()
+def test_folder_that_cannot_be_made_is_one_line(corridor: BakedProject, tmp_path: Path) -> None:
+    project = corridor.copy(tmp_path)
+    (project.path / "runs").write_text("a file where the folder should be")
+    done = project.command("train", "--name", "nowhere", "--num-env-runners", "0")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("ERROR: runs/nowhere can't be made: ")

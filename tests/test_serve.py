@@ -123,7 +123,7 @@ def assert_same(first: Any, second: Any) -> None:
         for one, other in zip(first, second, strict=True):
             assert_same(one, other)
     else:
-        assert first == pytest.approx(second, abs=1e-5) and type(first) is type(second)
+        assert first == pytest.approx(second, abs=1e-4) and type(first) is type(second)
 
 
 def test_policy_draws_where_it_is_asked_to(plain: Any) -> None:
