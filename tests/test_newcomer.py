@@ -9,8 +9,10 @@ import secrets
 import select
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import STARTERS, TEMPLATE, BakedProject, bake_project, clean_environment
@@ -88,6 +90,7 @@ class Newcomer:
 
     def __init__(self, folder: Path, is_real: bool) -> None:
         self.is_real, self.commands, self.files = is_real, 0, 0
+        self.keeps: list[Any] = []  # until the end of the test
         self._folder, self._read, self._terminals = folder, "", list[Terminal]()
         self.project = BakedProject(folder / "my-environment", "my_environment")
 
@@ -200,11 +203,14 @@ def add_a_machine(me: Newcomer) -> None:
     me.has_baked(starter="corridor")
     me.opens_the_pages("training")
     port, token = str(free_port()), secrets.token_hex(32)
+    me.keeps.append(
+        folder := tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True)
+    )  # sockets' paths: short
     # What stands for a machine of its own: a CPU, and its files apart.
     machine = "--num-cpus=1 --node-ip-address=127.0.0.1 --disable-usage-stats"
     me.types("source .venv/bin/activate")
     me.types("export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=...", **{"...": token})
-    head = f"--port={port} {machine} --include-dashboard=false --temp-dir={me.project.path.parent}/ray"
+    head = f"--port={port} {machine} --include-dashboard=false --temp-dir={folder.name}"
     me.types("ray start --head --port=6379 --block &", **{"--port=6379": head})
     me.sees("Ray runtime started")
     me.walks_to_another_machine()

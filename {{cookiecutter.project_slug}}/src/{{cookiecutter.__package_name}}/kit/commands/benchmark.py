@@ -82,6 +82,10 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
     try:
         with interrupt, closing(grid):
             interrupt.is_at_once = True
+            from ..policy.networks import observed  # late: torch
+
+            with closing(task.make_adapted(env_config)) as env:
+                seen = observed(env)
             start_ray(None, task)
             from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
 
@@ -91,7 +95,7 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
                 for one in settings:
                     if interrupt.reason:
                         break
-                    grid.train(one, algorithm_config(task, one, seed=0, env_config=env_config))
+                    grid.train(one, algorithm_config(task, one, 0, env_config, seen=seen))
     except (Exception, KeyboardInterrupt) as error:
         from ..rllib import failure_report  # late: Ray
 
