@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import STARTERS, TEMPLATE, BakedProject, bake_project, clean_environment
@@ -84,13 +83,16 @@ class Newcomer:
 
     Attributes:
         is_real: whether what is typed is run.
+        sockets: a folder for those of Ray.
         commands: how many commands were typed.
         files: how many files were opened, to read or to write them.
     """
 
     def __init__(self, folder: Path, is_real: bool) -> None:
         self.is_real, self.commands, self.files = is_real, 0, 0
-        self.keeps: list[Any] = []  # until the end of the test
+        self.sockets = tempfile.TemporaryDirectory(
+            prefix="ray", ignore_cleanup_errors=True
+        )  # their paths must be short
         self._folder, self._read, self._terminals = folder, "", list[Terminal]()
         self.project = BakedProject(folder / "my-environment", "my_environment")
 
@@ -203,14 +205,11 @@ def add_a_machine(me: Newcomer) -> None:
     me.has_baked(starter="corridor")
     me.opens_the_pages("training")
     port, token = str(free_port()), secrets.token_hex(32)
-    me.keeps.append(
-        folder := tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True)
-    )  # sockets' paths: short
     # What stands for a machine of its own: a CPU, and its files apart.
     machine = "--num-cpus=1 --node-ip-address=127.0.0.1 --disable-usage-stats"
     me.types("source .venv/bin/activate")
     me.types("export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=...", **{"...": token})
-    head = f"--port={port} {machine} --include-dashboard=false --temp-dir={folder.name}"
+    head = f"--port={port} {machine} --include-dashboard=false --temp-dir={me.sockets.name}"
     me.types("ray start --head --port=6379 --block &", **{"--port=6379": head})
     me.sees("Ray runtime started")
     me.walks_to_another_machine()
@@ -221,9 +220,7 @@ def add_a_machine(me: Newcomer) -> None:
     me.sees("Ray runtime started")
     me.walks_back()
     few = " --num-env-runners 2 --max-env-steps 3000"
-    train = (
-        "python -m my_environment train --address auto"  # which would find the clusters of others that share a machine
-    )
+    train = "python -m my_environment train --address auto"  # "auto" would find others' clusters on the same machine
     me.types(train, shows="in each of 2 processes", more=few, auto=f"127.0.0.1:{port}")
 
 
