@@ -248,4 +248,4 @@ def test_own_tests_go_red_and_say_what_to_write(source: Source, tmp_path: Path) 
     done = subprocess.run(command, cwd=tmp_path, env=environment_for(tmp_path), capture_output=True, text=True)
     assert done.returncode == 1, done.stdout
     assert "reset()" in done.stdout and "look at self._position" in done.stdout, done.stdout
-    assert re.findall(r"(?m)^FAILED .*\[.*?(\w+)\]", done.stdout) == [mutant.fails]
+    assert re.findall(r"(?m)^FAILED .*?\[.*?(\w+)\]", done.stdout) == [mutant.fails]
