@@ -509,8 +509,14 @@ def test_convolutions_fit_the_image(side: int, filters: list[int], features: int
     layers = list(network.images["image"])
     assert [layer.out_channels for layer in layers if isinstance(layer, torch.nn.Conv2d)] == filters
     assert layers[-2].in_features == features
-    assert networks.image_side([VECTOR, spaces.Dict({"image_0": seen, "vector": VECTOR})]) == side
-    assert networks.image_side([VECTOR]) == 0
+    both = spaces.Dict({"image_0": seen, "vector": VECTOR})
+    assert networks.space_facts([(VECTOR, CHOSEN["Discrete"]), (both, CHOSEN["Discrete"])])["image_side"] == side
+
+
+def test_several_policies_have_the_facts_of_all() -> None:
+    of_several = networks.space_facts([(VECTOR, CHOSEN["Discrete"]), (VECTOR, VECTOR)])
+    assert of_several == {"image_side": 0, "continuous_actions": True}
+    assert networks.space_facts([(VECTOR, CHOSEN["Discrete"])]) == {"image_side": 0, "continuous_actions": False}
 
 
 def test_images_are_seen_at_one_scale() -> None:

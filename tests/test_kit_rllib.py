@@ -241,19 +241,24 @@ class Painter(gym.Env[Any, Any]):
     def __init__(self, config: Any = None, render_mode: str | None = None) -> None:
         large = spaces.Box(0, 255, (17, 17, 1), np.uint8)
         self.observation_space = {**SEEN, "large": large}[config["seen"]]
-        self.action_space = CHOSEN["Discrete"]
+        self.action_space = CHOSEN[config.get("chosen", "Discrete")]
 
 
 @pytest.mark.parametrize(
-    ("seen", "passes", "entropy"),
-    [("vector", 10, 0.0), ("image", 4, 0.01), ("image and vector", 4, 0.01), ("large", 4, 0.01)],
+    ("seen", "chosen", "passes", "entropy"),
+    [
+        *[("vector", "Discrete", 10, 0.005), ("vector", "Box", 10, 0.0), ("vector", "mixed", 10, 0.0)],
+        *[(seen, "Discrete", 4, 0.01) for seen in ("image", "image and vector", "large")],
+        ("image", "Box", 4, 0.01),
+    ],
 )
-def test_numbers_are_chosen_from_the_space(seen: str, passes: int, entropy: float) -> None:
+def test_numbers_are_chosen_from_the_spaces(seen: str, chosen: str, passes: int, entropy: float) -> None:
     task = Task("kit_rllib/Painter-v0", Painter, None, None, "ppo:ppo_config")
     task.register()
-    made = algorithm_config(task, Vectorization(0, 1, "sync"), 0, {"seen": seen})
+    made = algorithm_config(task, Vectorization(0, 1, "sync"), 0, {"seen": seen, "chosen": chosen})
     assert (made.num_epochs, made.entropy_coeff) == (passes, entropy)
-    assert algorithm_config(task, Vectorization(0, 1, "sync"), 0, changed={"num_epochs": 7}, seen=()).num_epochs == 7
+    made = algorithm_config(task, Vectorization(0, 1, "sync"), 0, changed={"num_epochs": 7}, policies=())
+    assert made.num_epochs == 7
 
 
 def test_adam_remembers_a_hundred_minibatches() -> None:

@@ -82,10 +82,10 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
     try:
         with interrupt, closing(grid):
             interrupt.is_at_once = True
-            from ..policy.networks import observed  # late: torch
+            from ..policy.networks import seen_and_chosen  # late: torch
 
             with closing(task.make_adapted(env_config)) as env:
-                seen = observed(env)
+                policies = seen_and_chosen(env)
             start_ray(None, task)
             from ..rllib.config import algorithm_config  # late: RLlib takes two seconds that --help shouldn't
 
@@ -95,7 +95,7 @@ def train_all(task: Task, env_config: Mapping[str, Any], grid: Grid) -> int:
                 for one in settings:
                     if interrupt.reason:
                         break
-                    grid.train(one, algorithm_config(task, one, 0, env_config, seen=seen))
+                    grid.train(one, algorithm_config(task, one, 0, env_config, policies=policies))
     except (Exception, KeyboardInterrupt) as error:
         from ..rllib import failure_report  # late: Ray
 

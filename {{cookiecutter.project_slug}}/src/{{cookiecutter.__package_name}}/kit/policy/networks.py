@@ -13,15 +13,28 @@ from ..spaces import ACTION_MASK, VECTOR
 SMALL_SIDE = 16  # pixels, of an image whose pixels mean something each; larger ones are of things
 
 
-def observed(env: Any) -> list[gym.Space[Any]]:
-    """Returns what each policy observes, of an adapted environment of one agent or several."""
-    return list(getattr(env, "observation_spaces", {"": getattr(env, "observation_space", None)}).values())
+def seen_and_chosen(env: Any) -> list[tuple[gym.Space[Any], gym.Space[Any]]]:
+    """Returns what each policy observes and does, of an adapted environment of one agent or several."""
+    if hasattr(env, "observation_spaces"):
+        return [(seen, env.action_spaces[agent]) for agent, seen in env.observation_spaces.items()]
+    return [(env.observation_space, env.action_space)]
 
 
-def image_side(observation_spaces: Iterable[gym.Space[Any]]) -> int:
-    """Returns the longest side of the images in adapted spaces, in pixels; 0 where there are none."""
-    shapes = [shape for space in observation_spaces for shape in parts_of(space).values()]
-    return max((max(shape[:2]) for shape in shapes if len(shape) > 1), default=0)
+def space_facts(policies: Iterable[tuple[gym.Space[Any], gym.Space[Any]]]) -> dict[str, Any]:
+    """Returns what ppo.py chooses its numbers by.
+
+    `image_side` is the longest side of the images that are observed, in pixels, 0 where there are none;
+    `continuous_actions` tells whether an action has real numbers.
+
+    Args:
+        policies: what each observes and does, adapted.
+    """
+    policies = list(policies)
+    shapes = [shape for seen, _ in policies for shape in parts_of(seen).values()]
+    return {
+        "image_side": max((max(shape[:2]) for shape in shapes if len(shape) > 1), default=0),
+        "continuous_actions": any(isinstance(chosen, spaces.Box | spaces.Tuple) for _, chosen in policies),
+    }
 
 
 def network_summary(observation_space: gym.Space[Any], numbers: Mapping[str, Any]) -> str:

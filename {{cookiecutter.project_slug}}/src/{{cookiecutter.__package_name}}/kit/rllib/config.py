@@ -15,7 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from ..cli import did_you_mean
 from ..errors import RunError, UsageError, one_line
-from ..policy.networks import image_side, observed
+from ..policy.networks import seen_and_chosen, space_facts
 from ..task import Task
 from ..vectorization.settings import Vectorization
 from .env_runner import EnvRunner
@@ -38,7 +38,7 @@ def algorithm_config(
     seed: int,
     env_config: Mapping[str, Any] | None = None,
     changed: Mapping[str, Any] | None = None,
-    seen: Iterable[gym.Space[Any]] | None = None,
+    policies: Iterable[tuple[gym.Space[Any], gym.Space[Any]]] | None = None,
 ) -> PPOConfig:
     """Returns the configuration that an algorithm is built from.
 
@@ -48,7 +48,7 @@ def algorithm_config(
         seed: of the networks and of every copy of the environment.
         env_config: the fields of the environment's config that differ from their defaults.
         changed: PPO's numbers from the command line, which go before those of ppo.py.
-        seen: what each policy observes, adapted; None makes a copy of the environment to look.
+        policies: what each observes and does, adapted; None makes a copy of the environment to look.
 
     Raises:
         RunError: ppo.py fails, or has a value that can't be used.
@@ -57,8 +57,7 @@ def algorithm_config(
     config = _base(task, vectorization, seed, env_config or {})
     if task.is_multi_agent:
         config = _for_several_agents(config, task)
-    side = image_side(_seen(task, env_config) if seen is None else seen)
-    config.rl_module(model_config={"image_side": side})
+    config.rl_module(model_config=space_facts(_policies(task, env_config) if policies is None else policies))
     try:
         config = task.configured(config)
     except Exception as error:
@@ -101,9 +100,9 @@ def _base(task: Task, vectorization: Vectorization, seed: int, env_config: Mappi
     )
 
 
-def _seen(task: Task, env_config: Mapping[str, Any] | None) -> list[gym.Space[Any]]:
+def _policies(task: Task, env_config: Mapping[str, Any] | None) -> list[tuple[gym.Space[Any], gym.Space[Any]]]:
     with closing(task.make_adapted(env_config)) as env:
-        return observed(env)
+        return seen_and_chosen(env)
 
 
 def _for_several_agents(config: PPOConfig, task: Task) -> PPOConfig:

@@ -56,7 +56,7 @@ def check_params(task: Task, space: Mapping[str, Any]) -> None:
                 if name.startswith(ENV):
                     task.check_config(setting)
                 else:
-                    algorithm_config(task, Vectorization(0, 1, "sync"), 0, changed=setting, seen=())
+                    algorithm_config(task, Vectorization(0, 1, "sync"), 0, changed=setting, policies=())
             except UsageError as error:
                 raise UsageError(f"--param {name}: {str(error).partition(': ')[2]}") from None
 

@@ -196,5 +196,5 @@ class Run:
     def _configure(self, vectorization: Vectorization) -> Any:
         from ..rllib.config import algorithm_config
 
-        options, seen = self.options, self._subject.seen
-        return algorithm_config(self.task, vectorization, options.seed, options.config, options.set, seen)
+        options, policies = self.options, self._subject.policies
+        return algorithm_config(self.task, vectorization, options.seed, options.config, options.set, policies)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import config_of
 from ..policy.folder import spaces_of
 from ..policy.measure import MOST_AGENTS
-from ..policy.networks import network_summary, observed
+from ..policy.networks import network_summary, seen_and_chosen
 from ..task import Task
 from .run_folder import RunFolder
 from .status import Status
@@ -21,7 +21,7 @@ class Subject:
 
     Attributes:
         env_config: all fields of the environment's config.
-        seen: what each policy observes, adapted.
+        policies: what each observes and does, adapted.
         spaces: what each checkpoint says of the environment's own.
         agents: likewise; empty for a single one.
         roles: who acts for whom among several agents, else None.
@@ -37,11 +37,11 @@ class Subject:
         env.close()
         self.env_config = config_of(env) or dict(config)
         self.spaces = self._spaces(task, env)
-        self.seen = observed(env)
+        self.policies = seen_and_chosen(env)
 
     def summaries(self, numbers: Mapping[str, Any]) -> list[str]:
         """Says in a line for each policy which networks are built for it, and how they learn."""
-        return [network_summary(self.seen[0], numbers)]
+        return [network_summary(self.policies[0][0], numbers)]
 
     def _spaces(self, task: Task, env: Any) -> dict[str, Any]:
         return spaces_of(env)
