@@ -237,8 +237,8 @@ def drive(address: str, cell: Cell, seconds: float, kills: bool) -> None:
 
     kit_loop.Loop._iterate = marked
     most = BATCH * max(1.0, cell["copies"] * cell["runners"] / BATCH)
-    at_once = cell["copies"] if cell["mode"] == "async" else cell["runners"]
     total = cell["copies"] * max(1, cell["runners"])
+    at_once = total if cell["mode"] == "async" else cell["runners"]
     batch = int(min(most, max(1, LONGEST * at_once / (cell["wait_ms"] / 1e3) // total) * total))
     config = {"seconds": cell["wait_ms"] / 1e3, "numbers": cell["bytes"] // 4}
     shape = ("--num-env-runners", cell["runners"], "--num-envs-per-env-runner", cell["copies"])
