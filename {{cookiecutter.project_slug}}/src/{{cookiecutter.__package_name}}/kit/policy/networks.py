@@ -1,6 +1,6 @@
 """The networks, built to fit an adapted space: plain torch modules that can be exported."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -20,7 +20,7 @@ def seen_and_chosen(env: Any) -> list[tuple[gym.Space[Any], gym.Space[Any]]]:
     return [(env.observation_space, env.action_space)]
 
 
-def space_facts(policies: Iterable[tuple[gym.Space[Any], gym.Space[Any]]]) -> dict[str, Any]:
+def space_facts(policies: Sequence[tuple[gym.Space[Any], gym.Space[Any]]]) -> dict[str, Any]:
     """Returns what ppo.py chooses its numbers by.
 
     `image_side` is the longest side of the images that are observed, in pixels, 0 where there are none;
@@ -29,7 +29,6 @@ def space_facts(policies: Iterable[tuple[gym.Space[Any], gym.Space[Any]]]) -> di
     Args:
         policies: what each observes and does, adapted.
     """
-    policies = list(policies)
     shapes = [shape for seen, _ in policies for shape in parts_of(seen).values()]
     return {
         "image_side": max((max(shape[:2]) for shape in shapes if len(shape) > 1), default=0),

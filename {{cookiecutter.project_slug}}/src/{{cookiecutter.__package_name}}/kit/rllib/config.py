@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -38,7 +38,7 @@ def algorithm_config(
     seed: int,
     env_config: Mapping[str, Any] | None = None,
     changed: Mapping[str, Any] | None = None,
-    policies: Iterable[tuple[gym.Space[Any], gym.Space[Any]]] | None = None,
+    policies: Sequence[tuple[gym.Space[Any], gym.Space[Any]]] | None = None,
 ) -> PPOConfig:
     """Returns the configuration that an algorithm is built from.
 
