@@ -509,11 +509,19 @@ def test_failure_of_the_environment_ends_the_run_and_is_played_again(own: BakedP
     assert "the reward of agent 'carrier_0' is nan" in again.stderr
 
 
+def wear_out(project: BakedProject) -> None:
+    """Makes the reward NaN from an env runner's 3,000th step on: in its third iteration, whatever its policy does."""
+    worn_out = '"ray" in sys.modules and next(_STEPS) >= 3_000'
+    rewrite(project, "env.py", "reward = 0.1 * (", f"reward = np.nan if {worn_out} else 0.1 * (")
+    rewrite(project, "env.py", "@dataclass", "_STEPS = itertools.count()\n\n\n@dataclass")
+    rewrite(project, "env.py", "from collections", "import itertools\nimport sys\nfrom collections")
+
+
 @pytest.mark.slow
 def test_keep_going_trains_on_after_failures(own: BakedProject) -> None:
-    break_sometimes(own, 0.003)
+    wear_out(own)
     copies = ("--num-env-runners", "2", "--num-envs-per-env-runner", "16")
-    options = (*copies, "--stop-return", "none", "--max-env-steps", "30000", "--keep-going")
+    options = (*copies, "--stop-return", "none", "--max-env-steps", "20000", "--keep-going")
     done = own.command("train", "--name", "stubborn", *options, check=True)
     assert "the reward of agent 'carrier_0' is nan" in done.stdout and "going on after iteration" in done.stdout
     rows = own.read("runs/stubborn/progress.csv").splitlines()

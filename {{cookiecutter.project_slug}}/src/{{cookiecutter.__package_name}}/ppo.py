@@ -12,7 +12,7 @@ def ppo_config(config: PPOConfig) -> PPOConfig:
         config: as the kit has prepared it: the environment, env runners, learner and networks.
     """
     side = config.model_config["image_side"]  # of the largest image that is observed, in pixels; 0 where none is
-    continuous = config.model_config["continuous_actions"]  # their noise explores by itself
+    continuous = config.model_config["continuous_actions"]
     image_features = 64 if side <= 16 else 128 if side <= 48 else 256  # numbers that the convolutions make of an image
     return config.training(
         lr=3e-4,  # where Adam's step size starts: `kl_target` moves it, between 1/30 and 7 times this
@@ -23,7 +23,8 @@ def ppo_config(config: PPOConfig) -> PPOConfig:
         clip_param=0.2,  # how far an update may move the policy (Schulman et al. 2017)
         vf_clip_param=float("inf"),  # RLlib clips the squared value error, and with it the gradient, at 10
         vf_loss_coeff=0.5,  # the networks share nothing: this weighs only in the common gradient clip
-        entropy_coeff=0.01 if side else 0.0 if continuous else 0.005,  # raise it when training settles early
+        # Keeps choices open; raise it when training settles early. Continuous actions explore by a noise of their own.
+        entropy_coeff=0.01 if side else 0.0 if continuous else 0.005,
         train_batch_size_per_learner=2_048,  # steps between two updates: a stable gradient, and soon the next one
         minibatch_size=512,  # 4 gradient steps an epoch; 256 learns no sooner and takes longer
         num_epochs=4 if side else 10,  # passes over a batch; more gains little; of images, it takes most of the time
