@@ -135,7 +135,8 @@ MUTANTS = (
     Mutant("reset seeds NumPy", "global_random_untouched", (after(SEED, "np.random.seed(seed)"),)),
     Mutant("order of a set", "same_in_other_process", (("_MOVES[action]", '{"left": -1, "right": 1}[list({"left", "right"})[action]]'),), says="set"),
     Mutant("class-level state", "copies_do_not_interfere", ((CLASS, f"    _place = [0]\n{CLASS}"), (INIT, ""), (CLASS, f"    _position = property(lambda self: self._place[0], lambda self, x: self._place.__setitem__(0, x))\n{CLASS}")), says="_place"),
-    Mutant("fixed port", "copies_can_be_made env_can_be_pickled", (before(READ, "import socket", "self._socket = socket.socket()", "self._socket.bind(('127.0.0.1', 21811))"),), says="in use"),
+    # No system hands out a port this low by itself, and Ray takes its own from 10,000 on.
+    Mutant("fixed port", "copies_can_be_made env_can_be_pickled", (before(READ, "import socket", "self._socket = socket.socket()", "self._socket.bind(('127.0.0.1', 7311))"),), says="in use"),
     Mutant("same file", "copies_write_own_files", (after(SEED, "import pathlib, tempfile", "pathlib.Path(tempfile.gettempdir(), 'corridor.log').write_text('x')"),), says="corridor.log"),
     Mutant("holds a lock", "env_can_be_pickled", (after(INIT, "import threading", "self._lock = threading.Lock()"),), says="_lock"),
     Mutant("relative path", "works_elsewhere", (after(SEED, "open('pyproject.toml').close()"),), says="pyproject.toml"),
