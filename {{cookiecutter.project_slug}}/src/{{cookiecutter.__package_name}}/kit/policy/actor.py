@@ -43,7 +43,8 @@ class Actor(nn.Module):
         outputs = sum(self.logits) + self.reals
         # Near-even first actions explore; a value head of ordinary size learns at once (Andrychowicz et al. 2021).
         self.policy = Network(observation_space, outputs, **self.model_config, head_gain=0.01)
-        self.log_std = nn.Parameter(torch.zeros(self.reals))
+        # The more numbers act at once, the less noise each: the noise of one hides what the others do.
+        self.log_std = nn.Parameter(torch.full((self.reals,), -math.log(max(self.reals, 1)) / 3))
         self.observation_statistics = nn.ModuleDict()
         for name, shape in parts_of(observation_space).items():
             expected = 255.0 if len(shape) > 1 else 1.0  # of the first batch; bytes would fill the range otherwise
