@@ -17,7 +17,7 @@ def ppo_config(config: PPOConfig) -> PPOConfig:
     return config.training(
         lr=3e-4,  # where Adam's step size starts: `kl_target` moves it, between 1/30 and 7 times this
         # How far a minibatch may move the policy: more makes the batch off-policy. 0: `lr` stays.
-        kl_target=0.02 if continuous else 0.01,
+        kl_target=0.02 if continuous else 0.01,  # choices bear less
         use_kl_loss=False,  # the step size keeps to the target, and needs no second loss for it
         gamma=0.995,  # looks about 200 steps ahead; with 100, LunarLander hovers: what landing pays is too far away
         lambda_=0.95,  # the usual balance of bias and variance (Schulman et al. 2016)
