@@ -257,6 +257,7 @@ def test_numbers_are_chosen_from_the_spaces(seen: str, chosen: str, passes: int,
     task.register()
     made = algorithm_config(task, Vectorization(0, 1, "sync"), 0, {"seen": seen, "chosen": chosen})
     assert (made.num_epochs, made.entropy_coeff) == (passes, entropy)
+    assert made.kl_target == (0.01 if chosen == "Discrete" else 0.02)
     made = algorithm_config(task, Vectorization(0, 1, "sync"), 0, changed={"num_epochs": 7}, policies=())
     assert made.num_epochs == 7
 

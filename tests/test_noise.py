@@ -8,6 +8,7 @@ from gymnasium import spaces
 from test_kit_policy import MODEL_CONFIG
 
 torch = pytest.importorskip("torch")
+actor = pytest.importorskip("kit.policy.actor")
 noise = pytest.importorskip("kit.rllib.noise")
 rl_module = pytest.importorskip("kit.rllib.rl_module")
 sampling = pytest.importorskip("kit.rllib.sampling")
@@ -31,6 +32,13 @@ def test_any_one_step_is_standard_normal(seen: str) -> None:
         assert sample.shape == (COPIES, 2)
         assert torch.allclose(sample.mean(0), torch.zeros(2), atol=0.03)
         assert torch.allclose(torch.cov(sample.T), torch.eye(2), atol=0.05)
+
+
+@pytest.mark.parametrize(("reals", "deviation"), [(1, 1.0), (8, 0.5)])
+def test_each_of_many_numbers_starts_with_less_noise(reals: int, deviation: float) -> None:
+    seen, acted = spaces.Box(-1, 1, (4,), np.float32), spaces.Box(-1, 1, (reals,), np.float32)
+    made = actor.Actor(seen, acted, MODEL_CONFIG)
+    assert made.log_std.exp().tolist() == pytest.approx([deviation] * reals)
 
 
 def correlation(one: Any, other: Any) -> float:
