@@ -490,13 +490,18 @@ def test_no_simulator_is_left(end: Any, is_deaf: bool, tmp_path: Path) -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.DEVNULL, env=clean_environment() | {"PYTHONPATH": str(PACKAGE)}
     )
+    started: set[int] = set()
+
+    def has_ended() -> bool:
+        started.update(children_of(starter.pid))
+        return starter.poll() is not None
+
     try:
-        wait_for(lambda: children_of(starter.pid) or starter.poll() is not None, seconds=20.0)
-        started = children_of(starter.pid)
         if isinstance(end, signal.Signals):
-            wait_for((tmp_path / "asked").exists)
+            wait_for((tmp_path / "asked").exists, seconds=20.0)
+            started.update(children_of(starter.pid))
             starter.send_signal(end)
-        starter.wait(10.0)
+        wait_for(has_ended, seconds=20.0)
     finally:
         starter.kill()
     assert started
