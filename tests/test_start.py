@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PACKAGE, clean_environment
 
 torch = pytest.importorskip("torch")
 adam = pytest.importorskip("kit.rllib.adam")
@@ -86,6 +87,21 @@ def test_without_a_seed_nothing_is_seeded() -> None:
 def test_what_is_loaded_while_ray_starts_loads_nothing_of_ray() -> None:
     code = f"import sys, {', '.join(start.MEANWHILE)}; print(*(name for name in sys.modules if name.startswith('ray')))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process its children")
+def test_autoscaler_is_found_and_nothing_of_ray_is_left() -> None:
+    code = """
+from pathlib import Path
+from kit.training import start
+start.start_ray(None, None, idle_workers=False)
+commands = [Path(f"/proc/{child}/cmdline").read_bytes() for child in start._children()]
+start.stop_ray()
+print([start.AUTOSCALER in command for command in commands].count(True), len(commands) > 1, start._children())
+"""
+    env = clean_environment() | {"PYTHONPATH": str(PACKAGE)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["1 True []"], done.stderr
 
 
 def test_failing_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -21,6 +20,7 @@ from ..rllib.rl_module import trained_actors
 from ..vectorization.settings import Vectorization
 from .cluster import beside_learners
 from .run_folder import RunFolder
+from .start import stop_ray
 
 if TYPE_CHECKING:
     from .self_play import SelfPlay
@@ -95,7 +95,7 @@ class RestartableAlgorithm:
             self.self_play.after_iteration(self.algorithm, iteration, env_steps)
 
     def leave_ray(self, close: bool) -> None:
-        """Ends Ray's processes in a thread, which `stop` waits for: it takes a second, in which results can be written.
+        """Ends Ray's processes in a thread, which `stop` waits for: results can be written meanwhile.
 
         Args:
             close: the environment first.
@@ -111,7 +111,7 @@ class RestartableAlgorithm:
                 for group in (algorithm.env_runner_group, algorithm.eval_env_runner_group) if algorithm else ():
                     if group is not None:
                         group.reset([])
-                ray.shutdown()
+                stop_ray()
 
         self._leaving = threading.Thread(target=leave)
         self._leaving.start()

@@ -20,7 +20,7 @@ from .interrupt import Interrupt
 from .options import TrainOptions
 from .resolve import resolve_run, say_what_is_new
 from .run_folder import versions
-from .start import importing, start_ray
+from .start import start_ray
 from .tracking import require_clients, tracking
 
 STARTED = time.perf_counter()
@@ -74,8 +74,7 @@ class Run:
         """
         print("checking the environment", flush=True)
         self.task.check_config(self.options.config)
-        with importing("torch"):  # which takes as long, and is over before the environment's speed is measured
-            report = self.task.check(self.options.config, quick=True)
+        report = self.task.check(self.options.config, quick=True)
         if report.todo:
             raise RunError(report.todo)
         judged = [replace(one, severity="error" if one.blocks_training else "warning") for one in report.failures]

@@ -25,6 +25,7 @@ CONNECT_SECONDS = 5.0
 PASSED_ON = (watchdog.SECONDS, child_log.RUN, calls.STRICT)  # environment variables, to all machines
 # What training loads and Ray's start does not: none of it imports Ray, so that neither meets a module half loaded.
 MEANWHILE = ("torch", "pandas", "pydantic.main", "scipy.special", "tensorboardX", "matplotlib.figure")
+AUTOSCALER = b"/autoscaler/_private/monitor.py"  # in the command of its process
 
 _is_starting = threading.Event()
 
@@ -41,14 +42,30 @@ if hasattr(os, "register_at_fork"):
 
 def kill_ray() -> None:
     """Ends all of Ray's processes where they are (Linux): those that they started would look for them for a minute."""
+    for child in _children():
+        with suppress(OSError):  # it has ended
+            if os.getpgid(child) == child and os.getsid(child) == os.getsid(0):  # as `_leave_group` leaves them
+                os.killpg(child, signal.SIGKILL)
+
+
+def stop_ray() -> None:
+    """Ends Ray in order, but for its autoscaler: a run has none, and Ray waits a second for it to end (Linux)."""
+    import ray
+
+    for child in _children():
+        with suppress(OSError):  # it has ended
+            if AUTOSCALER in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
+    ray.shutdown()
+
+
+def _children() -> list[int]:
+    """Returns the processes that this one has started (Linux; elsewhere none)."""
     children: list[str] = []
     for file in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # the thread has ended
             children += file.read_text().split()
-    for child in map(int, children):
-        with suppress(OSError):  # it has ended
-            if os.getpgid(child) == child and os.getsid(child) == os.getsid(0):  # as `_leave_group` leaves them
-                os.killpg(child, signal.SIGKILL)
+    return [int(child) for child in children]
 
 
 @contextmanager
