@@ -35,6 +35,7 @@ BATCH, MINIBATCH = 2_048, 512  # those of ppo.py
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 LONGEST = 8.0  # seconds to sample a batch; where it would take longer, the batch is smaller
 IDLE = 0.1
+STARTED = "To terminate the Ray runtime"  # the last that `ray start` says, after the address
 LOST = 0.1  # the share of the env runners that is killed
 ENV = '''\
 """Waits in each step, as if another machine computed it."""
@@ -130,15 +131,14 @@ def cluster(python: Path, cpus: int) -> Iterator[str]:
             with log.open("w") as output:
                 subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
             until = time.monotonic() + 120
-            while "Ray runtime started" not in log.read_text():
+            while STARTED not in log.read_text():
                 assert time.monotonic() < until, log.read_text()
                 time.sleep(0.2)
             return log.read_text()
 
         try:
-            head = start(
-                "head", "--head", "--port=0", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={folder}/ray"
-            )
+            options = ("--head", "--port=0", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={folder}/ray")
+            head = start("head", *options)
             address = head.split("ray start --address='")[1].split("'")[0]
             for node in range(-(-cpus // CPUS_OF_A_NODE)):
                 place = f"--node-ip-address=127.0.0.{2 + node}"  # another address of this machine: another machine
