@@ -49,7 +49,7 @@ def kill_ray() -> None:
 
 
 def stop_ray() -> None:
-    """Ends Ray in order, its autoscaler at once: a run has no use for it, and Ray would wait a second for it (Linux)."""
+    """Ends Ray in order, its autoscaler at once: a run has no use for it, and Ray would wait a second (Linux)."""
     import ray
 
     for child in _children():
