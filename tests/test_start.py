@@ -1,14 +1,16 @@
 """The first seconds of `train`: what is loaded, in which order, and that nothing learned depends on it."""
 
+import contextlib
 import gc
 import importlib
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ torch = pytest.importorskip("torch")
 adam = pytest.importorskip("kit.rllib.adam")
 seeding = pytest.importorskip("kit.rllib.seeding")
 start = pytest.importorskip("kit.training.start")
+Run = pytest.importorskip("kit.training.run").Run
 
 
 def learn(optimizer_class: Any, steps: int, state: Any = None, weights: Any = None) -> tuple[Any, Any]:
@@ -102,6 +105,14 @@ print([start.AUTOSCALER in command for command in commands].count(True), len(com
     env = clean_environment() | {"PYTHONPATH": str(PACKAGE)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["1 True []"], done.stderr
+
+
+def test_environment_is_measured_with_the_threads_that_it_is_trained_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, expected in [(None, "1"), ("3", "3")]:
+        monkeypatch.setattr(os, "environ", {} if given is None else {"OMP_NUM_THREADS": given})
+        options = SimpleNamespace(debug=False, hang_seconds=1.0, strict=False)
+        Run.__enter__(cast(Any, SimpleNamespace(options=options, _interrupt=contextlib.nullcontext())))
+        assert os.environ["OMP_NUM_THREADS"] == expected
 
 
 def test_failing_import_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

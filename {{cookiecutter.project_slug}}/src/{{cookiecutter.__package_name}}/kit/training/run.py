@@ -50,6 +50,7 @@ class Run:
         os.environ[watchdog.SECONDS] = str(math.inf if self.options.debug else self.options.hang_seconds)
         os.environ[calls.STRICT] = "1" if self.options.strict else ""
         os.environ[child_log.RUN] = os.urandom(8).hex()
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # what an environment starts is measured as it will be trained
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
